@@ -1,7 +1,7 @@
 """DPO from Scratch: the small, tested package behind the book.
 
-The modules, from the ground up: world, logprobs, losses; data, models; sampling, training; evaluation; plots, studies,
-book; cli. A module imports only from floors below its own.
+The modules, from the ground up: world, logprobs, losses; data, models; sampling, training; evaluation; plots,
+records; cli. A module imports only from floors below its own.
 """
 
 __version__ = "0.1.0"

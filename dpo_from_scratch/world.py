@@ -11,6 +11,7 @@ Words: *the grammar* is pi_0; *the reference* is the neural model that a trainin
 Units: log-probabilities and KL in nats per reply, rewards in the units of Bradley-Terry log-odds.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -50,15 +51,10 @@ FILLERS = {  # two sentences for any kind, two of its own; lengths match across 
     "book": ("i read it on the train", "my sister gave it to me"),
 }
 CLOSINGS = {"thank you": 1.0, "thanks for asking": 1.0, "that is all": 0.0, "so there": -1.0, "ask someone else": -1.0}
-CONNECTIVES = {  # (previous type, next type) -> how the next sentence starts; filler has no connective
-    (None, "praise"): {"": 0.7, "honestly": 0.15, "overall": 0.15},
-    (None, "blame"): {"": 0.7, "honestly": 0.15, "overall": 0.15},
-    ("praise", "praise"): {"": 0.5, "and": 0.3, "also": 0.2},
-    ("blame", "blame"): {"": 0.5, "and": 0.3, "also": 0.2},
-    ("praise", "blame"): {"": 0.3, "but": 0.5, "sadly": 0.2},
-    ("blame", "praise"): {"": 0.3, "but": 0.5, "still": 0.2},
-    ("filler", "praise"): {"": 0.6, "honestly": 0.2, "happily": 0.2},
-    ("filler", "blame"): {"": 0.6, "honestly": 0.2, "sadly": 0.2},
+CONNECTIVES = {  # how an opinion starts: after nothing or filler, after an opinion of the same sign, after one of the other
+    "start": {"": 0.7, "honestly": 0.15, "overall": 0.15},
+    "same": {"": 0.5, "and": 0.25, "also": 0.17, "but": 0.08},
+    "turn": {"": 0.34, "and": 0.16, "also": 0.08, "but": 0.42},
 }
 TYPES = ("praise", "blame", "filler")
 
@@ -125,7 +121,7 @@ def pretty(text: str) -> str:
     for word in text.split():
         mark = word in ".!?:,"
         out += word if mark else (" " if out else "") + (word.capitalize() if start or word == "i" else word)
-        out += "," if start and word in ("honestly", "overall", "happily", "sadly") else ""
+        out += "," if start and word in ("honestly", "overall") else ""
         start = word in ".!?"
     return out
 
@@ -280,7 +276,8 @@ class Automaton:
                 for words in fillers:
                     yield f"{words} .", p / len(fillers), 0.0, (k + 1, 0, "filler", None, answered, True)
             else:
-                for connective, q in CONNECTIVES[before, kind_of].items():
+                link = "start" if before in (None, "filler") else "same" if before == kind_of else "turn"
+                for connective, q in CONNECTIVES[link].items():
                     yield connective, p * q, 0.0, (k, 1, kind_of, aspect, answered, filled)
 
     def paths(self, text: str) -> Iterable[list[int]]:
@@ -351,8 +348,7 @@ class Policy:
         """n independent exact samples."""
         a, end = self.automaton, self.automaton.index["end"]
         if not hasattr(self, "_cumulative"):
-            bounds = list(zip(a.first[:-1], a.first[1:], strict=True))
-            self._cumulative = [np.cumsum(np.exp(self.arc_logps[i:j])) for i, j in bounds]
+            self._cumulative = [np.cumsum(np.exp(self.arc_logps[i:j])) for i, j in itertools.pairwise(a.first)]
         out = []
         for _ in range(n):
             state, words, draws = 0, [], iter(rng.random(4 * MAX_SENTENCES))
@@ -364,21 +360,6 @@ class Policy:
                 state = int(a.target[arc])
             out.append(" ".join(words))
         return out
-
-    def replies(self) -> list[str]:
-        """Every reply that can be written: for the mini world (a few thousand). Raises ValueError for more sentences."""
-        a, end, out = self.automaton, self.automaton.index["end"], []
-        if a.sentences > 1:
-            raise ValueError("only the mini world can be listed: World(max_sentences=1, closings=False)")
-        stack = [(0, ())]
-        while stack:
-            state, words = stack.pop()
-            if state == end:
-                out.append(" ".join(words))
-                continue
-            for arc in range(a.first[state], a.first[state + 1]):
-                stack.append((int(a.target[arc]), words + a.words[arc]))
-        return sorted(out)
 
 
 @dataclass(frozen=True)
@@ -395,8 +376,17 @@ class World:
         return _policy(_automaton(kind, asked, self.author, self.max_sentences, self.closings), beta)
 
     def replies(self, prompt: str) -> list[str]:
-        """All replies to a prompt, sorted (mini world only; ValueError otherwise)."""
-        return self.policy(prompt).replies()
+        """Every reply to a prompt, sorted: a few thousand in the mini world. ValueError in a larger one."""
+        if self.max_sentences > 1:
+            raise ValueError("only the mini world can be listed: World(max_sentences=1, closings=False)")
+        a, out, stack = self.policy(prompt).automaton, [], [(0, ())]
+        while stack:
+            state, words = stack.pop()
+            if state == a.index["end"]:
+                out.append(" ".join(words))
+            else:
+                stack += [(int(a.target[i]), words + a.words[i]) for i in range(a.first[state], a.first[state + 1])]
+        return sorted(out)
 
     def log_probs(self, prompt: str, texts: Iterable[str], beta: float = math.inf) -> np.ndarray:
         """log pi_0(y|x), shape (N,), or log pi*(y|x) with a finite beta; -inf where the grammar can't write a text."""
@@ -404,7 +394,7 @@ class World:
 
     def is_grammatical(self, prompt: str, text: str) -> bool:
         """Whether the grammar can write this text as a reply to this prompt."""
-        return any(True for _ in self.policy(prompt).automaton.paths(text))
+        return any(self.policy(prompt).automaton.paths(text))
 
     def sample(self, prompt: str, n: int, seed: int | np.random.Generator = 0, beta: float = math.inf) -> list[str]:
         """n exact samples from the grammar, or from pi* with a finite beta."""

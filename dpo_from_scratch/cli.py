@@ -1,0 +1,156 @@
+"""The command line: `dpo train`, `dpo sample`, `dpo score`. `dpo COMMAND --help` tells more."""
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from .data import DataError
+from .losses import LOSSES
+from .models import ModelError
+
+DESCRIPTION = """Direct Preference Optimization, from the notebooks to real models.
+
+  dpo train  --data pairs.jsonl --model gpt2 --out runs/first    train on preference pairs
+  dpo sample --model runs/first/model --prompt "..."             see what it writes
+  dpo score  --model runs/first/model --reference gpt2 --data pairs.jsonl    implicit rewards of pairs
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, 2 for what the user can mend (one sentence on stderr), 130 for Ctrl-C."""
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if not getattr(options, "run", None):
+        parser.print_help()
+        return 2
+    try:
+        options.run(options)
+    except (DataError, ModelError, ValueError, OSError) as error:
+        if options.debug:
+            raise
+        print(f"dpo {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"dpo {options.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("dpo", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name, run, help_text, **kwargs):
+        command = commands.add_parser(name, help=help_text, description=help_text, **kwargs)
+        command.add_argument("--debug", action="store_true", help="show the whole traceback of an error")
+        command.set_defaults(run=run)
+        return command
+
+    training = add("train", train_command, "train a model on a file of preference pairs (or texts, with --loss sft)")
+    training.add_argument("--data", required=True, help="JSON Lines (.gz too): prompt, chosen, rejected, or HH-RLHF transcripts")
+    training.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id such as gpt2 (default: tiny)')
+    training.add_argument("--reference", help="another reference model (default: the model as it starts)")
+    training.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
+    add_train_options(training)
+
+    sampling = add("sample", sample_command, "write responses to prompts")
+    sampling.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id (default: tiny)')
+    sampling.add_argument("--prompt", action="append", help="a prompt; may be given again (default: three of the review world)")
+    sampling.add_argument("--chat", action="store_true", help="hand the prompt to the model's chat template as a user's message")
+    sampling.add_argument("--n", type=int, default=1, help="responses for each prompt (default: 1)")
+    sampling.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1.0)")
+    sampling.add_argument("--max-new-tokens", type=int, help="default: what the context leaves, at most 256")
+    sampling.add_argument("--seed", type=int, default=0)
+
+    scoring = add("score", score_command, "print log-probabilities of pairs, or with --reference their implicit rewards")
+    scoring.add_argument("--model", required=True, help='"tiny", "smollm2", a folder, or a hub id')
+    scoring.add_argument("--data", required=True, help="JSON Lines with prompt, chosen, rejected")
+    scoring.add_argument("--reference", help="the model that training started from")
+    scoring.add_argument("--beta", type=float, default=0.1, help="of the implicit reward beta * log-ratio (default: 0.1)")
+    scoring.add_argument("--max-length", type=int, default=0, help="tokens a row may have; 0: what the model can read")
+    scoring.add_argument("--skip-bad", action="store_true", help="leave out rows that can't be used, and count them")
+
+    return parser
+
+
+def add_train_options(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of TrainConfig; what is not given comes from the preset."""
+    from .training import PRESETS, TrainConfig
+
+    parser.add_argument("--preset", choices=PRESETS, help="a set of settings (default: the one named like the model, else gpt2)")
+    for f in fields(TrainConfig):
+        name, text = "--" + f.name.replace("_", "-"), f"{f.metadata['help']} (without a preset: {f.default})".replace("%", "%%")
+        if isinstance(f.default, bool):
+            parser.add_argument(name, action="store_true", default=None, help=text)
+        else:
+            choices = list(LOSSES) if f.name == "loss" else None
+            parser.add_argument(name, type=type(f.default), help=text, choices=choices, metavar=None if choices else f.name.upper())
+
+
+def train_config(options: argparse.Namespace):
+    """The TrainConfig of a command line: the preset, then what was given."""
+    from .training import PRESETS, TrainConfig
+
+    preset = options.preset or (options.model if options.model in PRESETS else "gpt2")
+    given = {f.name: getattr(options, f.name) for f in fields(TrainConfig) if getattr(options, f.name) is not None}
+    return TrainConfig(**(PRESETS[preset] | given))
+
+
+def train_command(options) -> None:
+    from .data import read_rows
+    from .models import load_model
+    from .training import train
+
+    config = train_config(options)
+    rows, report = read_rows(options.data, LOSSES[config.loss].needs, config.skip_bad)
+    print(report)
+    model, tokenizer = load_model(options.model)
+    reference = load_model(options.reference)[0] if options.reference else None
+    history = train(model, tokenizer, rows, config, options.out, reference)
+    for row in (history[0], history[-1]):
+        print("step {step}: ".format(**row) + ", ".join(f"{k} {row[k]:.4g}" for k in row if k != "step"))
+    print(f"model: {Path(options.out) / 'model'}   metrics: {Path(options.out) / 'metrics.jsonl'}")
+
+
+def sample_command(options) -> None:
+    from .models import load_model
+    from .sampling import sample
+    from .world import prompts
+
+    model, tokenizer = load_model(options.model)
+    asked = options.prompt or prompts("test")[:3]
+    if options.chat:
+        asked = [[{"role": "user", "content": p}] for p in asked]
+    asked = [p for p in asked for _ in range(options.n)]
+    for s in sample(
+        model, tokenizer, asked, temperature=options.temperature, max_new_tokens=options.max_new_tokens, seed=options.seed
+    ):
+        print(json.dumps({"prompt": s.prompt, "completion": s.text, "finished": s.finished}, ensure_ascii=False))
+
+
+def score_command(options) -> None:
+    from .data import encode_rows, read_rows
+    from .models import Scorer, context_length, load_model, pad_id
+    from .training import score_examples
+
+    rows, report = read_rows(options.data, "pairs", options.skip_bad)
+    model, tokenizer = load_model(options.model)
+    pairs, cut = encode_rows(tokenizer, rows, options.max_length or context_length(model), options.skip_bad)
+    flat = [e for pair in pairs for e in pair]
+    scores = score_examples(Scorer(model), flat, pad_id(tokenizer)).view(-1, 2)
+    keys = ["chosen_logps", "rejected_logps"]
+    if options.reference:
+        reference, _ = load_model(options.reference)
+        before = score_examples(Scorer(reference), flat, pad_id(tokenizer)).view(-1, 2)
+        scores, keys = options.beta * (scores - before), ["chosen_rewards", "rejected_rewards"]
+    for chosen, rejected in scores.tolist():
+        print(json.dumps({keys[0]: chosen, keys[1]: rejected}))
+    right = (scores[:, 0] > scores[:, 1]).double().mean()
+    left_out = sum(report.problems.values()) + sum(cut.problems.values())
+    print(f"{len(scores)} pairs, {left_out} left out; chosen above rejected in {right:.3f} of them", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What a policy is worth: true reward, KL to the reference, preference accuracy, and intervals for all of them."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from . import world
+from .data import Example, encode_rows
+from .models import Scorer, pad_id
+from .sampling import sample
+from .training import score_examples
+
+
+def bootstrap_interval(values, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float, float]:
+    """(mean, low, high) of N values by the percentile bootstrap, resampling the values. ValueError for none."""
+    values = np.asarray(values, float)
+    if values.ndim != 1 or not len(values):
+        raise ValueError("need a list of one or more values")
+    picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.quantile(values[picks].mean(-1), [(1 - level) / 2, (1 + level) / 2])
+    return float(values.mean()), float(low), float(high)
+
+
+T_975 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
+
+
+def mean_and_half_width(values) -> tuple[float, float]:
+    """Mean of a few seeds and half the width of its 95 % t-interval (n >= 2)."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        raise ValueError("an interval needs two values or more")
+    t = T_975[len(values) - 2] if len(values) < 11 else 1.96
+    return float(values.mean()), float(t * values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def standard_error(values) -> float:
+    """Standard error of the mean of N independent values."""
+    values = np.asarray(values, float)
+    return float(values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def log_ratios(policy: nn.Module, reference: nn.Module, examples: list[Example], pad: int) -> np.ndarray:
+    """rho = log pi(y|x) - log pi_ref(y|x), shape (N,), nats, no beta."""
+    scores = [score_examples(Scorer(m), examples, pad).double().numpy() for m in (policy, reference)]
+    return scores[0] - scores[1]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A policy of the review world, measured. Standard errors are over samples of one model, not over seeds."""
+
+    accuracy: float  # share of held-out pairs that the implicit reward puts in their true order
+    correlation: float  # Pearson, implicit with true reward, over the held-out responses
+    true_reward: float  # mean over samples
+    true_reward_se: float
+    kl: float  # to the reference, nats per reply: mean of log pi - log pi_ref over samples of pi
+    kl_se: float
+    optimum: float  # true reward of the exact optimum of the grammar at this KL
+    grammatical: float  # share of samples that the grammar can write
+    length: float  # tokens per reply, EOS included
+
+
+def evaluate_reviews(
+    policy: nn.Module, reference: nn.Module, tokenizer, pairs: list[dict], samples: int = 2016, seed: int = 0
+) -> Evaluation:
+    """Measure a policy on held-out prompts: `samples` sampled replies, and `pairs` (test rows of the review world)."""
+    pad, asked = pad_id(tokenizer), world.prompts("test")
+    drawn = sample(policy, tokenizer, [asked[i % len(asked)] for i in range(samples)], seed=seed)
+    true = np.array([world.reward(s.prompt, s.text) for s in drawn])
+    kl = log_ratios(policy, reference, [s.example for s in drawn], pad)
+    implicit, pair_rewards = implicit_and_true(policy, reference, tokenizer, pairs)
+    right, correlation = order_accuracy(implicit, pair_rewards), 0.0
+    if implicit.std() > 0:
+        correlation = float(np.corrcoef(implicit.ravel(), pair_rewards.ravel())[0, 1])
+    return Evaluation(
+        accuracy=right,
+        correlation=correlation,
+        true_reward=float(true.mean()),
+        true_reward_se=standard_error(true),
+        kl=float(kl.mean()),
+        kl_se=standard_error(kl),
+        optimum=world.REVIEWS.optimum_at_kl(max(float(kl.mean()), 0.0)).mean_reward,
+        grammatical=float(np.mean([world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn])),
+        length=float(np.mean([s.example.response_length for s in drawn])),
+    )
+
+
+def implicit_and_true(policy: nn.Module, reference: nn.Module, tokenizer, pairs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Log-ratios and true rewards of the two responses of N pairs, both (N, 2). Multiply by beta for implicit rewards."""
+    examples, _ = encode_rows(tokenizer, pairs)
+    rho = log_ratios(policy, reference, [e for pair in examples for e in pair], pad_id(tokenizer)).reshape(-1, 2)
+    true = np.array([[world.reward(r["prompt"], r["chosen"]), world.reward(r["prompt"], r["rejected"])] for r in pairs])
+    return rho, true
+
+
+def order_accuracy(implicit: np.ndarray, true: np.ndarray) -> float:
+    """Share of pairs, both arrays (N, 2), that are in the same order; true ties are left out, implicit ties count half."""
+    gap, truth = implicit[:, 0] - implicit[:, 1], true[:, 0] - true[:, 1]
+    agree = np.sign(gap) * np.sign(truth)
+    return float(((1 + agree) / 2)[truth != 0].mean())
+
+
+def gap_to_grammar(model: nn.Module, tokenizer, split: str = "test", samples: int = 1200, seed: int = 7) -> tuple[float, float]:
+    """KL(grammar || model) in nats per token and its standard error, from exact samples of the grammar."""
+    rows = world.make_texts(samples, split=split, seed=seed)
+    exact = np.array([world.REVIEWS.log_probs(r["prompt"], [r["completion"]])[0] for r in rows])
+    examples = [e for (e,) in encode_rows(tokenizer, rows)[0]]
+    gaps = exact - score_examples(Scorer(model), examples, pad_id(tokenizer)).double().numpy()
+    tokens = float(np.mean([e.response_length for e in examples]))
+    return float(gaps.mean() / tokens), standard_error(gaps) / tokens

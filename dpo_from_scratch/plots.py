@@ -1,0 +1,71 @@
+"""The book's figures: one style, and the pictures that several chapters share."""
+
+import os
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from . import world
+
+# Okabe-Ito colours, one meaning each; never colour alone, so each line has its own marker or dash too
+POLICY, REFERENCE, OPTIMUM, CHOSEN, REJECTED, PPO = "#0072B2", "#7F7F7F", "#000000", "#009E73", "#D55E00", "#CC79A7"
+
+STYLE = {
+    "figure.figsize": (7, 4), "figure.dpi": 110, "font.size": 11, "axes.grid": True, "grid.linewidth": 0.5,
+    "grid.alpha": 0.5, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False,
+    "lines.linewidth": 1.8, "figure.constrained_layout.use": True, "axes.titlesize": 11,
+}  # fmt: skip
+
+
+def setup_notebook() -> None:
+    """What every chapter's first cell calls: the book's figure style, and quiet libraries."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    plt.rcParams.update(STYLE)
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*IProgress not found.*")
+
+
+def smooth(values, width: int = 8) -> np.ndarray:
+    """Mean of each value and those before it, at most `width` of them; shape kept."""
+    sums = np.cumsum(np.insert(np.asarray(values, float), 0, 0.0))
+    ends = np.arange(1, len(sums))
+    starts = np.maximum(ends - width, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def draw_frontier(ax, label: str = "exact optimum") -> None:
+    """The exact reward-KL frontier of the grammar, which no policy can be above."""
+    rows = [{"kl": 0.0, "mean_reward": world.REVIEWS.policy(world.prompts()[0]).mean_reward}]
+    rows += sorted(world.REVIEWS.frontier(np.geomspace(0.25, 20, 30)), key=lambda row: row["kl"])
+    ax.plot([r["kl"] for r in rows], [r["mean_reward"] for r in rows], color=OPTIMUM, lw=1.5)
+    end = rows[-1]
+    ax.annotate(label, (end["kl"], end["mean_reward"]), (-4, 6), textcoords="offset points", ha="right")
+    ax.set_xlabel("KL to the reference, nats per reply")
+    ax.set_ylabel("mean true reward")
+
+
+def training_and_frontier(history: list[dict], before: tuple[float, float], after: dict):
+    """Chapter 00's picture: the loss of a run, and where its policy ends under the exact frontier.
+
+    history: metrics of `training.train`; before: (mean true reward, standard error) of the reference;
+    after: an `evaluation.Evaluation` as a dict. Returns the figure.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+    steps = [row["step"] for row in history]
+    left.plot(steps, [row["loss"] for row in history], color=POLICY, alpha=0.3, lw=0.8)
+    left.plot(steps, smooth([row["loss"] for row in history], 16), color=POLICY)
+    left.axhline(np.log(2), color=REFERENCE, ls="--", lw=1.2)
+    left.annotate("ln 2: policy = reference", (steps[-1], np.log(2)), (0, 4), textcoords="offset points", ha="right", color="0.35")
+    left.set(xlabel="step", ylabel="DPO loss, nats per pair", ylim=(0, None))
+    draw_frontier(right)
+    right.errorbar(0, before[0], yerr=1.96 * before[1], color=REFERENCE, marker="s", capsize=3)
+    right.annotate("reference", (0, before[0]), (8, -4), textcoords="offset points", color="0.35")
+    right.errorbar(after["kl"], after["true_reward"], xerr=1.96 * after["kl_se"], yerr=1.96 * after["true_reward_se"],
+                   color=POLICY, marker="o", capsize=3)  # fmt: skip
+    right.annotate("after DPO", (after["kl"], after["true_reward"]), (8, -12), textcoords="offset points", color=POLICY)
+    right.plot([after["kl"]] * 2, [after["true_reward"], after["optimum"]], color=OPTIMUM, ls=":", lw=1.2)
+    return figure

@@ -1,0 +1,53 @@
+"""Shared fixtures: the tiny model, a random GPT-2 and a random Llama, all offline."""
+
+import importlib.util
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from dpo_from_scratch.data import data_path
+from dpo_from_scratch.models import load_model
+
+
+def script(path):
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_shipped = script(data_path("make.py"))
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """(model, tokenizer): the shipped reference. Tests that train take a copy."""
+    return load_model("tiny")
+
+
+def random_gpt2(dtype=torch.float32):
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=160, n_positions=128, n_embd=32, n_layer=2, n_head=4, bos_token_id=1, eos_token_id=1, pad_token_id=0,
+        initializer_range=0.3,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).to(dtype).eval()
+
+
+def random_llama(dtype=torch.float32):
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=160, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=128, initializer_range=0.3, bos_token_id=1, eos_token_id=1,
+        pad_token_id=0,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).to(dtype).eval()
+
+
+SHAPES = {"gpt2": random_gpt2, "llama": random_llama}

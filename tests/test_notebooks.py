@@ -1,0 +1,141 @@
+"""The rules that every stored chapter keeps."""
+
+import ast
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+TAGS = {"nbval-ignore-output", "nbval-check-output", "nbval-skip", "nbval-raises-exception", "raises-exception", "solution"}
+SETUP = "setup_notebook()"
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda p: p.stem)
+def book(request):
+    return request.param, json.loads(request.param.read_text(encoding="utf-8"))["cells"]
+
+
+def code(cells):
+    return [c for c in cells if c["cell_type"] == "code"]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def test_there_are_chapters_and_their_names_say_what_to_do():
+    assert NOTEBOOKS
+    assert all(re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem) for p in NOTEBOOKS)
+
+
+def test_stored_executed_in_order_without_errors_or_warnings(book):
+    _, cells = book
+    assert [c["execution_count"] for c in code(cells)] == list(range(1, len(code(cells)) + 1))
+    for cell in code(cells):
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert output.get("name") != "stderr", source(cell)
+
+
+def test_small_and_free_of_machine_paths(book):
+    path, _ = book
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 1_000_000
+    assert not re.search(r"/(root|home|work|tmp|Users)/[A-Za-z.]", text)
+
+
+def test_title_badge_and_what_you_will_build_see_and_need(book):
+    path, cells = book
+    first = source(cells[0])
+    assert first.startswith("# ")
+    assert (
+        f"colab.research.google.com/github/{REPOSITORY.removeprefix('https://github.com/')}/blob/main/notebooks/{path.name})"
+        in first
+    )
+    for part in ("**You will build**", "**You will see**", "**You need**", "minute"):
+        assert part in first, part
+
+
+def test_the_setup_cell_is_the_same_everywhere_and_installs_from_the_repository(book):
+    _, cells = book
+    reference = json.loads(NOTEBOOKS[0].read_text(encoding="utf-8"))["cells"]
+    setup = source(code(cells)[0])
+    assert setup == source(code(reference)[0])
+    assert setup.endswith(SETUP)
+    assert f'--no-deps "git+{REPOSITORY}"' in setup
+
+
+def test_cells_are_short_and_parse(book):
+    _, cells = book
+    for cell in code(cells):
+        lines = source(cell).splitlines()
+        assert len(lines) <= 40, lines[0]
+        assert max(map(len, lines)) <= 132, lines[0]
+        ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
+
+
+def test_nbval_tags_are_spelled_as_nbval_reads_them_and_no_cell_ends_in_a_semicolon(book):
+    _, cells = book
+    for cell in code(cells):
+        assert set(cell["metadata"].get("tags", [])) <= TAGS, cell["metadata"]
+        assert not source(cell).rstrip().endswith(";")
+        assert "NBVAL_" not in source(cell), "use tags"
+
+
+def test_pictures_are_png_with_alt_text_and_a_sentence_below(book):
+    _, cells = book
+    for cell, below in zip(cells, [*cells[1:], None], strict=True):
+        if cell["cell_type"] != "code":
+            continue
+        kinds = {kind for o in cell["outputs"] for kind in o.get("data", {})}
+        assert "image/svg+xml" not in kinds
+        if "image/png" in kinds:
+            assert len(cell["metadata"].get("alt", "")) > 40, source(cell)
+            assert below is not None
+            assert below["cell_type"] == "markdown", "what to see, in words, stands below the picture"
+
+
+def test_exercises_have_minutes_hints_and_executed_folded_solutions(book):
+    _, cells = book
+    prose = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
+    section = prose[prose.index("## Exercises") :]
+    exercises = re.findall(r"^\*\*(\d)\. .*?\*\* \((\d+) minutes?\)", section, re.M)
+    solutions = [c for c in code(cells) if "solution" in c["metadata"].get("tags", [])]
+    assert 2 <= len(exercises) <= 4
+    assert section.count("<details><summary>Hint</summary>") == len(exercises) == len(solutions)
+    for cell in solutions:
+        assert cell["metadata"]["jupyter"]["source_hidden"] is True
+        assert source(cell).startswith("# Solution")
+
+
+def test_ends_with_what_was_measured_and_sources(book):
+    _, cells = book
+    prose = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
+    assert "## What you measured" in prose
+    assert re.search(r"arxiv\.org/abs/\d{4}\.\d{5}", prose[prose.index("## Sources") :])
+
+
+def test_links_between_chapters_lead_to_chapters(book):
+    path, cells = book
+    for cell in cells:
+        for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", source(cell)):
+            assert (path.parent / target.split("#")[0]).exists(), target
+
+
+def test_no_notebook_copies_package_code(book):
+    """A function of a notebook that has a package function's body would be a second copy."""
+    _, cells = book
+    ours = set()
+    for module in (ROOT / "dpo_from_scratch").glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and len(node.body) > 2:
+                ours.add(ast.dump(ast.Module(node.body[1:], [])))
+    for cell in code(cells):
+        for node in ast.walk(ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", source(cell), flags=re.M))):
+            if isinstance(node, ast.FunctionDef):
+                assert ast.dump(ast.Module(node.body, [])) not in ours, node.name

@@ -1,0 +1,74 @@
+"""Records: resumable, tied to their source, and still true at one point."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import script
+
+from dpo_from_scratch import records
+from dpo_from_scratch.data import data_path
+from dpo_from_scratch.evaluation import mean_and_half_width
+from dpo_from_scratch.world import make_pairs
+
+STUDIES = sorted(data_path("results").glob("*.py"))
+
+
+def test_a_study_that_was_stopped_goes_on(tmp_path):
+    study, made = tmp_path / "squares.py", []
+    study.write_text('"""Squares."""\nfrom dpo_from_scratch.logprobs import sequence_logps\n')
+
+    def run(point):
+        if len(made) == 2 and point["x"] == 3:
+            raise KeyboardInterrupt
+        made.append(point["x"])
+        return {"y": point["x"] ** 2}
+
+    points = [{"x": x} for x in (1, 2, 3)]
+    with pytest.raises(KeyboardInterrupt):
+        records.run_study(study, "squares", points, run)
+    made.append("again")
+    path = records.run_study(study, "squares", points, run)
+    assert made == [1, 2, "again", 3]
+    record = json.loads(path.read_text())
+    assert [p["result"]["y"] for p in record["points"]] == [1, 4, 9]
+    assert record["versions"]["torch"]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_the_hash_follows_imports_and_ignores_docstrings_and_comments(tmp_path):
+    a, b, c = (tmp_path / f"{n}.py" for n in "abc")
+    a.write_text('"""One."""\nfrom dpo_from_scratch.world import reward\nx = 1\n')
+    b.write_text('"""Two."""\nfrom dpo_from_scratch.world import reward\nx = 1  # a comment\n')
+    c.write_text('"""One."""\nfrom dpo_from_scratch.world import reward\nx = 2\n')
+    b2 = tmp_path / "again" / "a.py"
+    b2.parent.mkdir()
+    b2.write_text(b.read_text())
+    assert records.source_hash(a) == records.source_hash(b2)
+    (tmp_path / "other").mkdir()
+    c2 = tmp_path / "other" / "a.py"
+    c2.write_text(c.read_text())
+    assert records.source_hash(a) != records.source_hash(c2)
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda p: p.stem)
+def test_every_record_is_complete(study):
+    record = records.load_record(study.stem)
+    assert len(record["points"]) >= 3
+    assert record["command"] == f"python data/results/{study.name}"
+    assert {"python", "torch", "transformers", "numpy"} <= set(record["versions"])
+    if not record["fresh"]:
+        print(f"{study.stem}: the source has changed since this record was made")  # reported, not refused
+
+
+def test_one_point_of_start_here_lies_within_its_recorded_spread(tiny):
+    """The reference's own figures, measured again; its trainings are repeated in test_evaluation.py."""
+    study, record = script(data_path("results/start_here.py")), records.load_record("start_here")
+    from dpo_from_scratch.evaluation import evaluate_reviews
+
+    before = [p["result"]["before"]["true_reward"] for p in record["points"]]
+    mean, half = mean_and_half_width(before)
+    again = evaluate_reviews(tiny[0], tiny[0], tiny[1], make_pairs(4, split="test"), seed=0)
+    assert abs(again.true_reward - mean) < half + 3 * again.true_reward_se
+    assert np.isfinite(mean)
+    assert callable(study.run)
