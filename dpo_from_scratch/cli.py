@@ -6,7 +6,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from .data import DataError
+from .data import KEYS, DataError
 from .losses import LOSSES
 from .models import ModelError
 
@@ -19,23 +19,36 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0, 2 for what the user can mend (one sentence on stderr), 130 for Ctrl-C."""
+    """Run a command; returns the exit status.
+
+    0, 1 if check-data found errors, 2 for what the user can mend (one sentence on stderr), 130 for Ctrl-C.
+    """
     parser = make_parser()
     options = parser.parse_args(arguments)
     if not getattr(options, "run", None):
         parser.print_help()
         return 2
+    if options.command != "check-data":
+        quiet_libraries()
     try:
-        options.run(options)
+        return options.run(options) or 0
     except (DataError, ModelError, ValueError, OSError) as error:
         if options.debug:
             raise
         print(f"dpo {options.command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"dpo {options.command}: stopped", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"dpo {options.command}: stopped {error}", file=sys.stderr)
         return 130
-    return 0
+
+
+def quiet_libraries() -> None:
+    """No progress bars for loading, no retry messages: what goes wrong is said in one sentence at the end."""
+    import huggingface_hub
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    huggingface_hub.utils.logging.set_verbosity_error()
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -53,8 +66,15 @@ def make_parser() -> argparse.ArgumentParser:
     training.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id such as gpt2 (default: tiny)')
     training.add_argument("--reference", help="another reference model (default: the model as it starts)")
     training.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
+    training.add_argument("--resume", action="store_true", help="go on with the run in --out from its last checkpoint")
     add_train_options(training)
 
+    add_reading_commands(add)
+    return parser
+
+
+def add_reading_commands(add) -> None:
+    """The commands that read a model or a file and train nothing."""
     sampling = add("sample", sample_command, "write responses to prompts")
     sampling.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id (default: tiny)')
     sampling.add_argument("--prompt", action="append", help="a prompt; may be given again (default: three of the review world)")
@@ -64,6 +84,12 @@ def make_parser() -> argparse.ArgumentParser:
     sampling.add_argument("--max-new-tokens", type=int, help="default: what the context leaves, at most 256")
     sampling.add_argument("--seed", type=int, default=0)
 
+    checking = add("check-data", check_data_command, "say what is in a file of pairs, labels or texts, and what is wrong with it")
+    checking.add_argument("data", help="JSON Lines, .gz too")
+    checking.add_argument("--kind", choices=KEYS, help="default: what the first lines look like")
+    checking.add_argument("--model", help="count this model's tokens, and what its context cuts off, instead of words")
+    checking.add_argument("--max-length", type=int, default=0, help="tokens a row may have; 0: what the model can read")
+
     scoring = add("score", score_command, "print log-probabilities of pairs, or with --reference their implicit rewards")
     scoring.add_argument("--model", required=True, help='"tiny", "smollm2", a folder, or a hub id')
     scoring.add_argument("--data", required=True, help="JSON Lines with prompt, chosen, rejected")
@@ -71,8 +97,6 @@ def make_parser() -> argparse.ArgumentParser:
     scoring.add_argument("--beta", type=float, default=0.1, help="of the implicit reward beta * log-ratio (default: 0.1)")
     scoring.add_argument("--max-length", type=int, default=0, help="tokens a row may have; 0: what the model can read")
     scoring.add_argument("--skip-bad", action="store_true", help="leave out rows that can't be used, and count them")
-
-    return parser
 
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:
@@ -107,11 +131,21 @@ def train_command(options) -> None:
     rows, report = read_rows(options.data, LOSSES[config.loss].needs, config.skip_bad)
     print(report)
     model, tokenizer = load_model(options.model)
-    reference = load_model(options.reference)[0] if options.reference else None
-    history = train(model, tokenizer, rows, config, options.out, reference)
-    for row in (history[0], history[-1]):
+    reference = load_reference(options.reference, tokenizer) if options.reference else None
+    history = train(model, tokenizer, rows, config, options.out, reference, resume=options.resume)
+    for row in history[:1] + history[1:][-1:]:
         print("step {step}: ".format(**row) + ", ".join(f"{k} {row[k]:.4g}" for k in row if k != "step"))
     print(f"model: {Path(options.out) / 'model'}   metrics: {Path(options.out) / 'metrics.jsonl'}")
+
+
+def load_reference(name: str, tokenizer):
+    """A reference model that reads the same tokens as the policy; ModelError if it does not."""
+    from .models import load_model
+
+    reference, other = load_model(name)
+    if other.get_vocab() != tokenizer.get_vocab():
+        raise ModelError(f"the reference {name!r} reads other tokens than the model: their log-probabilities can't be compared")
+    return reference
 
 
 def sample_command(options) -> None:
@@ -130,9 +164,24 @@ def sample_command(options) -> None:
         print(json.dumps({"prompt": s.prompt, "completion": s.text, "finished": s.finished}, ensure_ascii=False))
 
 
+def check_data_command(options) -> int:
+    from .checking import check_file
+
+    tokenizer = limit = None
+    if options.model:
+        from .models import context_length, load_model
+
+        model, tokenizer = load_model(options.model)
+        limit = options.max_length or context_length(model)
+    found = check_file(options.data, options.kind, tokenizer, limit)
+    print(found)
+    return int(found.report.left_out.total() > 0)
+
+
 def score_command(options) -> None:
-    from .data import encode_rows, read_rows
+    from .data import read_rows
     from .models import Scorer, context_length, load_model, pad_id
+    from .tokens import encode_rows
     from .training import score_examples
 
     rows, report = read_rows(options.data, "pairs", options.skip_bad)
@@ -142,14 +191,15 @@ def score_command(options) -> None:
     scores = score_examples(Scorer(model), flat, pad_id(tokenizer)).view(-1, 2)
     keys = ["chosen_logps", "rejected_logps"]
     if options.reference:
-        reference, _ = load_model(options.reference)
+        reference = load_reference(options.reference, tokenizer)
         before = score_examples(Scorer(reference), flat, pad_id(tokenizer)).view(-1, 2)
         scores, keys = options.beta * (scores - before), ["chosen_rewards", "rejected_rewards"]
     for chosen, rejected in scores.tolist():
         print(json.dumps({keys[0]: chosen, keys[1]: rejected}))
     right = (scores[:, 0] > scores[:, 1]).double().mean()
-    left_out = sum(report.problems.values()) + sum(cut.problems.values())
-    print(f"{len(scores)} pairs, {left_out} left out; chosen above rejected in {right:.3f} of them", file=sys.stderr)
+    left_out = report.left_out.total() + cut.left_out.total()
+    what = "implicit reward" if options.reference else "log-probability"
+    print(f"{len(scores)} pairs, {left_out} left out; {what} of the chosen above the rejected in {right:.3f}", file=sys.stderr)
 
 
 if __name__ == "__main__":

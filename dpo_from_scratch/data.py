@@ -1,4 +1,4 @@
-"""Preference records: read, check, convert; then tokenise, mask and pad.
+"""Preference records: read, check, convert.
 
 Files are JSON Lines (optionally .gz), in the keys that TRL and the `datasets` library use:
 pairs `prompt, chosen, rejected` (+ `probability` that chosen is preferred), labels `prompt, completion, label`,
@@ -9,14 +9,12 @@ HH-RLHF transcripts (`chosen`, `rejected` only; arXiv 2204.05862) are split at t
 import gzip
 import json
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-
-import torch
-from torch import Tensor
 
 KEYS = {"pairs": ("prompt", "chosen", "rejected"), "labels": ("prompt", "completion", "label"), "texts": ("prompt", "completion")}
 ROLES = ("system", "user", "assistant", "tool")
@@ -41,26 +39,33 @@ def data_path(name: str = "") -> Path:
 
 @dataclass
 class Report:
-    """What reading a file found: `rows` used, and `problems`: reason -> how many rows were left out, with first lines."""
+    """What reading a file found: `rows` used, `left_out` and `warnings` reason -> rows, and the first lines of each."""
 
     path: str = ""
     rows: int = 0
-    problems: Counter = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)  # the first few, as "line N: reason"
+    left_out: Counter = field(default_factory=Counter)
+    warnings: Counter = field(default_factory=Counter)
+    lines: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, line: int, reason: str) -> None:
-        self.problems[reason] += 1
-        if len(self.examples) < 20:
-            self.examples.append(f"line {line}: {reason}")
+    def error(self, line: int, reason: str) -> None:
+        self._add(self.left_out, line, reason)
+
+    def warning(self, line: int, reason: str) -> None:
+        self._add(self.warnings, line, reason)
+
+    def _add(self, counts: Counter, line: int, reason: str) -> None:
+        counts[reason] += 1
+        first = self.lines.setdefault(reason, [])
+        if len(first) < 8:
+            first.append(line)
 
     def __str__(self) -> str:
-        left_out = "".join(f"\n  left out {n}: {reason}" for reason, n in self.problems.most_common())
-        return f"{self.path}: {self.rows} rows used, {sum(self.problems.values())} left out{left_out}"
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-        yield from enumerate(file, start=1)
+        out = [f"{self.path}: {self.rows} rows used, {self.left_out.total()} left out"]
+        for word, counts in (("left out", self.left_out), ("warning", self.warnings)):
+            for reason, n in counts.most_common():
+                more = ", ..." if n > len(self.lines[reason]) else ""
+                out.append(f"  {word} {n}: {reason} (line {', '.join(map(str, self.lines[reason]))}{more})")
+        return "\n".join(out)
 
 
 def read_rows(path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = False) -> tuple[list[dict], Report]:
@@ -68,38 +73,82 @@ def read_rows(path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = Fal
 
     A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it in the report instead.
     """
-    path, rows, report = Path(path), [], Report(str(path))
-    if kind not in KEYS:
-        raise DataError(f"kind is one of {', '.join(KEYS)}, not {kind!r}")
-    if not path.is_file():
-        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a JSON Lines file")
-    try:
-        for number, line in _lines(path):
-            if line.strip():
-                try:
-                    rows.append(check_row(_parse(line), kind))
-                except DataError as error:
-                    if not skip_bad:
-                        raise DataError(f"{path}, line {number}: {error} (skip_bad, --skip-bad, leaves such rows out)") from None
-                    report.add(number, str(error))
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: can't be read to its end ({error})") from None
+    rows, report = [], Report(str(path))
+    for number, row, reason in scan(path, kind, report):
+        if row is not None:
+            rows.append(row)
+        elif skip_bad:
+            report.error(number, reason)
+        else:
+            raise DataError(f"{path}, line {number}: {reason} (skip_bad, --skip-bad, leaves such rows out)")
     report.rows = len(rows)
     if not rows:
         raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[kind])}")
     return rows, report
 
 
-def _parse(line: bytes) -> dict:
+def scan(path: str | os.PathLike, kind: str, report: Report) -> Iterator[tuple[int, dict | None, str | None]]:
+    """(line number, row in normal form, None) or (line number, None, reason) of each line, one at a time.
+
+    Blank lines are passed over. DataError if the file can't be read at all, or not to its end.
+    """
+    path = Path(path)
+    if kind not in KEYS:
+        raise DataError(f"kind is one of {', '.join(KEYS)}, not {kind!r}")
+    if not path.is_file():
+        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a JSON Lines file")
+    number = 0
     try:
-        row = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise DataError("not UTF-8") from None
-    except (json.JSONDecodeError, RecursionError):
-        raise DataError("not JSON (each line must hold one JSON object)") from None
+        with open(path, "rb") as probe:
+            start = probe.read(4)
+        if start == b"PAR1" or start[:2] in (b"PK", b"\xff\xfe", b"\xfe\xff"):
+            found = {b"PA": "a Parquet file", b"PK": "a zip archive"}.get(start[:2], "UTF-16 text")
+            raise DataError(f"{path}, line 1: this is {found}; write it as JSON Lines in UTF-8 first")
+        with gzip.open(path) if start[:2] == b"\x1f\x8b" else open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+                    report.warning(1, "starts with a byte order mark (BOM), which is passed over")
+                    line = line[3:]
+                if line.strip():
+                    try:
+                        row = check_row(_parse(line), kind)
+                    except DataError as error:
+                        yield number, None, str(error)
+                    else:
+                        yield number, row, None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}, line {number + 1}: can't be read to its end ({error})") from None
+
+
+def _parse(line: bytes) -> dict:
+    if b"\0" in line:
+        raise DataError("holds NUL bytes")
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"not UTF-8 (byte {error.start + 1} of the line)") from None
+    try:
+        row = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constants)
+    except DataError:
+        raise
+    except (ValueError, RecursionError):  # also numbers of thousands of digits
+        kinds = {"[": "a JSON array over several lines?", "{": "broken JSON"}
+        hint = kinds.get(text.strip()[:1], "a CSV file?" if "," in text else "plain text?")
+        raise DataError(f"not JSON ({hint} Each line must hold one JSON object)") from None
     if not isinstance(row, dict):
         raise DataError(f"a JSON {type(row).__name__}, not an object with keys")
     return row
+
+
+def _unique_keys(pairs: list[tuple]) -> dict:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        raise DataError("a key stands twice in one object")
+    return row
+
+
+def _no_constants(name: str):
+    raise DataError(f"{name} is not a JSON number")
 
 
 def check_row(row: dict, kind: str = "pairs") -> dict:
@@ -129,14 +178,19 @@ def check_row(row: dict, kind: str = "pairs") -> dict:
 
 def _check_text(value, key: str):
     if isinstance(value, str):
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise DataError(f"{key} holds half a character (a lone surrogate)")
         return value
     if not isinstance(value, list) or not value:
-        raise DataError(f"{key} must be a string or a list of messages, not {type(value).__name__}")
+        raise DataError(
+            f"{key} must be a string or a list of messages, not {'an empty list' if value == [] else type(value).__name__}"
+        )
     for message in value:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str) or "role" not in message:
             raise DataError(f'{key} holds something that is not a {{"role", "content"}} message')
         if message["role"] not in ROLES:
             raise DataError(f"{key} has the unknown role {message['role']!r} (known: {', '.join(ROLES)})")
+        _check_text(message["content"], key)
     return value
 
 
@@ -172,94 +226,3 @@ def write_rows(path: str | os.PathLike, rows: list[dict]) -> None:
     """Write rows as JSON Lines, UTF-8."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-# ---------------------------------------------------------------- tokens
-
-
-@dataclass(frozen=True)
-class Example:
-    """One tokenised text: `ids`, of which the first `prompt_length` are the prompt and the rest the response with EOS."""
-
-    ids: tuple[int, ...]
-    prompt_length: int
-
-    @property
-    def response_length(self) -> int:
-        return len(self.ids) - self.prompt_length
-
-
-def prompt_ids(tokenizer, prompt) -> list[int]:
-    """Token ids of a prompt, with BOS where the tokenizer uses one, and never empty."""
-    if isinstance(prompt, str):
-        ids = list(tokenizer(prompt)["input_ids"])
-        if ids and ids[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
-            ids.pop()  # some tokenizers end every text; a prompt goes on
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        return ids or [start]
-    if not tokenizer.chat_template:
-        raise DataError("these rows hold messages, but the tokenizer has no chat template; use a chat model or plain strings")
-    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
-
-
-def _response_ids(tokenizer, prompt, response) -> list[int]:
-    eos = tokenizer.eos_token_id
-    if isinstance(response, str):
-        ids = list(tokenizer(response, add_special_tokens=False)["input_ids"])
-        return ids if ids and ids[-1] == eos else [*ids, eos]
-    start = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
-    whole = tokenizer.apply_chat_template(prompt + response, tokenize=False)
-    if not whole.startswith(start):
-        raise DataError("this chat template changes the prompt when a response follows; give plain strings instead")
-    ids = list(tokenizer(whole[len(start) :], add_special_tokens=False)["input_ids"])
-    if eos in ids:  # templates write a newline after the end of a turn; it is not part of the response
-        ids = ids[: len(ids) - ids[::-1].index(eos)]
-    return ids if ids[-1] == eos else [*ids, eos]
-
-
-def encode(tokenizer, prompt, response, max_length: int | None = None) -> Example:
-    """Tokenise a prompt and a response apart, as generation does, and join them; EOS ends the response, once.
-
-    Over `max_length` tokens, the prompt loses its beginning. DataError if the response alone does not fit: it is
-    never cut unseen.
-    """
-    if isinstance(response, list) and isinstance(prompt, str):
-        prompt = [{"role": "user", "content": prompt}]
-    start, end = prompt_ids(tokenizer, prompt), _response_ids(tokenizer, prompt, response)
-    if max_length is not None and len(start) + len(end) > max_length:
-        room = max_length - len(end)
-        if room < 1:
-            raise DataError(f"the response has {len(end)} tokens, which leaves no room for a prompt in {max_length}")
-        start = start[-room:]
-    return Example(tuple(start + end), len(start))
-
-
-def encode_rows(tokenizer, rows: list[dict], max_length: int | None = None, skip_bad: bool = False) -> tuple[list[tuple], Report]:
-    """Examples of each row: (chosen, rejected) for pairs, (completion,) otherwise; rows too long as `encode` says."""
-    out, report = [], Report("tokens")
-    for i, row in enumerate(rows):
-        keys = ("chosen", "rejected") if "chosen" in row else ("completion",)
-        try:
-            out.append(tuple(encode(tokenizer, row["prompt"], row[key], max_length) for key in keys))
-        except DataError as error:
-            if not skip_bad:
-                raise DataError(f"row {i + 1}: {error} (skip_bad, --skip-bad, leaves such rows out)") from None
-            report.add(i + 1, str(error))
-    report.rows = len(out)
-    return out, report
-
-
-def collate(examples: list[Example], pad_id: int, side: str = "right") -> dict[str, Tensor]:
-    """input_ids (B, T) int64, attention_mask (B, T) int64 and response_mask (B, T) bool of B examples, padded on one side."""
-    width = max(len(e.ids) for e in examples)
-    batch = {
-        "input_ids": torch.full((len(examples), width), pad_id, dtype=torch.long),
-        "attention_mask": torch.zeros(len(examples), width, dtype=torch.long),
-        "response_mask": torch.zeros(len(examples), width, dtype=torch.bool),
-    }
-    for i, e in enumerate(examples):
-        offset = width - len(e.ids) if side == "left" else 0
-        batch["input_ids"][i, offset : offset + len(e.ids)] = torch.tensor(e.ids)
-        batch["attention_mask"][i, offset : offset + len(e.ids)] = 1
-        batch["response_mask"][i, offset + e.prompt_length : offset + len(e.ids)] = True
-    return batch

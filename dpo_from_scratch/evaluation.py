@@ -7,9 +7,9 @@ import numpy as np
 from torch import nn
 
 from . import world
-from .data import Example, encode_rows
 from .models import Scorer, pad_id
 from .sampling import sample
+from .tokens import Example, encode_rows
 from .training import score_examples
 
 

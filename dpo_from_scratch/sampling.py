@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .data import Example, prompt_ids
 from .models import context_length, pad_id, positions
+from .tokens import Example, prompt_ids
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,10 @@ def sample(
     `max_new_tokens` defaults to what the model's context leaves, at most 256. Same seed, same batch size: same texts.
     ValueError for a negative temperature or a prompt that fills the context.
     """
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 (greedy) or more, not {temperature}")
+    if temperature < 0 or (max_new_tokens is not None and max_new_tokens < 1):
+        raise ValueError(
+            f"temperature must be 0 (greedy) or more and max_new_tokens 1 or more, not {temperature}, {max_new_tokens}"
+        )
     ids = [prompt_ids(tokenizer, p) for p in prompts]
     context = context_length(model) or 10**9
     room = context - max((len(i) for i in ids), default=0)

@@ -8,6 +8,7 @@ import pytest
 
 from dpo_from_scratch import cli, world
 from dpo_from_scratch.data import data_path, write_rows
+from dpo_from_scratch.models import load_model, save_model
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_train_then_sample_then_score(pairs, tmp_path, capsys):
     assert cli.main(["score", "--model", str(out / "model"), "--reference", "tiny", "--data", pairs]) == 0
     printed = capsys.readouterr()
     assert set(json.loads(printed.out.splitlines()[0])) == {"chosen_rewards", "rejected_rewards"}
-    assert "24 pairs, 0 left out" in printed.err
+    assert "24 pairs, 0 left out; implicit reward of the chosen above" in printed.err
     assert cli.main(["score", "--model", "tiny", "--data", pairs]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[0])["chosen_logps"] < -5
 
@@ -52,13 +53,25 @@ def test_supervised_fine_tuning_from_the_command_line(tmp_path):
         (["train", "--data", "PAIRS", "--decay", "never"], "decay is one of"),
         (["train", "--data", "PAIRS", "--loss", "sft"], "no 'completion'"),
         (["train", "--data", "PAIRS", "--max-length", "4", "--steps", "1"], "leaves no room"),
+        (["train", "--data", "PAIRS", "--learning-rate", "nan"], "learning_rate must be a number"),
+        (["train", "--data", "PAIRS", "--learning-rate", "1e30", "--steps", "30"], "lower the learning rate"),
+        (["train", "--data", "PAIRS", "--lora-rank", "-1"], "lora_rank, save_every 0 or more"),
+        (["train", "--data", "PAIRS", "--reference", "OTHER"], "reads other tokens"),
+        (["train", "--data", "PAIRS", "--max-length", "4", "--skip-bad"], "no row is left"),
+        (["sample", "--max-new-tokens", "0"], "max_new_tokens 1 or more"),
         (["sample", "--prompt", "film " * 90], "fills the model's context"),
         (["score", "--model", "tiny", "--data", "."], "is a folder"),
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_status_2(arguments, message, pairs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert cli.main([pairs if a == "PAIRS" else a for a in arguments]) == 2
+    if "OTHER" in arguments:  # a model with one more token
+        model, tokenizer = load_model("tiny")
+        tokenizer.add_tokens(["another"])
+        model.resize_token_embeddings(len(tokenizer))
+        save_model(model, tokenizer, tmp_path / "other")
+    given = {"PAIRS": pairs, "OTHER": str(tmp_path / "other")}
+    assert cli.main([given.get(a, a) for a in arguments]) == 2
     printed = capsys.readouterr().err
     assert message in printed
     assert "Traceback" not in printed

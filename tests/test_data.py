@@ -8,8 +8,9 @@ from conftest import make_shipped as make
 from datasets import load_dataset
 
 from dpo_from_scratch import data, world
-from dpo_from_scratch.data import DataError, check_row, collate, encode, encode_rows, read_rows, write_rows
+from dpo_from_scratch.data import DataError, check_row, read_rows, write_rows
 from dpo_from_scratch.models import review_tokenizer
+from dpo_from_scratch.tokens import collate, encode, encode_rows, fit
 
 PAIR = {"prompt": "q ?", "chosen": "yes .", "rejected": "no ."}
 USER, GOOD, BAD = ({"role": r, "content": c} for r, c in (("user", "hi"), ("assistant", "hello"), ("assistant", "go away")))
@@ -84,8 +85,8 @@ def test_a_bad_line_stops_with_file_and_number_or_is_counted(tmp_path):
         read_rows(path)
     rows, report = read_rows(path, skip_bad=True)
     assert len(rows) == report.rows == 2
-    assert sum(report.problems.values()) == 3
-    assert "line 4: not UTF-8" in report.examples
+    assert report.left_out.total() == 3
+    assert report.lines["not UTF-8 (byte 13 of the line)"] == [4]
     assert "2 rows used, 3 left out" in str(report)
 
 
@@ -155,32 +156,36 @@ def tokenizer():
 
 
 def test_responses_end_with_one_eos_and_prompts_with_none(tokenizer):
-    example = encode(tokenizer, "film : how was the plot ?", "the plot was good .")
+    (example,) = encode(tokenizer, "film : how was the plot ?", "the plot was good .")
     assert tokenizer.decode(example.ids) == "film : how was the plot ? the plot was good . <eos>"
     assert tokenizer.decode(example.ids[example.prompt_length :]) == "the plot was good . <eos>"
     assert example.response_length == 6
-    again = encode(tokenizer, "film : how was the plot ?", "the plot was good . <eos>")
+    (again,) = encode(tokenizer, "film : how was the plot ?", "the plot was good . <eos>")
     assert again == example  # an end that is there already is not doubled
 
 
 def test_an_empty_prompt_starts_with_a_token_that_can_predict(tokenizer):
-    example = encode(tokenizer, "", "the plot was good .")
+    (example,) = encode(tokenizer, "", "the plot was good .")
     assert example.prompt_length == 1
 
 
 def test_truncation_cuts_the_prompt_and_never_the_response(tokenizer):
     long = "film : how was the plot ? " * 5
-    example = encode(tokenizer, long, "the plot was good .", max_length=12)
-    assert len(example.ids) == 12
-    assert tokenizer.decode(example.ids).endswith("plot ? the plot was good . <eos>")
+    chosen, rejected = fit(encode(tokenizer, long, "the plot was good .", "the plot was good . thank you ."), 14)
+    assert len(rejected.ids) == 14
+    assert tokenizer.decode(rejected.ids).endswith("the plot ? the plot was good . thank you . <eos>")
+    assert chosen.ids[: chosen.prompt_length] == rejected.ids[: rejected.prompt_length]  # both lose the same
     with pytest.raises(DataError, match="6 tokens, which leaves no room"):
-        encode(tokenizer, long, "the plot was good .", max_length=6)
+        fit(encode(tokenizer, long, "the plot was good ."), 6)
+    found, report = encode_rows(tokenizer, [{"prompt": long, "completion": "the plot was good ."}], max_length=12)
+    assert len(found) == 1
+    assert "the prompt is cut at its beginning to fit into 12 tokens" in str(report)  # not unseen
     rows = [{"prompt": long, "chosen": "the plot was good .", "rejected": "the plot was good . " * 4}] * 2
     with pytest.raises(DataError, match="row 1"):
         encode_rows(tokenizer, rows, max_length=12)
     found, report = encode_rows(tokenizer, rows, max_length=12, skip_bad=True)
     assert found == []
-    assert sum(report.problems.values()) == 2
+    assert report.left_out.total() == 2
 
 
 CHAT = (
@@ -196,13 +201,13 @@ def test_messages_go_through_the_chat_template_with_one_end_of_turn_scored():
         encode(tokenizer, user, answer)
     tokenizer.chat_template = CHAT
     for prompt in (user, "the plot ?"):
-        example = encode(tokenizer, prompt, answer)
+        (example,) = encode(tokenizer, prompt, answer)
         assert tokenizer.decode(example.ids[example.prompt_length :]) == "the plot was good . <eos>"
         assert tokenizer.decode(example.ids[: example.prompt_length]).endswith("<unk>")  # the assistant's header is prompt
 
 
 def test_collate_masks_come_from_lengths_even_if_padding_is_the_end_token(tokenizer):
-    rows = [encode(tokenizer, "film : how was the plot ?", t) for t in ("the plot was good .", "the plot bored me . thank you .")]
+    rows = encode(tokenizer, "film : how was the plot ?", "the plot was good .", "the plot bored me . thank you .")
     for side in ("right", "left"):
         batch = collate(rows, tokenizer.eos_token_id, side)
         assert batch["response_mask"].sum(-1).tolist() == [6, 9]

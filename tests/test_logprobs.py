@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import SHAPES
 
-from dpo_from_scratch.data import Example, collate
 from dpo_from_scratch.logprobs import sequence_logps, token_logps
 from dpo_from_scratch.models import Scorer
+from dpo_from_scratch.tokens import Example, collate
 from dpo_from_scratch.training import score_examples
 
 
@@ -103,12 +103,10 @@ def test_padding_side_batching_and_cache_do_not_change_a_log_probability(shape, 
 
 
 def test_what_is_scored_is_the_response_with_its_end_and_nothing_else(tiny):
-    from dpo_from_scratch.data import encode
+    from dpo_from_scratch.tokens import encode
 
     _, tokenizer = tiny
-    rows = [
-        encode(tokenizer, "film : how was the plot ?", text) for text in ("the plot was good .", "the cast bored me ! thank you .")
-    ]
+    rows = encode(tokenizer, "film : how was the plot ?", "the plot was good .", "the cast bored me ! thank you .")
     for side in ("left", "right"):
         batch = collate(rows, tokenizer.pad_token_id, side)
         scored = [tokenizer.decode(ids[mask]) for ids, mask in zip(batch["input_ids"], batch["response_mask"], strict=True)]

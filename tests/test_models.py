@@ -7,8 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from dpo_from_scratch import models, world
-from dpo_from_scratch.data import collate, encode
 from dpo_from_scratch.models import ModelError, Scorer, load_model, save_model
+from dpo_from_scratch.tokens import collate, encode
 from dpo_from_scratch.training import TrainConfig, train
 
 
@@ -26,7 +26,7 @@ def test_plain_transformers_opens_what_was_saved_and_agrees(tiny, tmp_path):
     save_model(model, tokenizer, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").is_file()
     other, other_tokenizer = (c.from_pretrained(tmp_path / "model") for c in (AutoModelForCausalLM, AutoTokenizer))
-    example = encode(tokenizer, "film : how was the plot ?", "the plot was superb ! thank you .")
+    (example,) = encode(tokenizer, "film : how was the plot ?", "the plot was superb ! thank you .")
     assert other_tokenizer("film : how was the plot ?")["input_ids"] == list(example.ids[: example.prompt_length])
     with torch.no_grad():
         ours = Scorer(model)(**collate([example], 0))
@@ -51,7 +51,7 @@ def test_a_frozen_copy_does_not_follow(tiny):
 
 
 def test_what_cannot_be_loaded_says_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="could not be fetched"):
+    with pytest.raises(ModelError, match=r"could not be fetched .*HF_HUB_OFFLINE is set"):
         load_model("nobody/nothing")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"holds no config\.json"):

@@ -10,8 +10,9 @@ import torch
 from conftest import SHAPES
 
 from dpo_from_scratch import losses, world
-from dpo_from_scratch.data import DataError, collate, encode_rows
+from dpo_from_scratch.data import DataError
 from dpo_from_scratch.models import Scorer, frozen_copy
+from dpo_from_scratch.tokens import collate, encode_rows
 from dpo_from_scratch.training import PRESETS, TrainConfig, learning_rate, pick_rows, score_examples, train
 
 ROWS = world.make_pairs(64, seed=21)
@@ -39,11 +40,13 @@ def test_before_the_first_step_loss_is_ln_2_and_rewards_are_0(tiny):
 
 
 def test_kept_and_live_reference_train_the_same_model(tiny):
-    kept, a = run(tiny)
-    live, b = run(tiny, live_reference=True)
+    """In float64: Adam turns the last digits of a float32 gradient near zero into whole steps."""
+    double = copy.deepcopy(tiny[0]).double()
+    kept, a = run(tiny, model=double)
+    live, b = run(tiny, model=double, live_reference=True)
     for x, y in zip(a, b, strict=True):
-        assert x["loss"] == pytest.approx(y["loss"], abs=1e-4)
-    torch.testing.assert_close(weights(kept), weights(live), atol=2e-4, rtol=1e-3)
+        assert x["loss"] == pytest.approx(y["loss"], abs=1e-9)
+    torch.testing.assert_close(weights(kept), weights(live), atol=1e-7, rtol=0)
 
 
 def test_same_seed_same_weights_other_seed_others(tiny):
@@ -54,8 +57,8 @@ def test_same_seed_same_weights_other_seed_others(tiny):
 
 def test_the_loop_takes_the_step_that_the_plain_recipe_takes(tiny):
     """Pairs -> two log-probabilities each under policy and reference -> loss -> backward -> clip -> AdamW, written out."""
-    trained, history = run(tiny, steps=2, warmup=0)
-    model, tokenizer = copy.deepcopy(tiny[0]), tiny[1]
+    trained, history = run(tiny, model=copy.deepcopy(tiny[0]).double(), steps=2, warmup=0)
+    model, tokenizer = copy.deepcopy(tiny[0]).double(), tiny[1]
     config = TrainConfig(**FAST | {"steps": 2, "warmup": 0})
     scorer, reference = Scorer(model), Scorer(frozen_copy(model))
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=0.0)
@@ -71,8 +74,8 @@ def test_the_loop_takes_the_step_that_the_plain_recipe_takes(tiny):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 2)
         optimizer.step()
-        assert history[step]["loss"] == pytest.approx(float(loss), abs=1e-5)
-    torch.testing.assert_close(weights(trained), weights(model), atol=1e-4, rtol=1e-3)
+        assert history[step]["loss"] == pytest.approx(loss.item(), abs=1e-9)
+    torch.testing.assert_close(weights(trained), weights(model), atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -82,7 +85,7 @@ def test_accumulation_has_the_gradient_of_the_whole_batch(shape, tiny):
     parts, b = run(tiny, model=model, steps=1, warmup=0, accumulation=4)
     uneven, c = run(tiny, model=model, steps=1, warmup=0, accumulation=3)
     for row in (b[0], c[0]):
-        for key in a[0]:
+        for key in a[0].keys() - {"accuracy"}:  # before the first step all margins are ties, up to rounding
             assert row[key] == pytest.approx(a[0][key], rel=1e-5, abs=1e-7), key
     torch.testing.assert_close(weights(whole), weights(parts), atol=1e-6, rtol=0)
     torch.testing.assert_close(weights(whole), weights(uneven), atol=1e-6, rtol=0)
@@ -142,7 +145,8 @@ def test_dropout_is_off_even_if_the_model_has_it(tiny):
 
 def test_lora_trains_few_weights_and_gives_back_a_plain_model(tiny, tmp_path):
     model = copy.deepcopy(tiny[0])
-    history = train(model, tiny[1], ROWS, TrainConfig(**FAST | {"lora_rank": 4, "learning_rate": 1e-2}), tmp_path, progress=False)
+    config = TrainConfig(**FAST | {"lora_rank": 4, "learning_rate": 3e-3, "steps": 8, "batch_size": 64})  # all rows at each step
+    history = train(model, tiny[1], ROWS, config, tmp_path, progress=False)
     assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
     assert history[-1]["loss"] < history[0]["loss"]
     from dpo_from_scratch.models import load_model
