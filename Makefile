@@ -1,11 +1,11 @@
-# make run: set up and run chapter 00.  make test: every check.  make lab: the book in JupyterLab.
+# make run: set up and run chapter 00.  make test: every check.  make lab: the book in JupyterLab.  make book: the website.
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab setup smollm2 notebooks data format clean
+.PHONY: run test lab book setup smollm2 notebooks data format clean
 
 run: $(SETUP)
 	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
@@ -18,6 +18,10 @@ test: $(SETUP)
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+book: $(SETUP)
+	$(BIN)/sphinx-build -q -n -W --keep-going notebooks notebooks/_build/html
+	@echo "the website: notebooks/_build/html/index.html"
 
 setup: $(SETUP)
 
@@ -43,4 +47,4 @@ format: $(SETUP)
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py
 
 clean:
-	rm -rf .venv runs notebooks/runs dist build .pytest_cache .ruff_cache
+	rm -rf .venv runs notebooks/runs notebooks/_build dist build .pytest_cache .ruff_cache

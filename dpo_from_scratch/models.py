@@ -123,6 +123,8 @@ def save_model(model: nn.Module, tokenizer, folder: str | os.PathLike) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
+    config = partial / "tokenizer_config.json"  # transformers 5 writes a class name that 4 doesn't know; both know this one
+    config.write_text(config.read_text().replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"'))
     for path in partial.iterdir():
         path.chmod(0o644)  # safetensors writes files that only their owner can read
     shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,7 @@ def smooth(values, width: int = 8) -> np.ndarray:
 def draw_frontier(ax, label: str = "exact optimum") -> None:
     """The exact reward-KL frontier of the grammar, which no policy can be above."""
     rows = [{"kl": 0.0, "mean_reward": world.REVIEWS.policy(world.prompts()[0]).mean_reward}]
-    rows += sorted(world.REVIEWS.frontier(np.geomspace(0.25, 20, 30)), key=lambda row: row["kl"])
+    rows += sorted(world.REVIEWS.frontier(np.geomspace(0.4, 20, 30)), key=lambda row: row["kl"])
     ax.plot([r["kl"] for r in rows], [r["mean_reward"] for r in rows], color=OPTIMUM, lw=1.5)
     end = rows[-1]
     ax.annotate(label, (end["kl"], end["mean_reward"]), (-4, 6), textcoords="offset points", ha="right")
@@ -68,4 +68,38 @@ def training_and_frontier(history: list[dict], before: tuple[float, float], afte
                    color=POLICY, marker="o", capsize=3)  # fmt: skip
     right.annotate("after DPO", (after["kl"], after["true_reward"]), (8, -12), textcoords="offset points", color=POLICY)
     right.plot([after["kl"]] * 2, [after["true_reward"], after["optimum"]], color=OPTIMUM, ls=":", lw=1.2)
+    return figure
+
+
+def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""):
+    """Six curves of a DPO run, from the metrics of `training.train`; returns the figure.
+
+    Thin lines are single batches, thick ones running means over 16 steps. `ceiling` marks the accuracy that label noise allows.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5.2), sharex=True)
+    panels = {
+        "loss, nats per pair": {"loss": POLICY},
+        "accuracy": {"accuracy": POLICY},
+        "margin (reward)": {"margin": POLICY},
+        "implicit rewards": {"chosen_reward": CHOSEN, "rejected_reward": REJECTED},
+        "log-probability, nats": {"chosen_logp": CHOSEN, "rejected_logp": REJECTED},
+        "gradient norm": {"grad_norm": POLICY},
+    }
+    steps = [row["step"] for row in history]
+    for ax, (name, lines) in zip(axes.flat, panels.items(), strict=True):
+        for (key, color), dash in zip(lines.items(), ("-", "--"), strict=False):
+            values = [row[key] for row in history]
+            ax.plot(steps, values, color=color, alpha=0.25, lw=0.7)
+            ax.plot(steps, smooth(values, 16), color=color, ls=dash, label=key.split("_")[0])
+        ax.set_title(name)
+        if len(lines) == 2:
+            ax.legend(fontsize=9, loc="best")
+    axes[0, 0].axhline(np.log(2), color=REFERENCE, ls=":")
+    axes[0, 1].axhline(0.5, color=REFERENCE, ls=":")
+    if ceiling:
+        axes[0, 1].axhline(ceiling, color=OPTIMUM, ls=":")
+        axes[0, 1].annotate("ceiling", (steps[-1], ceiling), (0, 3), textcoords="offset points", ha="right", fontsize=9)
+    for ax in axes[1]:
+        ax.set_xlabel("step")
+    figure.suptitle(title)
     return figure
