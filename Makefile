@@ -12,7 +12,7 @@ run: $(SETUP)
 
 test: $(SETUP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py
+	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
 	$(BIN)/pytest -q tests
 	$(BIN)/pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout 120 notebooks
 
@@ -44,7 +44,7 @@ data: $(SETUP)
 	$(BIN)/python data/make.py --tiny
 
 format: $(SETUP)
-	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
 
 clean:
 	rm -rf .venv runs notebooks/runs notebooks/_build dist build .pytest_cache .ruff_cache

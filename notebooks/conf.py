@@ -33,6 +33,7 @@ mathjax2_config = {
 myst_update_mathjax = False
 
 html_theme = "sphinx_book_theme"
+templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_show_copyright = False

@@ -1,14 +1,17 @@
 """The website: it builds from the stored outputs without a warning, and loads nothing from another host."""
 
+import inspect
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 pytest.importorskip("sphinx")
+MODULES = "evaluation|logprobs|losses|training|world"
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +49,12 @@ def test_the_index_leads_to_every_chapter(site):
     index = (site / "index.html").read_text(encoding="utf-8")
     for path in NOTEBOOKS.glob("*.ipynb"):
         assert f'href="{path.stem}.html"' in index
+
+
+@pytest.mark.parametrize("page", ["equations", "notation"])
+def test_the_functions_that_a_table_names_exist(page):
+    names = re.findall(rf"`({MODULES})\.(\w+)(?:\.(\w+))?`", (NOTEBOOKS / f"{page}.md").read_text(encoding="utf-8"))
+    assert names
+    for module, name, member in names:
+        thing = getattr(import_module(f"dpo_from_scratch.{module}"), name)
+        assert not member or re.search(rf"\b{member}\b", inspect.getsource(thing)), f"{name}.{member}"
