@@ -23,16 +23,16 @@ def bootstrap_interval(values, level: float = 0.95, draws: int = 2000, seed: int
     return float(values.mean()), float(low), float(high)
 
 
-T_975 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
+FARTHEST = world.REVIEWS.policy(world.prompts()[0], 0.01).kl  # nats per reply; beyond it the optimum hardly rises
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
 
 
 def mean_and_half_width(values) -> tuple[float, float]:
-    """Mean of a few seeds and half the width of its 95 % t-interval (n >= 2)."""
+    """Mean of 2 to 10 seeds and half the width of its 95 % t-interval. ValueError for fewer or more."""
     values = np.asarray(values, float)
-    if len(values) < 2:
-        raise ValueError("an interval needs two values or more")
-    t = T_975[len(values) - 2] if len(values) < 11 else 1.96
-    return float(values.mean()), float(t * values.std(ddof=1) / math.sqrt(len(values)))
+    if not 2 <= len(values) <= 10:
+        raise ValueError(f"an interval needs two values or more, and the table ends at ten; got {len(values)}")
+    return float(values.mean()), float(T_975[len(values) - 2] * values.std(ddof=1) / math.sqrt(len(values)))
 
 
 def standard_error(values) -> float:
@@ -57,7 +57,9 @@ class Evaluation:
     true_reward_se: float
     kl: float  # to the reference, nats per reply: mean of log pi - log pi_ref over samples of pi
     kl_se: float
-    optimum: float  # true reward of the exact optimum of the grammar at this KL
+    optimum: (
+        float  # true reward of the grammar's exact optimum whose KL to the grammar is `kl`: close, not exact, for the reference
+    )
     grammatical: float  # share of samples that the grammar can write
     length: float  # tokens per reply, EOS included
 
@@ -81,7 +83,7 @@ def evaluate_reviews(
         true_reward_se=standard_error(true),
         kl=float(kl.mean()),
         kl_se=standard_error(kl),
-        optimum=world.REVIEWS.optimum_at_kl(max(float(kl.mean()), 0.0)).mean_reward,
+        optimum=world.REVIEWS.optimum_at_kl(min(max(float(kl.mean()), 0.0), FARTHEST)).mean_reward,
         grammatical=float(np.mean([world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn])),
         length=float(np.mean([s.example.response_length for s in drawn])),
     )

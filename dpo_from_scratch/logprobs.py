@@ -1,6 +1,6 @@
 """Log-probabilities of tokens and of whole responses: log pi(y|x) = sum_t log pi(y_t | x, y_<t), in nats.
 
-Source: arXiv 2305.18290, section 4 (sums, never means: a mean over tokens is another quantity, and says so in its name).
+This is the pi(y|x) of arXiv 2305.18290, section 4, by the chain rule: a sum, never a mean (a mean says so in its name).
 """
 
 import torch

@@ -38,7 +38,7 @@ def smooth(values, width: int = 8) -> np.ndarray:
 
 
 def draw_frontier(ax, label: str = "exact optimum") -> None:
-    """The exact reward-KL frontier of the grammar, which no policy can be above."""
+    """The exact reward-KL frontier of the grammar, which no policy at that KL to the grammar can be above."""
     rows = [{"kl": 0.0, "mean_reward": world.REVIEWS.policy(world.prompts()[0]).mean_reward}]
     rows += sorted(world.REVIEWS.frontier(np.geomspace(0.4, 20, 30)), key=lambda row: row["kl"])
     ax.plot([r["kl"] for r in rows], [r["mean_reward"] for r in rows], color=OPTIMUM, lw=1.5)

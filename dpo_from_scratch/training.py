@@ -1,7 +1,7 @@
 """One training loop, for supervised fine-tuning and for every preference loss. Read `train` from top to bottom.
 
-The recipe (arXiv 2305.18290, section 4): score every response once with the frozen reference and keep the scores; then
-sample pairs, score them with the policy, take the loss, go back.
+The recipe: score every response once with the frozen reference and keep the scores; then sample pairs, score them with the
+policy, take the loss, go back. The loss is arXiv 2305.18290, section 4; keeping the scores saves a forward pass per step.
 """
 
 import math
@@ -124,7 +124,7 @@ def train(
     # score every response once with the reference, before anything moves, and keep the scores
     live = kept = None
     if "reference" in loss.inputs:
-        frozen = Scorer(model if reference is None else reference).to(accelerator.device)
+        frozen = Scorer(model if reference is None else reference.eval()).to(accelerator.device)
         if config.live_reference:
             live = frozen_copy(frozen)
         else:

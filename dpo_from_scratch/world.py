@@ -184,7 +184,7 @@ def reward(prompt: str, text: str) -> float:
     rude one, -0.05 a word, -2 for each malformed sentence, each one after the fourth, and for having none at all.
     A sentence is well-formed if the grammar writes it somewhere in a reply to this prompt.
 
-    No text scores above the best grammatical one. A sentence adds at most c = max(0.65 valence - 0.05 words) over the
+    No text scores above the best one of the full grammar. A sentence adds at most c = max(0.65 valence - 0.05 words) over the
     well-formed ones, whatever stands around it; at most four count; all else that is written subtracts, but for one
     +1 (asked aspect) and one closing. The grammar reaches every one of these bounds at once: four sentences of the
     best predicate without connectives, aspects alternating, the asked one among them, "thank you ." at the end.
@@ -406,8 +406,10 @@ class World:
         return [{"beta": p.beta, "mean_reward": p.mean_reward, "kl": p.kl, "log_Z": p.log_Z} for p in found]
 
     def optimum_at_kl(self, kl: float) -> Policy:
-        """The pi* whose KL to the grammar is `kl` nats per reply: the most reward that this distance can buy."""
+        """The pi* whose KL to the grammar is `kl` nats per reply: the most reward there. ValueError beyond beta = 0.01."""
         low, high = math.log(0.01), math.log(1000.0)
+        if not 0 <= kl <= self.policy(prompts()[0], 0.01).kl:
+            raise ValueError(f"no optimum is computed for a KL of {kl} nats per reply")
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if self.policy(prompts()[0], math.exp(middle)).kl > kl else (low, middle)

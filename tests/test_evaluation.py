@@ -29,6 +29,8 @@ def test_intervals_cover_as_often_as_they_say():
 def test_intervals_refuse_what_has_none():
     with pytest.raises(ValueError, match="two values"):
         mean_and_half_width([1.0])
+    with pytest.raises(ValueError, match="ends at ten"):
+        mean_and_half_width([1.0] * 11)
     with pytest.raises(ValueError, match="one or more"):
         bootstrap_interval([])
 

@@ -99,7 +99,7 @@ def test_two_sentences_enumerated_by_hand_walk_equal_the_dynamic_programme():
     for s in range(len(a.first) - 1):
         for r, p in reach.pop(s, {}).items():
             for arc in range(a.first[s], a.first[s + 1]):
-                key = round(r + a.reward[arc], 9)
+                key = round(r + a.reward[arc], 6)
                 into = reach.setdefault(int(a.target[arc]), {})
                 into[key] = into.get(key, 0.0) + p * math.exp(a.log_p[arc])
     totals = reach[a.index["end"]]
