@@ -1,6 +1,6 @@
 """DPO from Scratch: the small, tested package behind the book.
 
-The modules, from the ground up: world, logprobs, losses; data, tokens, models, runs; sampling,
+The modules, from the ground up: world, logprobs, losses; data, tokens, models, ratings, runs; sampling,
 training, checking; evaluation, plots,
 records; cli. A module imports only from floors below its own.
 """

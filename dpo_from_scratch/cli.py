@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not getattr(options, "run", None):
         parser.print_help()
         return 2
-    if options.command != "check-data":
+    if options.command in ("train", "sample", "score"):
         quiet_libraries()
     try:
         return options.run(options) or 0
@@ -89,6 +89,10 @@ def add_reading_commands(add) -> None:
     checking.add_argument("--kind", choices=KEYS, help="default: what the first lines look like")
     checking.add_argument("--model", help="count this model's tokens, and what its context cuts off, instead of words")
     checking.add_argument("--max-length", type=int, default=0, help="tokens a row may have; 0: what the model can read")
+
+    ratings = add("fetch-human-ratings", ratings_command, "fetch people's ratings of film-review sentences and make pairs of them")
+    ratings.add_argument("--out", default="human_ratings", help="folder for train.jsonl and test.jsonl (default: human_ratings)")
+    ratings.add_argument("--archive", help="the source archive of vaderSentiment 3.3.2, if you have it already")
 
     scoring = add("score", score_command, "print log-probabilities of pairs, or with --reference their implicit rewards")
     scoring.add_argument("--model", required=True, help='"tiny", "smollm2", a folder, or a hub id')
@@ -176,6 +180,13 @@ def check_data_command(options) -> int:
     found = check_file(options.data, options.kind, tokenizer, limit)
     print(found)
     return int(found.report.left_out.total() > 0)
+
+
+def ratings_command(options) -> None:
+    from .ratings import fetch
+
+    counts = fetch(options.out, options.archive)
+    print(", ".join(f"{n} {name}" for name, n in counts.items()), "in", options.out)
 
 
 def score_command(options) -> None:

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "dpo_from_scratch"
 FLOORS = [
     {"world", "exact", "logprobs", "losses"},
     {"data"},
-    {"tokens", "models"},
+    {"tokens", "models", "ratings"},
     {"runs"},
     {"sampling", "training", "checking"},
     {"evaluation", "records"},
