@@ -12,27 +12,30 @@ from dpo_from_scratch.tokens import collate, encode, encode_rows
 PROMPT, REPLY = "film : how was the plot ?", "the plot was good ."
 
 
-def test_a_tokenizer_that_adds_bos_adds_it_once_and_never_in_the_middle():
+def tokenizer_that_adds(template: str, token: str):
+    """The review tokenizer with a BOS of its own, and a template that it puts around every text."""
     tokenizer = review_tokenizer()
     tokenizer.add_special_tokens({"bos_token": "<bos>"})
-    bos = tokenizer.bos_token_id
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", bos)])
+    special = [(token, tokenizer.convert_tokens_to_ids(token))]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    return tokenizer
+
+
+def test_a_tokenizer_that_adds_bos_adds_it_once_and_never_in_the_middle():
+    tokenizer = tokenizer_that_adds("<bos> $A", "<bos>")
     (example,) = encode(tokenizer, PROMPT, REPLY)
-    assert example.ids.count(bos) == 1
-    assert example.ids[0] == bos
+    assert example.ids.count(tokenizer.bos_token_id) == 1
+    assert example.ids[0] == tokenizer.bos_token_id
     assert tokenizer.decode(example.ids[example.prompt_length :]) == REPLY + " <eos>"
     (empty,) = encode(tokenizer, "", REPLY)
-    assert empty.ids[: empty.prompt_length] == (bos,)
+    assert empty.ids[: empty.prompt_length] == (tokenizer.bos_token_id,)
 
 
 def test_a_tokenizer_that_ends_every_text_does_not_end_the_prompt():
-    tokenizer = review_tokenizer()
-    tokenizer.add_special_tokens({"bos_token": "<bos>"})
-    eos = tokenizer.eos_token_id
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A <eos>", special_tokens=[("<eos>", eos)])
+    tokenizer = tokenizer_that_adds("$A <eos>", "<eos>")
     (example,) = encode(tokenizer, PROMPT, REPLY)
-    assert example.ids.count(eos) == 1
-    assert example.ids[-1] == eos
+    assert example.ids.count(tokenizer.eos_token_id) == 1
+    assert example.ids[-1] == tokenizer.eos_token_id
 
 
 def test_both_halves_of_a_batch_are_masked_and_rows_are_contiguous(tiny):
