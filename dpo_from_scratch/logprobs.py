@@ -32,4 +32,4 @@ def sequence_logps(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         raise ValueError(f"mask must be bool with the shape of labels {tuple(labels.shape)}, got {mask.dtype} {tuple(mask.shape)}")
     if mask[:, 0].any():
         raise ValueError("the first token of a row can't be scored: nothing comes before it (give the row a prompt or a BOS token)")
-    return token_logps(logits, labels).masked_fill(~mask[:, 1:], 0.0).sum(-1)
+    return token_logps(logits, labels).masked_fill(~mask[:, 1:], 0.0).sum(1)

@@ -103,3 +103,45 @@ def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""
         ax.set_xlabel("step")
     figure.suptitle(title)
     return figure
+
+
+def annotated_loss(chosen: float, rejected: float, ref_chosen: float, ref_rejected: float, beta: float):
+    """The DPO loss (arXiv 2305.18290, eq. 7) with every term named, coloured, and given its number; returns the figure."""
+    figure, ax = plt.subplots(figsize=(10, 3.4))
+    ax.axis("off")
+    margin = beta * (chosen - ref_chosen - rejected + ref_rejected)
+    grey = "0.25"
+    pieces = [  # x, y, text, colour
+        (0.0, 0.5, r"$\mathcal{L} \;=\; -\log\,\sigma\,($", grey),
+        (0.245, 0.5, r"$\beta$", OPTIMUM),
+        (0.285, 0.5, r"$[\;\log$", grey),
+        (0.375, 0.63, r"$\pi_\theta(y_w|x)$", POLICY),
+        (0.375, 0.37, r"$\pi_{\mathrm{ref}}(y_w|x)$", REFERENCE),
+        (0.545, 0.5, r"$-\;\log$", grey),
+        (0.645, 0.63, r"$\pi_\theta(y_l|x)$", POLICY),
+        (0.645, 0.37, r"$\pi_{\mathrm{ref}}(y_l|x)$", REFERENCE),
+        (0.815, 0.5, r"$]\,)$", grey),
+    ]
+    for x, y, text, color in pieces:
+        ax.text(x, y, text, color=color, fontsize=20, va="center")
+    for x in (0.37, 0.64):
+        ax.plot([x, x + 0.165], [0.5, 0.5], color=grey, lw=1.2)
+    notes = [  # where it points, where it stands, words, colour
+        (0.445, 0.74, 0.445, 0.99, f"policy, chosen\n$\\log\\pi_\\theta = {chosen:.2f}$", POLICY),
+        (0.715, 0.74, 0.715, 0.99, f"policy, rejected\n$\\log\\pi_\\theta = {rejected:.2f}$", POLICY),
+        (0.445, 0.26, 0.445, 0.01, f"reference, chosen\n$\\log\\pi_{{\\mathrm{{ref}}}} = {ref_chosen:.2f}$", REFERENCE),
+        (0.715, 0.26, 0.715, 0.01, f"reference, rejected\n$\\log\\pi_{{\\mathrm{{ref}}}} = {ref_rejected:.2f}$", REFERENCE),
+        (0.255, 0.42, 0.255, 0.01, f"price of a nat\n$\\beta = {beta}$", OPTIMUM),
+        (0.455, 0.5, 0.90, 0.78, f"winner: log-ratio ${chosen - ref_chosen:+.2f}$", CHOSEN),
+        (0.725, 0.5, 0.90, 0.68, f"loser: log-ratio ${rejected - ref_rejected:+.2f}$", REJECTED),
+    ]
+    for x, y, tx, ty, words, color in notes:
+        arrow = {"arrowstyle": "-", "color": color, "lw": 1} if tx < 0.9 else None
+        ax.annotate(words, (x, y), (tx, ty), color=color, ha="left" if tx == 0.9 else "center", va="center", arrowprops=arrow)
+    for x, color in ((0.37, CHOSEN), (0.64, REJECTED)):
+        ax.add_patch(
+            plt.Rectangle((x - 0.008, 0.27), 0.178, 0.46, fill=False, ec=color, lw=1.5, ls="-" if color == CHOSEN else "--")
+        )
+    ax.text(0.90, 0.48, f"margin ${margin:+.2f}$\nloss {np.logaddexp(0, -margin):.3f} nats", va="center", color=grey)
+    ax.set(xlim=(0, 1.12), ylim=(-0.12, 1.1))
+    return figure

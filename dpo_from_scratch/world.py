@@ -425,33 +425,6 @@ REVIEWS = World()
 MINI = World(max_sentences=1, closings=False)
 
 
-@dataclass(frozen=True)
-class Gibbs:
-    """The optimum over an enumerated set: log_probs (N,), log_Z, mean_reward, kl (nats)."""
-
-    log_probs: np.ndarray
-    log_Z: float
-    mean_reward: float
-    kl: float
-
-
-def gibbs(log_ref: np.ndarray, rewards: np.ndarray, beta: float) -> Gibbs:
-    """pi* = pi_ref exp(r / beta) / Z over N listed replies (arXiv 2305.18290, eq. 4), for any reference.
-
-    `log_ref` (N,) may come from the grammar or from a neural model; what it gives to texts outside the list is
-    left out and the rest renormalised. ValueError on shapes that differ or beta <= 0.
-    """
-    log_ref, rewards = np.asarray(log_ref, float), np.asarray(rewards, float)
-    if log_ref.shape != rewards.shape or log_ref.ndim != 1 or not beta > 0:
-        raise ValueError(f"need log_ref and rewards of one shape (N,) and beta > 0, got {log_ref.shape}, {rewards.shape}, {beta}")
-    log_ref = log_ref - np.logaddexp.reduce(log_ref)
-    log_Z = float(np.logaddexp.reduce(log_ref + rewards / beta))
-    log_probs = log_ref + rewards / beta - log_Z
-    p = np.exp(log_probs)
-    kl = float(np.sum(p * np.where(p > 0, log_probs - log_ref, 0.0)))
-    return Gibbs(log_probs, log_Z, float(p @ rewards), kl)
-
-
 # ---------------------------------------------------------------- labellers: P(a is preferred to b)
 
 Labeller = Callable[[str, str, str], float]

@@ -64,8 +64,11 @@ def test_refuses_beta_of_zero_and_shapes_that_differ():
     for beta in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="beta must be positive"):
             losses.dpo(one, one, one, one, beta=beta)
-    with pytest.raises(ValueError, match="share one shape"):
-        losses.dpo(one, two, one, two)  # would broadcast in silence
+    for position in range(4):
+        mixed = [two if i == position else one for i in range(4)]
+        with pytest.raises(ValueError, match="share one shape"):
+            losses.dpo(*mixed)  # would broadcast in silence
+    assert losses.dpo(one, one, one, one - 1).item() == losses.dpo(one, one, one, one - 1, beta=0.1).item()
     with pytest.raises(ValueError, match="share one shape"):
         losses.nll(torch.zeros(2, 3))
 

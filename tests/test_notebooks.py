@@ -1,6 +1,7 @@
 """The rules that every stored chapter keeps."""
 
 import ast
+import itertools
 import json
 import re
 import tomllib
@@ -98,6 +99,24 @@ def test_pictures_are_png_with_alt_text_and_a_sentence_below(book):
             assert len(cell["metadata"].get("alt", "")) > 40, source(cell)
             assert below is not None
             assert below["cell_type"] == "markdown", "what to see, in words, stands below the picture"
+
+
+def test_widgets_are_stored_as_their_static_twins(book):
+    for cell in code(book[1]):
+        for output in cell["outputs"]:
+            assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {}), "run tests/tidy_notebooks.py"
+
+
+@pytest.mark.parametrize("name", ["03_solve_the_rlhf_objective", "04_derive_the_dpo_loss"])
+def test_every_displayed_equation_has_an_assertion_beside_it(name):
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    checked = 0
+    for cell, below in itertools.pairwise(cells):
+        if cell["cell_type"] == "markdown" and "$$" in source(cell):
+            following = [c for c in cells[cells.index(below) :] if c["cell_type"] == "code"]
+            assert "assert" in source(following[0]), source(cell)
+            checked += 1
+    assert checked >= 5
 
 
 def test_exercises_have_minutes_hints_and_executed_folded_solutions(book):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -14,5 +15,7 @@ for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
     book.metadata = nbformat.from_dict(METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):  # a stored widget has no kernel: its static twin is what readers see
+            output.get("data", {}).pop(WIDGET, None)
     nbformat.write(book, path)
     print("tidy:", path.name)
