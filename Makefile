@@ -7,7 +7,7 @@ NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 notebooks data format clean
+.PHONY: run test lab book setup smollm2 notebooks data mutants browser format clean
 
 run: $(SETUP)
 	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
@@ -43,6 +43,18 @@ notebooks: $(SETUP)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
 
+# every small change that a tool makes to the modules of Part I, and whether a unit test notices; CONTRIBUTING.md lists the survivors
+mutants: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mutmut==3.8.1
+	rm -rf mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1
+	$(BIN)/mutmut results
+
+# clicks in JupyterLab; needs a Chromium on the machine
+browser: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright==1.65.2
+	$(BIN)/pytest -q tests/test_browser.py
+
 data: $(SETUP)
 	$(BIN)/python data/make.py --tiny
 
@@ -50,4 +62,4 @@ format: $(SETUP)
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
 
 clean:
-	rm -rf .venv runs notebooks/runs notebooks/_build dist build .pytest_cache .ruff_cache
+	rm -rf .venv mutants runs notebooks/runs notebooks/_build dist build .pytest_cache .ruff_cache

@@ -1,0 +1,96 @@
+"""Clicks in JupyterLab, in a headless Chromium: `make browser`. Skipped where Playwright or Chromium is missing."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs it")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab that serves copies of the chapters alone."""
+    folder = tmp_path_factory.mktemp("lab")
+    for path in NOTEBOOKS.glob("0[23]_*.ipynb"):
+        shutil.copy(path, folder)
+    settings = tmp_path_factory.mktemp("settings")
+    (settings / "@jupyterlab" / "notebook-extension").mkdir(parents=True)
+    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.write_text('{"windowingMode": "none"}')  # draw all cells, not only those in view
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--IdentityProvider.token=open"]
+    command += ["--allow-root", f"--LabApp.user_settings_dir={settings}"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(60):
+        try:
+            urllib.request.urlopen(f"{address}/api?token=open", timeout=1)
+            break
+        except OSError:
+            time.sleep(1)
+    yield address
+    server.terminate()
+    server.wait(20)
+
+
+@pytest.fixture
+def page(lab, request):
+    """A chapter in JupyterLab, all of its cells run."""
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1000})
+        page.goto(f"{lab}/lab/tree/{request.param}.ipynb?token=open", timeout=2 * MINUTE)
+        page.locator(".jp-Notebook h1").first.wait_for(timeout=2 * MINUTE)
+        page.get_by_text("| Idle").wait_for(timeout=2 * MINUTE)  # the kernel is there
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize("page", ["02_learn_from_choices"], indirect=True)
+def test_clicking_through_the_labelling_page_makes_the_readers_labels(page):
+    button = page.get_by_role("button", name="A is better")
+    button.wait_for(timeout=2 * MINUTE)
+    question = page.locator(".jp-OutputArea").get_by_text("1 of 20.")
+    question.wait_for()
+    button.click()
+    page.get_by_text("2 of 20.").wait_for()
+    page.get_by_text("1 saved in my_labels.jsonl").wait_for()
+    page.get_by_role("button", name="Back").click()
+    page.get_by_text("1 of 20.").wait_for()
+    for number in range(20):
+        page.get_by_text(f"{number + 1} of 20.").wait_for()
+        page.get_by_role("button", name="AB"[number % 2] + " is better").click()
+    page.get_by_text("All 20 pairs are labelled.").wait_for()
+
+
+@pytest.mark.parametrize("page", ["03_solve_the_rlhf_objective"], indirect=True)
+def test_moving_the_beta_slider_changes_the_picture(page):
+    slider = page.locator(".widget-slider .noUi-handle")
+    slider.wait_for(state="attached", timeout=2 * MINUTE)
+    page.locator(".widget-slider").scroll_into_view_if_needed()
+    picture = page.locator(".widget-image, img.widget-image").first
+    before = picture.get_attribute("src")
+    assert page.locator(".widget-readout").first.inner_text() == "1.0"
+    slider.evaluate("handle => handle.focus()")
+    page.keyboard.press("ArrowRight")
+    page.locator(".widget-readout").get_by_text("0.6").wait_for()
+    for _ in range(50):
+        if picture.get_attribute("src") != before:
+            break
+        time.sleep(0.1)
+    assert picture.get_attribute("src") != before
