@@ -135,5 +135,5 @@ class LabellingPage:
 
     def _table(self) -> str:
         cells = [[html.escape(world.pretty(row[key])) for key in ("prompt", "chosen", "rejected")] for row in self.rows]
-        body = "".join(f"<tr><td>{'</td><td>'.join(row)}</td></tr>" for row in cells)
+        body = "".join("<tr>" + "".join(f'<td valign="top" align="left">{cell}</td>' for cell in row) + "</tr>" for row in cells)
         return f"<table><tr><th>prompt</th><th>chosen</th><th>rejected</th></tr>{body}</table>"
