@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from . import world
+from . import exact, world
 from .models import Scorer, pad_id
 from .sampling import sample
-from .tokens import Example, encode_rows
+from .tokens import Example, encode, encode_rows
 from .training import score_examples
 
 
@@ -102,6 +102,52 @@ def order_accuracy(implicit: np.ndarray, true: np.ndarray) -> float:
     gap, truth = implicit[:, 0] - implicit[:, 1], true[:, 0] - true[:, 1]
     agree = np.sign(gap) * np.sign(truth)
     return float(((1 + agree) / 2)[truth != 0].mean())
+
+
+@dataclass(frozen=True)
+class MiniEvaluation:
+    """A policy of the mini world, by enumeration: no sampling error. Means over prompts; both models renormalised to the list."""
+
+    true_reward: float
+    kl: float  # to the reference, nats per reply
+    optimum: float  # true reward of the reference's own pi* whose KL is `kl`
+    missed: float  # beta log Z - J = beta KL(policy || pi*), in units of reward: arXiv 2305.18290, appendix A.1
+    reachable: float  # beta log Z - J(reference): what the whole way from the reference to pi* is worth
+    outside: float  # probability that the policy gives to texts that are not in the list
+
+
+def evaluate_mini(policy: nn.Module, reference: nn.Module, tokenizer, beta: float, prompts: list[str]) -> MiniEvaluation:
+    """Score every reply of the mini world to each prompt, and compare the policy with the Gibbs optimum of *this* reference."""
+    rows = []
+    for prompt in prompts:
+        replies = world.MINI.replies(prompt)
+        examples, rewards = encode(tokenizer, prompt, *replies), world.rewards(prompt, replies)
+        logps = [score_examples(Scorer(m), examples, pad_id(tokenizer)).double().numpy() for m in (policy, reference)]
+        inside = float(np.exp(logps[0]).sum())
+        logp, log_ref = (x - np.logaddexp.reduce(x) for x in logps)
+        kl, best = exact.kl(logp, log_ref), exact.gibbs(log_ref, rewards, beta)
+        curve = [exact.gibbs(log_ref, rewards, b) for b in np.geomspace(50, 0.03, 60)]
+        optimum = float(np.interp(kl, [g.kl for g in curve], [g.mean_reward for g in curve]))
+        missed = beta * best.log_Z - exact.objective(logp, log_ref, rewards, beta)
+        reachable = beta * best.log_Z - float(np.exp(log_ref) @ rewards)
+        rows.append((float(np.exp(logp) @ rewards), kl, optimum, missed, reachable, 1 - inside))
+    return MiniEvaluation(*(float(x) for x in np.mean(rows, axis=0)))
+
+
+def best_of_n(scores: np.ndarray, n: int) -> np.ndarray:
+    """Which of each n samples in a row has the highest score: indices into `scores` (N,), shape (N // n,)."""
+    groups = np.asarray(scores)[: len(scores) // n * n].reshape(-1, n)
+    return groups.argmax(1) + n * np.arange(len(groups))
+
+
+def best_of_n_kl(n: int) -> float:
+    """log n - (n - 1) / n, nats: the most that best-of-n is away from what it samples (arXiv 2401.01879, theorem 3.1)."""
+    return math.log(n) - (n - 1) / n
+
+
+def win_rate(rewards, others) -> float:
+    """Share of paired replies in which the first has the higher reward; a tie counts half."""
+    return float(((1 + np.sign(np.asarray(rewards) - np.asarray(others))) / 2).mean())
 
 
 def gap_to_grammar(model: nn.Module, tokenizer, split: str = "test", samples: int = 1200, seed: int = 7) -> tuple[float, float]:

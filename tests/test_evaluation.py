@@ -94,3 +94,38 @@ def test_log_ratios_are_differences_without_beta(tiny):
     assert rho.shape == true.shape == (6, 2)
     assert (rho == 0).all()
     assert true[0, 0] == world.reward(rows[0]["prompt"], rows[0]["chosen"])
+
+
+def test_best_of_n_picks_the_best_of_each_n_in_a_row():
+    scores = np.array([1.0, 3.0, 2.0, 9.0, 7.0, 8.0, 5.0])
+    assert evaluation.best_of_n(scores, 3).tolist() == [1, 3]  # the seventh is left over
+    assert evaluation.best_of_n(scores, 1).tolist() == list(range(7))
+    assert evaluation.best_of_n_kl(1) == 0
+    assert evaluation.best_of_n_kl(4) == pytest.approx(np.log(4) - 0.75)
+
+
+def test_win_rate_counts_a_tie_half():
+    assert evaluation.win_rate([1, 2, 3, 0], [0, 2, 4, -1]) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
+
+
+def test_evaluate_mini_by_enumeration(tiny):
+    """At the reference all of the way is missing; elsewhere what is missed is beta KL(policy || pi*)."""
+    model, tokenizer = tiny
+    prompts = world.prompts("test")[:1]
+    here = evaluation.evaluate_mini(model, model, tokenizer, 0.6, prompts)
+    assert here.kl == 0
+    assert here.missed == pytest.approx(here.reachable)
+    assert here.optimum == pytest.approx(here.true_reward, abs=0.02)
+    moved = copy.deepcopy(model)
+    moved.transformer.wte.weight.data *= 1.05
+    there = evaluation.evaluate_mini(moved, model, tokenizer, 0.6, prompts)
+    replies = world.MINI.replies(prompts[0])
+    examples = evaluation.encode(tokenizer, prompts[0], *replies)
+    logp, log_ref = (
+        evaluation.score_examples(evaluation.Scorer(m), examples, tokenizer.pad_token_id).double().numpy() for m in (moved, model)
+    )
+    logp, log_ref = logp - np.logaddexp.reduce(logp), log_ref - np.logaddexp.reduce(log_ref)
+    best = evaluation.exact.gibbs(log_ref, world.rewards(prompts[0], replies), 0.6)
+    assert there.kl == pytest.approx(evaluation.exact.kl(logp, log_ref), abs=1e-9)
+    assert there.missed == pytest.approx(0.6 * evaluation.exact.kl(logp, best.log_probs), abs=1e-9)
+    assert there.true_reward < there.optimum + 1e-6

@@ -146,6 +146,29 @@ def test_links_between_chapters_lead_to_chapters(book):
             assert (path.parent / target.split("#")[0]).exists(), target
 
 
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\d)")
+
+
+def test_every_decimal_of_the_prose_stands_in_an_output_above_it_or_is_a_setting(book):
+    """A figure comes from a cell: some printed number above rounds to it. Settings stand in the code; sources are cited."""
+    _, cells = book
+    settings = {float(n) for c in code(cells) for n in re.findall(r"(?<![\w.])\d*\.?\d+(?:e-?\d+)?(?![\w.])", source(c))}
+    printed: list[float] = []
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            texts = ["".join(o.get("text", "")) + "".join(o.get("data", {}).get("text/markdown", "")) for o in cell["outputs"]]
+            printed += [float(n.replace(",", "")) for t in texts for n in re.findall(r"\d[\d,]*\.?\d*", t)]
+            continue
+        text = source(cell)
+        if text.startswith("## Sources"):
+            continue
+        text = re.sub(r"\[[^\]]*\]\(https?:[^)]*\)[^.\n]*|`[^`]*`", " ", text)  # what a source says, and code
+        for number in NUMBER.findall(text):
+            places = len(number.split(".")[1])
+            near = [value for value in printed if abs(abs(value) - float(number)) <= 0.5001 * 10.0**-places]
+            assert near or float(number) in settings, f"{number} in: {text[:300]}"
+
+
 def test_no_notebook_copies_package_code(book):
     """A function of a notebook that has a package function's body would be a second copy."""
     _, cells = book

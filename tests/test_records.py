@@ -72,3 +72,30 @@ def test_one_point_of_start_here_lies_within_its_recorded_spread(tiny):
     assert abs(again.true_reward - mean) < half + 3 * again.true_reward_se
     assert np.isfinite(mean)
     assert callable(study.run)
+
+
+REPEATED = {  # study: a small point of it, the figure to hold, and how far another CPU's rounding may take it
+    "beta_sweep": ({"beta": 4.0, "seed": 0}, "true_reward", 0.15),
+    "gap": ({"setting": "base", "seed": 0}, "missed", 0.03),
+    "references": ({"divide_by": "a constant", "seed": 0}, "length", 0.8),
+    "ppo_tuning": ({"method": "reward model", "learning_rate": 0.002, "steps": 256}, "true_order", 0.03),
+    "dpo_and_ppo": ({"method": "SFT", "seed": 0}, "win_rates", 0.06),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_point_of_the_record_comes_out_again(name):
+    point, key, tolerance = REPEATED[name]
+    study, record = script(data_path(f"results/{name}.py")), records.load_record(name)
+    told = next(p["result"][key] for p in record["points"] if p["point"] == point)
+    if name == "beta_sweep":
+        found = study.sweep(point)[key]
+    elif name == "references":
+        found = study.length_after_sft(point)[key]
+    elif name == "ppo_tuning":
+        found = study.tune_reward_model({k: v for k, v in point.items() if k != "method"})[key]
+    else:
+        found = study.run(point)[key]
+    told, found = (v["1.0"] if key == "win_rates" else v for v in (told, found))
+    assert abs(found - told) < tolerance
