@@ -61,7 +61,9 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    training = add("train", train_command, "train a model on a file of preference pairs (or texts, with --loss sft)")
+    training = add(
+        "train", train_command, "train a model on preference pairs (or thumbs with --loss kto or bco, texts with --loss sft)"
+    )
     training.add_argument("--data", required=True, help="JSON Lines (.gz too): prompt, chosen, rejected, or HH-RLHF transcripts")
     training.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id such as gpt2 (default: tiny)')
     training.add_argument("--reference", help="another reference model (default: the model as it starts)")
@@ -127,12 +129,17 @@ def train_config(options: argparse.Namespace):
 
 
 def train_command(options) -> None:
+    from .checking import guess_kind
     from .data import read_rows
     from .models import load_model
     from .training import train
 
     config = train_config(options)
-    rows, report = read_rows(options.data, LOSSES[config.loss].needs, config.skip_bad)
+    kind = LOSSES[config.loss].needs
+    if kind == "labels" and guess_kind(options.data) == "pairs":
+        print(f"{options.data} holds pairs: each becomes a liked and a disliked response")
+        kind = "pairs"
+    rows, report = read_rows(options.data, kind, config.skip_bad)
     print(report)
     model, tokenizer = load_model(options.model)
     reference = load_reference(options.reference, tokenizer) if options.reference else None

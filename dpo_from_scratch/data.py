@@ -222,6 +222,15 @@ def _split_transcripts(chosen, rejected) -> dict:
     return {"prompt": prompt, "chosen": responses[0], "rejected": responses[1]}
 
 
+def split_pairs(rows: list[dict]) -> list[dict]:
+    """Pairs as labels: the chosen response liked, the rejected one not. Both share a prompt, as true thumbs need not."""
+    return [
+        {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
+        for row in rows
+        for side in ("chosen", "rejected")
+    ]
+
+
 def write_rows(path: str | os.PathLike, rows: list[dict]) -> None:
     """Write rows as JSON Lines, UTF-8."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:

@@ -4,11 +4,9 @@ The recipe: score every response once with the frozen reference and keep the sco
 policy, take the loss, go back. The loss is arXiv 2305.18290, section 4; keeping the scores saves a forward pass per step.
 """
 
-import math
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -17,73 +15,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .data import DataError
-from .losses import LOSSES
+from .data import DataError, split_pairs
+from .losses import LOSSES, class_mean_delta, kto_kl
 from .models import Scorer, context_length, frozen_copy, pad_id
 from .runs import RunFolder, fingerprint, interruptible
-from .tokens import Example, collate, encode_rows
-
-
-def option(default, text: str):
-    """A configuration field with its help text: the command line is made from these."""
-    return field(default=default, metadata={"help": text})
-
-
-@dataclass
-class TrainConfig:
-    """Everything that decides a run, but for the model and the data."""
-
-    loss: str = option("dpo", "which loss: " + ", ".join(LOSSES))
-    beta: float = option(0.1, "how dear it is to leave the reference: larger keeps the optimum closer to it")
-    learning_rate: float = option(1e-6, "peak learning rate of AdamW")
-    steps: int = option(200, "optimizer steps")
-    batch_size: int = option(32, "rows (pairs, for DPO) per optimizer step")
-    accumulation: int = option(1, "parts that a batch is cut into, to save memory; the gradient is the same")
-    warmup: int = option(10, "steps over which the learning rate rises")
-    decay: str = option("linear", 'what the learning rate does after the warm-up: "linear", "cosine" or "constant"')
-    weight_decay: float = option(0.0, "AdamW's weight decay")
-    max_grad_norm: float = option(1.0, "gradients are clipped to this norm")
-    max_length: int = option(0, "tokens a row may have; 0: what the model can read")
-    lora_rank: int = option(0, "train LoRA adapters of this rank; 0: train all weights")
-    live_reference: bool = option(False, "score with the reference at every step instead of once before training")
-    precision: str = option("no", 'mixed precision: "no", "bf16", or on a GPU "fp16"')
-    save_every: int = option(0, "steps between checkpoints; 0: none (Ctrl-C leaves one all the same)")
-    skip_bad: bool = option(False, "leave out rows that can't be used, and count them, instead of stopping")
-    seed: int = option(0, "decides the order of the rows and all else that is random")
-
-    def __post_init__(self):
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
-        if min(self.steps, self.batch_size, self.accumulation) < 1 or min(self.max_length, self.lora_rank, self.save_every) < 0:
-            raise ValueError("steps, batch_size and accumulation must be 1 or more; max_length, lora_rank, save_every 0 or more")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate >= 0):
-            raise ValueError(f"learning_rate must be a number that is not negative, not {self.learning_rate}")
-        if not (math.isfinite(self.beta) and self.beta > 0):
-            raise ValueError(f"beta must be positive, not {self.beta}")
-        if self.precision not in ("no", "bf16", "fp16"):
-            raise ValueError(f"precision is no, bf16 or fp16, not {self.precision!r}")
-        if self.precision == "fp16" and not torch.cuda.is_available():
-            raise ValueError("fp16 needs a GPU (a CPU would compute in float32 and not say so): use bf16 or no")
-        if self.decay not in DECAYS:
-            raise ValueError(f"decay is one of {', '.join(DECAYS)}, not {self.decay!r}")
-
-
-DECAYS = {
-    "constant": lambda share: 1.0,
-    "linear": lambda share: 1.0 - share,
-    "cosine": lambda share: 0.5 * (1.0 + math.cos(math.pi * share)),
-}
-
-# the settings of the book's runs, in one place: `TrainConfig(**PRESETS["tiny"])`
-PRESETS = {
-    "tiny": {"beta": 0.6, "learning_rate": 5e-4, "steps": 256, "batch_size": 32, "warmup": 10},
-    "tiny-sft": {"loss": "sft", "learning_rate": 3e-3, "steps": 12000, "batch_size": 64, "warmup": 200, "decay": "cosine",
-                 "max_grad_norm": 10.0},
-    "smollm2": {"beta": 0.1, "learning_rate": 2e-4, "steps": 40, "batch_size": 8, "accumulation": 2, "warmup": 4,
-                "lora_rank": 8, "max_length": 512},
-    "gpt2": {"beta": 0.1, "learning_rate": 5e-6, "steps": 400, "batch_size": 32, "accumulation": 4, "warmup": 20,
-             "max_length": 512},
-}  # fmt: skip
+from .settings import PRESETS as PRESETS
+from .settings import TrainConfig, learning_rate, pick_rows
+from .tokens import Example, collate, encode_rows, fit
 
 
 def train(
@@ -105,6 +43,8 @@ def train(
     Same seed, same rows: same weights. DataError for rows or a folder that can't be used.
     """
     loss = LOSSES[config.loss]
+    if loss.needs == "labels" and rows and "chosen" in rows[0]:
+        rows = split_pairs(rows)
     examples, report = encode_rows(tokenizer, rows, config.max_length or context_length(model), config.skip_bad)
     if report.left_out or report.warnings:
         tqdm.write(str(report))
@@ -121,10 +61,15 @@ def train(
         model = add_lora(model, config.lora_rank)
     model.eval()  # no dropout: the policy that is scored is the policy that will be sampled
 
+    labels = row_labels(loss.needs, rows) if len(examples) == len(rows) else None
+    if labels is None and {"kl", "delta", "win_probability"} & set(loss.inputs):
+        raise DataError(f"loss {config.loss!r} needs the label of every row: mend or remove the rows that don't fit")
+
     # score every response once with the reference, before anything moves, and keep the scores
-    live = kept = None
+    live = kept = others = None
     if "reference" in loss.inputs:
         frozen = Scorer(model if reference is None else reference.eval()).to(accelerator.device)
+        others = frozen_copy(frozen) if "kl" in loss.inputs else None  # KTO scores new combinations at every step
         if config.live_reference:
             live = frozen_copy(frozen)
         else:
@@ -141,6 +86,7 @@ def train(
     optimizer = torch.optim.AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
     scorer, optimizer = accelerator.prepare(scorer, optimizer)
     first, history = run.restore(model, optimizer) if resume else (0, [])
+    delta = history[-1].get("delta") if history else None  # BCO's moving average
     steps = tqdm(range(first, config.steps), desc=config.loss, disable=not progress, leave=False)
 
     with interruptible() as interrupted:
@@ -150,6 +96,10 @@ def train(
                 group["lr"] = rate
             sums: dict[str, float] = {}
             batch_rows = pick_rows(step, len(examples), config)
+            numbers = {"delta": delta or 0.0}
+            if others is not None:
+                numbers["kl"] = mismatched_kl(scorer, others, [examples[i][0] for i in batch_rows.tolist()], tokenizer, config)
+            rewards, thumbs = [], []
             for part in batch_rows.chunk(config.accumulation):
                 # sample pairs; chosen rows first, then the rejected ones
                 picked = [examples[i][side] for side in range(len(examples[0])) for i in part.tolist()]
@@ -163,11 +113,17 @@ def train(
                         ref_logps = live(**batch)
                 logps = scorer(**batch)
                 lengths = torch.tensor([float(e.response_length) for e in picked])
-                losses, metrics = loss_and_metrics(config, logps, ref_logps, lengths)
+                losses, metrics = loss_and_metrics(
+                    config, logps, ref_logps, lengths, None if labels is None else labels[part].to(accelerator.device), **numbers
+                )
                 # backprop
                 accelerator.backward(losses.sum() / len(batch_rows))
                 for key, value in metrics.items():
                     sums[key] = sums.get(key, 0.0) + float(value.sum())
+                for key, thumb in {"chosen_reward": True, "rejected_reward": False, "reward": labels}.items():
+                    if key in metrics:
+                        rewards.append(metrics[key].cpu())
+                        thumbs.append(labels[part] if thumb is labels else torch.full((len(part),), thumb))
             norm = accelerator.clip_grad_norm_(weights, config.max_grad_norm)
             if not torch.isfinite(norm):
                 raise DataError(f"the gradient of step {step + 1} is {norm}: lower the learning rate, or use precision no")
@@ -176,6 +132,10 @@ def train(
 
             row = {"step": step + 1} | {key: value / len(batch_rows) for key, value in sums.items()}
             row |= {"grad_norm": float(norm), "learning_rate": rate}
+            if "kl" in loss.inputs:
+                row["kl"] = float(numbers["kl"])
+            if "delta" in loss.inputs:
+                row["delta"] = delta = float(class_mean_delta(torch.cat(rewards).double(), torch.cat(thumbs), delta))
             history.append(row)
             if run:
                 run.log(row)
@@ -195,49 +155,58 @@ def train(
 
 
 def loss_and_metrics(
-    config: TrainConfig, logps: Tensor, ref_logps: Tensor | None, lengths: Tensor
+    config: TrainConfig, logps: Tensor, ref_logps: Tensor | None, lengths: Tensor, labels: Tensor | None = None, **numbers
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Losses (B,) and what the dashboard shows, each (B,); logps (2B,) hold the chosen, then the rejected responses.
+    """Losses (B,) and what the dashboard shows, each (B,). For pairs logps (2B,) hold the chosen, then the rejected responses.
 
-    `lengths` are the responses' tokens, EOS included, in the same order.
+    `lengths` are the responses' tokens, EOS included, in the same order; `labels` (B,) thumbs or win probabilities; `numbers`
+    KTO's kl and BCO's delta.
     """
-    loss = LOSSES[config.loss]
+    loss, options = LOSSES[config.loss], config.options()
     if loss.needs == "texts":
         losses = loss.fn(logps)
         return losses, {"loss": losses.detach(), "logp": logps.detach(), "length": lengths}
-    (chosen, rejected), (ref_chosen, ref_rejected) = logps.chunk(2), ref_logps.chunk(2)
-    losses = loss.fn(chosen, rejected, ref_chosen, ref_rejected, beta=config.beta)
-    with torch.no_grad():
-        chosen_reward, rejected_reward = config.beta * (chosen - ref_chosen), config.beta * (rejected - ref_rejected)
-        margin = chosen_reward - rejected_reward
-        tie = margin.abs() < 1e-5  # rounding apart; a tie is a coin toss
-        accuracy = torch.where(tie, 0.5, (margin > 0).float())
+    options |= {key: numbers[key] for key in ("kl", "delta") if key in loss.inputs}
+    lengths = lengths.to(logps.device)
+    rewards = (config.beta * (logps if ref_logps is None else logps - ref_logps)).detach()
+    if loss.needs == "labels":
+        losses = loss.fn(logps, ref_logps, labels, **options)
+        middle = config.beta * numbers["kl"] if "kl" in loss.inputs else numbers["delta"]
+        accuracy = torch.where((rewards - middle).abs() < 1e-5, 0.5, ((rewards > middle) == labels).float())
+        return losses, {"loss": losses.detach(), "accuracy": accuracy, "reward": rewards, "logp": logps.detach(), "length": lengths}
+    if "lengths" in loss.inputs:
+        options |= dict(zip(("chosen_lengths", "rejected_lengths"), lengths.chunk(2), strict=True))
+    if "win_probability" in loss.inputs:
+        options["win_probability"] = labels
+    references = ref_logps.chunk(2) if "reference" in loss.inputs else ()
+    losses = loss.fn(*logps.chunk(2), *references, **options)
+    margin = rewards.chunk(2)[0] - rewards.chunk(2)[1]
+    tie = margin.abs() < 1e-5  # rounding apart; a tie is a coin toss
     return losses, {
-        "loss": losses.detach(), "accuracy": accuracy, "margin": margin,
-        "chosen_reward": chosen_reward, "rejected_reward": rejected_reward,
-        "chosen_logp": chosen.detach(), "rejected_logp": rejected.detach(),
+        "loss": losses.detach(), "accuracy": torch.where(tie, 0.5, (margin > 0).float()), "margin": margin,
+        "chosen_reward": rewards.chunk(2)[0], "rejected_reward": rewards.chunk(2)[1],
+        "chosen_logp": logps.detach().chunk(2)[0], "rejected_logp": logps.detach().chunk(2)[1],
         "chosen_length": lengths.chunk(2)[0], "rejected_length": lengths.chunk(2)[1],
     }  # fmt: skip
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """The learning rate of a step (from 0): a linear rise, then the decay that the configuration names."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / (config.warmup + 1)
-    share = (step - config.warmup) / max(config.steps - config.warmup, 1)
-    return config.learning_rate * DECAYS[config.decay](share)
+def row_labels(needs: str, rows: list[dict]) -> Tensor | None:
+    """What a row says of its responses, (N,): the thumb of a label, the probability that a pair's chosen response wins."""
+    if needs == "labels":
+        return torch.tensor([row["label"] for row in rows])
+    return torch.tensor([float(row.get("probability", 1.0)) for row in rows]) if needs == "pairs" else None
 
 
-def pick_rows(step: int, rows: int, config: TrainConfig) -> Tensor:
-    """Row numbers (batch_size,) of a step: epoch after epoch in a new order, decided by seed and epoch alone."""
-    wanted = range(step * config.batch_size, (step + 1) * config.batch_size)
-    orders = {e: _permutation(rows, config.seed, e) for e in {i // rows for i in wanted}}
-    return torch.stack([orders[i // rows][i % rows] for i in wanted])
-
-
-@lru_cache(maxsize=4)
-def _permutation(rows: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(seed * 100_003 + epoch))
+def mismatched_kl(scorer: nn.Module, reference: nn.Module, examples: list[Example], tokenizer, config: TrainConfig) -> Tensor:
+    """KTO's z_0 on the whole batch: every prompt with the next row's response, scored by both models without gradients."""
+    following = examples[1:] + examples[:1]
+    mixed = [
+        Example(a.ids[: a.prompt_length] + b.ids[b.prompt_length :], a.prompt_length)
+        for a, b in zip(examples, following, strict=True)
+    ]
+    mixed = [fit([e], config.max_length)[0] for e in mixed] if config.max_length else mixed
+    scores = [score_examples(m, mixed, pad_id(tokenizer)) for m in (scorer, reference)]
+    return kto_kl(scores[0] - scores[1]).to(next(scorer.parameters()).device)
 
 
 @torch.no_grad()

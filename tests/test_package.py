@@ -22,7 +22,7 @@ FLOORS = [
     {"world", "exact", "logprobs", "losses"},
     {"data"},
     {"tokens", "models", "ratings"},
-    {"runs"},
+    {"runs", "settings"},
     {"sampling", "training", "checking"},
     {"evaluation", "records"},
     {"rlhf", "online", "plots", "widgets", "doctor"},

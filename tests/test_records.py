@@ -36,6 +36,23 @@ def test_a_study_that_was_stopped_goes_on(tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_record_is_verified_by_its_first_point_equal_to_the_last_digit(tmp_path, monkeypatch):
+    study = tmp_path / "squares.py"
+    study.write_text("x = 1\n")
+    points = [{"x": x} for x in (1, 2, 3)]
+    path = records.run_study(study, "squares", points, lambda p: {"y": p["x"] / 3, "seconds": 1.0})
+    study.write_text("x = 2\n")
+    monkeypatch.setattr("sys.argv", ["squares.py", "--verify"])
+    before = json.loads(path.read_text())
+    records.run_study(study, "squares", points, lambda p: {"y": p["x"] / 3, "seconds": 2.0})
+    after = json.loads(path.read_text())
+    assert after["points"] == before["points"]
+    assert after["verified"]["source"] == records.source_hash(study) != after["source"]
+    with pytest.raises(SystemExit, match=r"y of .* come out differently"):
+        records.run_study(study, "squares", points, lambda p: {"y": p["x"] / 3 + 1e-16 + 1e-12, "seconds": 1.0})
+    assert json.loads(path.read_text()) == after
+
+
 def test_the_hash_follows_imports_and_ignores_docstrings_and_comments(tmp_path):
     a, b, c = (tmp_path / f"{n}.py" for n in "abc")
     a.write_text('"""One."""\nfrom dpo_from_scratch.world import reward\nx = 1\n')

@@ -11,7 +11,7 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 pytest.importorskip("sphinx")
-MODULES = "evaluation|exact|logprobs|losses|training|world"
+MODULES = "evaluation|exact|logprobs|losses|rlhf|training|world"
 
 
 @pytest.fixture(scope="module")
