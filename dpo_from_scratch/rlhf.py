@@ -177,11 +177,12 @@ def ppo(
     """Train `policy` in place to get a high `score` and stay near `reference`; return one row of metrics per iteration.
 
     `score` maps N samples to N numbers. Every iteration: sample, score, add up the rewards, estimate advantages with the value
-    model, and take a few clipped steps.
+    model, and take a few clipped steps. A text that was cut off at the context's end is scored as it is.
     """
     pad, rng = pad_id(tokenizer), np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
-    value, history = Head(reference), []
+    value, history = Head(reference).eval(), []  # no dropout: the policy that is trained is the policy that was sampled
+    policy.eval(), reference.eval()
     optimizers = [torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5),
                   torch.optim.Adam(value.parameters(), lr=config.value_learning_rate, eps=1e-5)]  # fmt: skip
     for iteration in tqdm(range(config.iterations), desc="ppo", disable=not progress, leave=False):
