@@ -262,10 +262,31 @@ def test_bco_and_its_delta():
     assert delta.item() == 0  # the mean of the class means; over all rows it would be 0.5
     loss = losses.bco(logps, torch.zeros_like(logps), desirable, delta, beta=1.0)
     torch.testing.assert_close(loss, torch.full_like(loss, math.log1p(math.exp(-1))))
-    assert losses.class_mean_delta(logps + 2, desirable, before=1.0, momentum=0.9).item() == pytest.approx(0.9 + 0.1 * 2)
+    assert losses.class_mean_delta(logps + 2, desirable, before=3.0, momentum=0.9).item() == pytest.approx(0.9 * 3 + 0.1 * 2)
+    assert losses.class_mean_delta(logps + 2, desirable, before=3.0, momentum=0.0).item() == pytest.approx(2)
+    assert losses.class_mean_delta(logps, torch.ones(4, dtype=torch.bool)).dtype == torch.float64
+    moved = losses.bco(logps, t(0.5, 0.5, 0.5, 0.5), desirable, 0.3, beta=2.0)
+    torch.testing.assert_close(moved, t(*[math.log1p(math.exp(-0.7))] * 3, math.log1p(math.exp(-3.3))))
     assert losses.class_mean_delta(logps, torch.ones(4, dtype=torch.bool), before=0.7).item() == pytest.approx(0.7)
     assert losses.class_mean_delta(logps, torch.zeros(4, dtype=torch.bool)).item() == 0
     assert not losses.class_mean_delta(logps.requires_grad_(), desirable).requires_grad
+
+
+def test_weights_are_the_odds_that_a_prompt_comes_from_the_liked_ones():
+    groups, desirable = torch.zeros(160, 2), torch.arange(160) < 80  # 80 liked, 80 not, in two kinds of prompts
+    groups[:60, 0] = groups[60:80, 1] = groups[80:100, 0] = groups[100:, 1] = 1.0
+    weights = losses.underlying_distribution_weights(groups, desirable, low=0.1)
+    assert (weights[:80] == 1).all()
+    torch.testing.assert_close(weights[80:100], torch.full((20,), 3.0), rtol=0.03, atol=0)  # 60 of 80 against 20 of 80
+    torch.testing.assert_close(weights[100:], torch.full((60,), 1 / 3), rtol=0.03, atol=0)
+    groups[:79], groups[80:81], groups[81:] = torch.tensor([1.0, 0]), torch.tensor([1.0, 0]), torch.tensor([0, 1.0])
+    assert losses.underlying_distribution_weights(groups, desirable)[80] == 10  # one foreigner among the liked: clipped
+
+
+def test_log_of_the_rest_is_exact_near_one_and_near_zero_in_float32():
+    log_p = torch.tensor([-1e-6, -1e-4, -0.5, -0.7, -3.0, -30.0])
+    expected = torch.log(-torch.expm1(log_p.double()))
+    torch.testing.assert_close(losses._log_of_the_rest(log_p).double(), expected, rtol=1e-5, atol=1e-12)
 
 
 def test_underlying_distribution_weights():
@@ -419,11 +440,13 @@ def test_a_beta_that_is_not_positive_is_refused(name):
         ("cdpo", {"label_smoothing": 0.5}, "below 0.5"), ("cdpo", {"label_smoothing": -0.1}, "at least 0"),
         ("robust_dpo", {"label_smoothing": 0.5}, "below 0.5"), ("exo", {"label_smoothing": 0.0}, "above 0"),
         ("exo", {"label_smoothing": 0.5}, "below 0.5"), ("ipo", {"tau": 0.0}, "tau must be positive"),
-        ("discopop", {"tau": 1.0}, "tau must be below 1"), ("dno", {"win_probability": 1.5}, "between 0 and 1"),
+        ("discopop", {"tau": 1.0}, "tau must be below 1"), ("discopop", {"tau": 0.0}, "tau must be positive"),
+        ("dno", {"win_probability": 1.5}, "between 0 and 1"),
         ("dno", {"win_probability": -0.5}, "between 0 and 1"), ("dpop", {"penalty": -1.0}, "penalty"),
         ("f_dpo", {"divergence": "chi"}, "divergence is"), ("orpo", {"weight": -0.1}, "weight"),
         ("cpo", {"nll_weight": -1.0}, "nll"),
-        ("dno", {"win_probability": torch.ones(1, 1)}, "one number or"), ("bco_pair", {"delta": torch.zeros(1)}, "one number"),
+        ("dno", {"win_probability": torch.ones(1, 1)}, r"^win_.* one number or \(B,\)"),
+        ("bco_pair", {"delta": torch.zeros(1)}, r"^delta must be one number"),
         ("f_dpo", {"alpha": 0.0}, "alpha must be positive"),
     ],
 )  # fmt: skip
@@ -436,7 +459,12 @@ def test_options_out_of_range_are_refused(name, options, message):
 def test_lengths_that_are_missing_or_make_no_sense_are_refused(name):
     row, four = LOSSES[name], [ONE] * (4 if "reference" in LOSSES[name].inputs else 2)
     good = {"chosen_lengths": ONE + 3, "rejected_lengths": ONE + 3}
-    for wrong, message in ((None, "are needed"), (ONE, "at least one token"), (TWO + 1, "share one shape")):
+    wrongs = (
+        (None, r"^chosen_lengths and .* are needed"),
+        (ONE, r"^a response has at least one token"),
+        (TWO + 1, "share one shape"),
+    )
+    for wrong, message in wrongs:
         for key in good:
             with pytest.raises(ValueError, match=message):
                 row.fn(*four, **row.defaults | good | {key: wrong})
@@ -456,13 +484,15 @@ def test_labels_that_make_no_sense_are_refused():
         with pytest.raises(ValueError, match="share one shape"):
             fn(ONE, TWO, good, number)
         with pytest.raises(ValueError, match="share one shape"):
+            fn(TWO, ONE, good, number)
+        with pytest.raises(ValueError, match="share one shape"):
             fn(ONE, ONE, torch.tensor([True, False]), number)
-    with pytest.raises(ValueError, match="two rows or more"):
+    with pytest.raises(ValueError, match=r"^KTO needs batches of two rows or more"):
         losses.kto_kl(ONE)
     for kl in (torch.tensor(-0.1), torch.tensor(1.0, requires_grad=True), torch.tensor([0.1])):
-        with pytest.raises(ValueError, match="detached number"):
+        with pytest.raises(ValueError, match=r"^kl must be one detached number"):
             losses.kto(ONE, ONE, good, kl)
-    with pytest.raises(ValueError, match="both classes"):
+    with pytest.raises(ValueError, match=r"^weights need rows of both classes"):
         losses.underlying_distribution_weights(torch.zeros(2, 1), torch.tensor([True, True]))
     with pytest.raises(ValueError, match="momentum"):
         losses.class_mean_delta(ONE, good, momentum=1.0)

@@ -15,7 +15,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 BUGS = {  # name: (chapter, function, what stands there, what the bug makes of it)
     "sign": ("04", losses.dpo, "return -logsigmoid(beta", "return -logsigmoid(-beta"),
     "missing beta": ("04", losses.dpo, "-logsigmoid(beta * (", "-logsigmoid(("),
-    "reference dropped": ("04", losses.dpo, "rejected_logps - ref_rejected_logps", "rejected_logps"),
+    "reference dropped": ("04", losses._log_ratios, "rejected_logps - ref_rejected_logps", "rejected_logps"),
     "swapped pair": ("04", losses.dpo, "chosen_log_ratio - rejected_log_ratio", "rejected_log_ratio - chosen_log_ratio"),
     "detached term": ("04", losses.dpo, "- rejected_log_ratio))", "- rejected_log_ratio.detach()))"),
     "mean for sum": ("01", logprobs.sequence_logps, ".sum(1)", ".sum(1) / mask.sum(1)"),
