@@ -528,7 +528,7 @@ LOSSES: dict[str, Loss] = {
     "dpo": Loss(dpo, "Direct Preference Optimization", _DPO, "-log sigmoid(m)", _PAIRS, {"beta": 0.1}),
     "cdpo": Loss(cdpo, "Conservative DPO", "ericmitchell.ai/cdpo.pdf", "-(1-eps) log sigmoid(m) - eps log sigmoid(-m)", _PAIRS,
                  {"beta": 0.1, "label_smoothing": 0.1}),
-    "robust_dpo": Loss(robust_dpo, "Provably robust DPO", "2403.00409", 
+    "robust_dpo": Loss(robust_dpo, "Provably robust DPO", "2403.00409",
                        "[-(1-eps) log sigmoid(m) + eps log sigmoid(-m)] / (1-2eps)", _PAIRS, {"beta": 0.1, "label_smoothing": 0.1}),
     "ipo": Loss(ipo, "Identity Preference Optimization", "2310.12036", "(Delta - 1/(2 tau))^2", _PAIRS, {"tau": 0.1}),
     "hinge": Loss(hinge, "Hinge (RSO)", "2309.06657", "max(0, 1 - m)", _PAIRS, {"beta": 0.1}),

@@ -121,7 +121,7 @@ def train(
                 for key, value in metrics.items():
                     sums[key] = sums.get(key, 0.0) + float(value.sum())
                 for key, thumb in {"chosen_reward": True, "rejected_reward": False, "reward": labels}.items():
-                    if key in metrics:
+                    if key in metrics and "delta" in loss.inputs:
                         rewards.append(metrics[key].cpu())
                         thumbs.append(labels[part] if thumb is labels else torch.full((len(part),), thumb))
             norm = accelerator.clip_grad_norm_(weights, config.max_grad_norm)
