@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from .data import KEYS, DataError
@@ -21,14 +21,14 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
-    0, 1 if check-data found errors, 2 for what the user can mend (one sentence on stderr), 130 for Ctrl-C.
+    0, 1 if check-data or doctor found something wrong, 2 for what the user can mend (one sentence on stderr), 130 for Ctrl-C.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
     if not getattr(options, "run", None):
         parser.print_help()
         return 2
-    if options.command in ("train", "sample", "score"):
+    if options.command in ("train", "sample", "score", "doctor"):
         quiet_libraries()
     try:
         return options.run(options) or 0
@@ -92,6 +92,10 @@ def add_reading_commands(add) -> None:
     checking.add_argument("--model", help="count this model's tokens, and what its context cuts off, instead of words")
     checking.add_argument("--max-length", type=int, default=0, help="tokens a row may have; 0: what the model can read")
 
+    doctor = add("doctor", doctor_command, "say what is wrong with a run, a file of pairs, or a model on such a file")
+    doctor.add_argument("what", help="runs/NAME, a metrics.jsonl, TRL's trainer_state.json, or a file of pairs")
+    doctor.add_argument("--model", help="score the pairs with this model and look at tokens, masks and precision")
+
     ratings = add("fetch-human-ratings", ratings_command, "fetch people's ratings of film-review sentences and make pairs of them")
     ratings.add_argument("--out", default="human_ratings", help="folder for train.jsonl and test.jsonl (default: human_ratings)")
     ratings.add_argument("--archive", help="the source archive of vaderSentiment 3.3.2, if you have it already")
@@ -131,7 +135,8 @@ def train_config(options: argparse.Namespace):
 def train_command(options) -> None:
     from .checking import guess_kind
     from .data import read_rows
-    from .models import load_model
+    from .doctor import check_ours
+    from .models import frozen_copy, load_model
     from .training import train
 
     config = train_config(options)
@@ -143,7 +148,13 @@ def train_command(options) -> None:
     print(report)
     model, tokenizer = load_model(options.model)
     reference = load_reference(options.reference, tokenizer) if options.reference else None
+    findings = None
+    if kind == "pairs" == LOSSES[config.loss].needs and not options.resume:
+        findings = check_ours(model, frozen_copy(model) if reference is None else reference, tokenizer, rows, config)
+        print(*findings, sep="\n", end="\n" if findings else "")
     history = train(model, tokenizer, rows, config, options.out, reference, resume=options.resume)
+    if findings is not None:
+        (Path(options.out) / "doctor.json").write_text(json.dumps([asdict(f) for f in findings], indent=1) + "\n")
     for row in history[:1] + history[1:][-1:]:
         print("step {step}: ".format(**row) + ", ".join(f"{k} {row[k]:.4g}" for k in row if k != "step"))
     print(f"model: {Path(options.out) / 'model'}   metrics: {Path(options.out) / 'metrics.jsonl'}")
@@ -187,6 +198,23 @@ def check_data_command(options) -> int:
     found = check_file(options.data, options.kind, tokenizer, limit)
     print(found)
     return int(found.report.left_out.total() > 0)
+
+
+def doctor_command(options) -> int:
+    from .doctor import check_data, check_ours, check_run
+
+    path = Path(options.what)
+    if options.model:
+        from .data import read_rows
+        from .models import frozen_copy, load_model
+        from .training import TrainConfig
+
+        model, tokenizer = load_model(options.model)
+        findings = check_ours(model, frozen_copy(model), tokenizer, read_rows(path, skip_bad=True)[0], TrainConfig())
+    else:
+        findings = check_run(path) if path.is_dir() or path.suffix == ".json" or path.name == "metrics.jsonl" else check_data(path)
+    print(*findings or ["nothing wrong found"], sep="\n")
+    return int(any(f.level == "problem" for f in findings))
 
 
 def ratings_command(options) -> None:

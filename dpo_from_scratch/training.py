@@ -116,6 +116,7 @@ def train(
                 losses, metrics = loss_and_metrics(
                     config, logps, ref_logps, lengths, None if labels is None else labels[part].to(accelerator.device), **numbers
                 )
+                metrics |= counters(batch, tokenizer.eos_token_id, len(part))
                 # backprop
                 accelerator.backward(losses.sum() / len(batch_rows))
                 for key, value in metrics.items():
@@ -188,6 +189,14 @@ def loss_and_metrics(
         "chosen_logp": logps.detach().chunk(2)[0], "rejected_logp": logps.detach().chunk(2)[1],
         "chosen_length": lengths.chunk(2)[0], "rejected_length": lengths.chunk(2)[1],
     }  # fmt: skip
+
+
+def counters(batch: dict[str, Tensor], eos: int, rows: int) -> dict[str, Tensor]:
+    """Ends of text that are scored per response (it should be 1), and the share of all tokens that is scored, each (rows,)."""
+    scored = batch["response_mask"]
+    ends = ((batch["input_ids"] == eos) & scored).sum(1).float()
+    share = scored.sum(1) / batch["attention_mask"].sum(1)
+    return {"eos": ends.view(-1, rows).mean(0), "scored": share.view(-1, rows).mean(0)}
 
 
 def row_labels(needs: str, rows: list[dict]) -> Tensor | None:

@@ -24,7 +24,7 @@ FLOORS = [
     {"tokens", "models", "ratings"},
     {"runs", "settings"},
     {"sampling", "training", "checking"},
-    {"evaluation", "records"},
+    {"evaluation", "records", "probing"},
     {"rlhf", "online", "plots", "widgets", "doctor"},
     {"cli"},
 ]
