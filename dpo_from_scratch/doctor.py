@@ -80,12 +80,17 @@ def check_run(path: str | Path) -> list[Finding]:
         still = c.get("grad_norm", loss * 0).max() < 1e-8
         add("no_gradient" if still else "reference_is_policy", f"the margin is 0 at all {len(margin)} steps", "certain")
         return found
-    if (np.abs(margin[1:]) < 1e-6).sum() >= 2:
-        add("reference_moves", f"the margin returns to exactly 0 at {(np.abs(margin[1:]) < 1e-6).sum()} later steps")
-    if _has_reference(Path(path)):
-        _check_first_step(add, c)
-    quarter = slice(-max(len(loss) // 4, 1), None)
-    if len(loss) >= 16 and np.sort(loss[5:])[-5:].mean() > MOST_LOSS and loss[0] < 0.75:
+    moved = np.abs(margin) > 1e-3
+    returns = (np.abs(margin[moved.argmax() :]) < 1e-6).sum() if moved.any() else 0
+    if returns >= 2:
+        add("reference_moves", f"the margin grows, and returns to exactly 0 at {returns} later steps")
+    loss_name = _loss_name(Path(path))
+    if loss_name not in LOSSES or "reference" in LOSSES[loss_name].inputs:
+        _check_first_step(add, c, loss_name is not None)
+    if len(loss) < 16:
+        return found
+    quarter = slice(-(len(loss) // 4), None)
+    if np.sort(loss[5:])[-5:].mean() > MOST_LOSS and loss[0] < 0.75:
         add("step_too_large", f"the loss began at {loss[0]:.3g} and rose to {loss.max():.3g}")
     if c.get("chosen_reward", loss * 0)[quarter].mean() < -0.5 and margin[quarter].mean() > 0:
         add("displacement", "chosen responses became less likely while the margin grew", level="note")
@@ -99,10 +104,9 @@ def check_run(path: str | Path) -> list[Finding]:
 MOST_LOSS = 1.5  # nats per pair, mean of the five worst steps of a run that began at ln 2
 
 
-def _has_reference(path: Path) -> bool:
+def _loss_name(path: Path) -> str | None:
     config = path / "config.json"
-    loss = json.loads(config.read_text(encoding="utf-8")).get("loss", "dpo") if config.is_file() else "dpo"
-    return loss not in LOSSES or "reference" in LOSSES[loss].inputs
+    return json.loads(config.read_text(encoding="utf-8")).get("loss") if config.is_file() else None
 
 
 def _check_counters(add, c: dict[str, np.ndarray]) -> None:
@@ -112,23 +116,31 @@ def _check_counters(add, c: dict[str, np.ndarray]) -> None:
         code = "eos_missing" if eos < 0.01 else "truncated" if eos < 0.999 else "eos_doubled" if eos > 1.001 else None
         if code:
             add(code, f"{eos:.2f} ends of text are scored per response", "certain")
-    if "scored" in c and c["scored"].mean() > 0.97:
+    if "scored" in c and "chosen_length" in c and (c["chosen_length"] * (1 / c["scored"] - 1)).mean() < 1.5:
         add("prompt_scored", f"{c['scored'].mean():.0%} of all tokens are scored: the prompts are among them", "certain")
     if "chosen_length" in c and "chosen_logp" in c:
         per_token = -(c["chosen_logp"] / c["chosen_length"])[:5].mean()
         if per_token > 7:
-            add("not_shifted", f"{per_token:.1f} nats a token: the model would be worse than a guess")
+            add("not_shifted", f"{per_token:.1f} nats a token: no model that fits its data is as bad")
         if per_token < 0.1 and c["chosen_length"].mean() > 8:
-            add("mean", f"{-c['chosen_logp'][:5].mean():.2f} nats for {c['chosen_length'][:5].mean():.0f} tokens can't be a sum")
+            add(
+                "mean",
+                f"{-c['chosen_logp'][:5].mean():.2f} nats for {c['chosen_length'][:5].mean():.0f} tokens can't be a sum",
+                level="note",
+            )
 
 
-def _check_first_step(add, c: dict[str, np.ndarray]) -> None:
+def _check_first_step(add, c: dict[str, np.ndarray], certain_of_loss: bool) -> None:
     if "step" in c and c["step"][0] > 1:
         return
     loss, rewards = c["loss"][0], [abs(c[k][0]) for k in ("chosen_reward", "rejected_reward", "margin") if k in c]
     if max(rewards) > 0.02:
         noise = loss > LN2 + 0.01 and 0.2 < c.get("accuracy", [0.5])[0] < 0.8
-        add("dropout" if noise else "reference_differs", f"before the first update the loss is {loss:.3f} and rewards are not 0")
+        seen = f"before the first update the loss is {loss:.3f} and rewards are not 0"
+        if noise:
+            add("dropout", seen)
+        else:  # a trainer of CPO or ORPO logs such rewards too
+            add("reference_differs", seen, *(() if certain_of_loss else ("possible", "note")))
     elif max(rewards) < 1e-6 and 5e-4 < abs(loss - LN2) < 0.01:
         add("precision", f"with all rewards 0 the loss is {loss:.5f}, and ln 2 is {LN2:.5f}")
 

@@ -13,16 +13,6 @@ from .tokens import Example, encode, encode_rows
 from .training import score_examples
 
 
-def bootstrap_interval(values, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float, float]:
-    """(mean, low, high) of N values by the percentile bootstrap, resampling the values. ValueError for none."""
-    values = np.asarray(values, float)
-    if values.ndim != 1 or not len(values):
-        raise ValueError("need a list of one or more values")
-    picks = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-    low, high = np.quantile(values[picks].mean(-1), [(1 - level) / 2, (1 + level) / 2])
-    return float(values.mean()), float(low), float(high)
-
-
 FARTHEST = world.REVIEWS.policy(world.prompts()[0], 0.01).kl  # nats per reply; beyond it the optimum hardly rises
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
 

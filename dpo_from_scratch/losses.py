@@ -73,14 +73,9 @@ def _both_ways(
 
 
 def cdpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    label_smoothing: float = 0.1,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, label_smoothing: float = 0.1
+) -> Tensor:  # fmt: skip
     """-(1 - eps) log sigmoid(m) - eps log sigmoid(-m): conservative DPO, Mitchell 2023 (ericmitchell.ai/cdpo.pdf), eq. 3.
 
     eps, the label_smoothing, is the share of labels believed to be wrong. Least at m = logit(1 - eps), where it is the entropy of
@@ -92,14 +87,9 @@ def cdpo(
 
 
 def robust_dpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    label_smoothing: float = 0.1,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, label_smoothing: float = 0.1
+) -> Tensor:  # fmt: skip
     """[-(1 - eps) log sigmoid(m) + eps log sigmoid(-m)] / (1 - 2 eps): provably robust DPO, arXiv 2403.00409.
 
     If every label was turned round with probability eps, its mean over the flips is DPO's loss on the clean labels. It falls
@@ -111,14 +101,9 @@ def robust_dpo(
 
 
 def exo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    label_smoothing: float = 1e-3,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, label_smoothing: float = 1e-3
+) -> Tensor:  # fmt: skip
     """KL((sigmoid(m), sigmoid(-m)) || (1 - eps, eps)): efficient exact optimization on pairs, arXiv 2402.00856, eq. 16.
 
     The reverse KL of what cDPO minimises, so eps = 0 would be infinite: 0 < eps < 0.5.
@@ -131,14 +116,9 @@ def exo(
 
 
 def dno(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    win_probability: Tensor | float = 1.0,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, win_probability: Tensor | float = 1.0
+) -> Tensor:  # fmt: skip
     """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization, arXiv 2404.03715, one pair of its eq. 12.
 
     p is the label that the chosen response gets, (B,) or a number: in the paper sigmoid of the difference of the two responses' win
@@ -152,15 +132,9 @@ def dno(
 
 
 def ipo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    tau: float = 0.1,
-    chosen_lengths: Tensor | None = None,
-    rejected_lengths: Tensor | None = None,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    tau: float = 0.1, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
+) -> Tensor:  # fmt: skip
     """(h - 1 / (2 tau))^2 with h = Delta: identity preference optimization, arXiv 2310.12036, eq. 17.
 
     Without lengths h is the difference of sums, as in the paper and eric-mitchell's code; with both lengths it is the difference of
@@ -184,14 +158,9 @@ def hinge(
 
 
 def discopop(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.05,
-    tau: float = 0.05,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.05, tau: float = 0.05
+) -> Tensor:  # fmt: skip
     """(1 - s) log(1 + e^-m) + s e^-m with s = sigmoid(m / tau): DiscoPOP's log-ratio modulated loss, arXiv 2406.08414, eq. 5.
 
     Not convex; for tau below 0.102 it pushes the margin down at the reference. 0 < tau < 1.
@@ -261,14 +230,9 @@ def sppo(
 
 
 def bco_pair(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    delta: Tensor | float = 0.0,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, delta: Tensor | float = 0.0
+) -> Tensor:  # fmt: skip
     """-log sigmoid(r_w - delta) - log sigmoid(-(r_l - delta)): BCO on pairs, arXiv 2404.04656, theorem 3.
 
     delta is a reward; `class_mean_delta` gives the paper's. For every delta this is at least DPO's loss. TRL from 0.29 drops it.
@@ -281,14 +245,9 @@ def bco_pair(
 
 
 def dpop(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.3,
-    penalty: float = 50.0,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.3, penalty: float = 50.0
+) -> Tensor:  # fmt: skip
     """-log sigmoid(beta [Delta - penalty max(0, ref_w - ell_w)]): DPO-positive, arXiv 2402.13228, eq. 3.
 
     The penalty for a chosen response that became less likely stands inside beta and inside the sigmoid; many ports have it outside.
@@ -300,16 +259,9 @@ def dpop(
 
 
 def r_dpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    alpha: float = 0.01,
-    chosen_lengths: Tensor | None = None,
-    rejected_lengths: Tensor | None = None,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, alpha: float = 0.01, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
+) -> Tensor:  # fmt: skip
     """-log sigmoid(m + alpha (|y_w| - |y_l|)): DPO for the reward r - alpha |y|, arXiv 2403.19159.
 
     A chosen response that is longer has that much credit already, so the policy need not learn it from its words.
@@ -321,15 +273,9 @@ def r_dpo(
 
 
 def length_normalized_dpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 5.0,
-    chosen_lengths: Tensor | None = None,
-    rejected_lengths: Tensor | None = None,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 5.0, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
+) -> Tensor:  # fmt: skip
     """-log sigmoid(beta (rho_w / |y_w| - rho_l / |y_l|)): length-normalised DPO, arXiv 2411.15124.
 
     Log-ratios are means per token, so beta must be larger by about the length of a response.
@@ -341,15 +287,9 @@ def length_normalized_dpo(
 
 
 def f_dpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-    divergence: str = "reverse_kl",
-    alpha: float = 0.5,
-) -> Tensor:
+    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
+    beta: float = 0.1, divergence: str = "reverse_kl", alpha: float = 0.5
+) -> Tensor:  # fmt: skip
     """-log sigmoid(beta f'(e^rho_w) - beta f'(e^rho_l)): DPO for other divergences than the reverse KL, arXiv 2309.16240.
 
     f'(u): "reverse_kl" log u (DPO); "forward_kl" -1/u; "js" log(2u / (1 + u)); "alpha" (1 - u^-alpha) / alpha. alpha is the paper's

@@ -6,7 +6,7 @@ twice, and in float64, and some steps are watched.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -86,8 +86,11 @@ def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
         ids = kwargs.get("input_ids", args[0] if args else None)
         mask = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
         mask = torch.ones_like(ids) if mask is None else mask
-        real, output.logits = output.logits.detach(), torch.zeros_like(output.logits).requires_grad_()
-        calls.append((ids, mask, kwargs.get("position_ids") is None, real, output.logits))
+        if not hasattr(output, "logits"):
+            raise DataError("the model's forward gives no .logits: leave return_dict as it is")
+        real, zeros = output.logits.detach(), torch.zeros_like(output.logits, dtype=torch.float32).requires_grad_()
+        output.logits = zeros * 1  # not a leaf, so that code may work on it in place
+        calls.append((ids, mask, kwargs.get("position_ids") is None, real, zeros))
         return output
 
     handle = policy.register_forward_hook(replace, with_kwargs=True)
@@ -111,9 +114,12 @@ def _read_gradient(calls, grads) -> Scored:
     at = g.abs().amax(-1).nonzero().squeeze(-1)  # at uniform probabilities the target's entry is 1 - 1/V, all others -1/V
     labels = g[at].abs().argmax(-1)
     weights = g[at, labels] / (1 - 1 / g.shape[-1])
+    for plain in (1.0, 1 / max(len(at), 1)):  # what bf16 rounded on the way back
+        weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
+    exact = (weights * logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)).sum()
+    at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     following = (at + 1).clamp(max=len(ids) - 1)
     shifted = (labels == ids[following]).sum() >= (labels == ids[at]).sum()
-    exact = (weights * logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)).sum()
     padding = mask[following if shifted else at] == 0
     left = bool(mask[0] == 0) and no_positions
     return Scored(labels.tolist(), weights.tolist(), padding.tolist(), ids[mask.bool()].tolist(), bool(shifted), float(exact), left)
@@ -128,8 +134,9 @@ def check(
     `collate(pairs) -> batch` and `score(model, batch) -> (chosen_logps (N,), rejected_logps (N,))` as the trainer uses them;
     `pairs` are rows prompt, chosen, rejected, two or more, the longest among them. `loss(chosen_logps, rejected_logps,
     ref_chosen_logps, ref_rejected_logps)` and `step(pairs)`, which makes one update, are optional: they show a beta of 0, a
-    reference that moves, steps that are too large. `step` is called `steps` times; then the weights are put back, not the
-    optimizer's state. ValueError for fewer than two pairs, DataError for a score that never shows its logits.
+    reference that moves, steps that are too large (unless the warm-up is longer than `steps`, how often `step` is called). Then
+    the weights are put back, not the optimizer's state. A reference that is a view of the policy, as with LoRA adapters off,
+    must be a module that scores so. ValueError for fewer than two pairs, DataError for a score that never shows its logits.
     """
     if len(pairs) < 2:
         raise ValueError("give two pairs or more, of different lengths")
@@ -146,12 +153,17 @@ def check(
     _check_numbers(add, score, collate, policy, short, long, inside)
     with torch.no_grad():
         before = [torch.stack([x.detach().double() for x in score(m, collate(pairs))]) for m in (policy, reference)]
-    if _shares_weights(policy, reference):
-        add("reference_is_policy", "policy and reference are the same tensors")
-    elif "dropout" not in found and _far(*before):
+        again = torch.stack([x.double() for x in score(reference, collate(pairs))])
+    if _far(before[1], again):
+        add("dropout", f"the reference scores the same text differently, by {_gap(before[1], again):.3g} nats")
+    elif _follows(score, collate, policy, reference, pairs, before[1]):
+        add("reference_is_policy", "the reference's scores change with the policy's weights")
+    elif "dropout" not in found and _far(*before, _tolerance(policy)):
         add("reference_differs", f"before training, policy and reference differ by {_gap(*before):.3g} nats", "likely")
     if loss:
         _check_loss(add, loss)
+        if {"mean", "no_reference"} <= found.keys():  # as in SimPO, on purpose
+            found["mean"] = replace(found["mean"], level="note")
     if step:
         _check_steps(add, score, collate, policy, reference, pairs, step, steps, before, found)
     return list(found.values())
@@ -170,15 +182,16 @@ def _check_tokens(add, side: str, seen: Scored, row: dict, tokenizer) -> None:
         add("weights", f"tokens count between {weights.min():.3g} and {weights.max():.3g}, not 1")
     labels = [i for i, p in zip(seen.labels, seen.padding, strict=True) if not p]
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    if bos not in (None, eos) and bos in seen.row[1:]:
-        add("bos_inside", "the beginning-of-text token stands inside the text")
+    start = len(seen.row) - len(labels)  # of what is scored, in its row
+    if bos not in (None, eos) and bos in seen.row[max(start - 1, 1) :]:  # a chat template may begin every turn with it
+        add("bos_inside", "the beginning-of-text token stands where the response begins")
     text, target, other = (_squeeze(x) for x in (tokenizer.decode(labels, skip_special_tokens=True), _text(row[side]),
                                                  _text(row["rejected" if side == "chosen" else "chosen"])))  # fmt: skip
     extra = text.removesuffix(target)
     if text == other or (text and other.startswith(text) and not target.startswith(text)):
         add("swapped", f'what is scored as {side} is the other response: "{tokenizer.decode(labels)[:60]}"')
         target = other
-    elif text != target and text.endswith(target) and _squeeze(_text(row["prompt"]))[-5:] in extra:
+    elif text != target and text.endswith(target) and (_squeeze(_text(row["prompt"]))[-5:] or "\0") in extra:
         add("prompt_scored", f'the score of the {side} response begins in the prompt: "{tokenizer.decode(labels)[:40]}"')
     elif text != target and target.startswith(text):
         add("truncated", f'the {side} response is scored up to "{tokenizer.decode(labels)[-30:]}" only')
@@ -186,11 +199,11 @@ def _check_tokens(add, side: str, seen: Scored, row: dict, tokenizer) -> None:
         add("wrong_text", f'"{tokenizer.decode(labels)[:60]}" is scored, and not the {side} response')
     while labels and not tokenizer.decode(labels[-1:]).strip():
         labels.pop()  # a template's newline after the end of a turn
-    ends = len(labels) - len("".join("e" if i == eos else "." for i in labels).rstrip("e"))
-    if not ends and target.startswith(text[-len(target) :]) and len(text) >= len(target):
+    special = {*tokenizer.all_special_ids, *(i for i, t in tokenizer.added_tokens_decoder.items() if t.special)}
+    if (not labels or labels[-1] not in special) and target.startswith(text[-len(target) :]) and len(text) >= len(target):
         add("eos_missing", f"the last token that is scored is {tokenizer.decode(labels[-1:])!r}, not the end of text")
-    if ends > 1:
-        add("eos_doubled", f"the {side} response's score counts {ends} ends of text")
+    if len(labels) > 1 and labels[-1] == labels[-2] and labels[-1] in special:
+        add("eos_doubled", f"the {side} response's score counts {tokenizer.decode(labels[-1:])} more than once")
 
 
 def _check_numbers(add, score, collate, policy, short: dict, long: dict, inside: list[Scored]) -> None:
@@ -200,7 +213,7 @@ def _check_numbers(add, score, collate, policy, short: dict, long: dict, inside:
         whole = score(policy, collate([long]))
     if _far(alone, again):
         return add("dropout", f"the same text scored twice differs by {_gap(alone, again):.3g} nats")
-    if _far(alone, together) and all(s.shifted for s in inside):
+    if _far(alone, together, _tolerance(policy)) and all(s.shifted for s in inside):
         left = any(s.left_padded for s in scored_tokens(score, policy, collate([short, long])))
         code = "left_padding" if left else "batch_dependence"
         add(code, f"a pair scored alone and beside a longer one differs by {_gap(alone, together):.3g} nats")
@@ -266,6 +279,19 @@ def _far(a: Tensor, b: Tensor, relative: float = 1e-3) -> bool:
     return bool(((a - b).abs() > 1e-3 + relative * b.abs()).any())
 
 
-def _shares_weights(a: nn.Module, b: nn.Module) -> bool:
-    trained = {p.data_ptr() for p in a.parameters() if p.requires_grad}  # with LoRA the frozen base may be shared
-    return bool(trained & {p.data_ptr() for p in b.parameters()})
+def _tolerance(policy: nn.Module) -> float:
+    """Relative; half precision rounds a text differently in another batch."""
+    return 1e-3 if next(policy.parameters()).dtype in (torch.float32, torch.float64) else 2e-2
+
+
+@torch.no_grad()
+def _follows(score, collate, policy: nn.Module, reference: nn.Module, pairs: list[dict], before: Tensor) -> bool:
+    """Whether the reference's scores change if the policy's trained weights do; a frozen base may be shared, as with LoRA."""
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    kept = [p.clone() for p in trained]
+    for p in trained:
+        p.add_(0.01 * torch.ones_like(p))
+    now = torch.stack([x.double() for x in score(reference, collate(pairs))])
+    for p, old in zip(trained, kept, strict=True):
+        p.copy_(old)
+    return _far(before, now)

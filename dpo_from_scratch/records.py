@@ -32,7 +32,7 @@ def run_study(
     head = {"study": script.stem, "title": title, "command": f"python data/results/{script.name}", "source": source_hash(script)}
     if "--verify" in sys.argv:
         return verify(path, record, head["source"], run)
-    if record.get("source") != head["source"]:
+    if head["source"] not in {record.get("source"), record.get("verified", {}).get("source")}:
         record["points"] = []  # figures of another source are not mixed with these
     done = [row["point"] for row in record["points"]]
     for point in tqdm([p for p in points if p not in done], desc=script.stem):

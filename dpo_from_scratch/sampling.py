@@ -22,16 +22,9 @@ class Sample:
 
 @torch.no_grad()
 def sample(
-    model: nn.Module,
-    tokenizer,
-    prompts: list,
-    *,
-    temperature: float = 1.0,
-    max_new_tokens: int | None = None,
-    batch_size: int = 256,
-    seed: int = 0,
-    progress: bool = False,
-) -> list[Sample]:
+    model: nn.Module, tokenizer, prompts: list, *,
+    temperature: float = 1.0, max_new_tokens: int | None = None, batch_size: int = 256, seed: int = 0, progress: bool = False
+) -> list[Sample]:  # fmt: skip
     """One response for each prompt, in their order (repeat a prompt to get more). Temperature 0 is greedy.
 
     `max_new_tokens` defaults to what the model's context leaves, at most 256. Same seed, same batch size: same texts.

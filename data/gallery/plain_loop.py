@@ -89,6 +89,8 @@ def train(model, tokenizer, rows, steps=128, seed=0, on_step=None):
     for number in range(steps):
         picked = [rows[i] for i in order[number * BATCH : (number + 1) * BATCH]]
         history.append({"step": number + 1} | step(policy, reference, optimizer, picked, tokenizer, number / steps, number))
+        if on_step:
+            on_step(number + 1, policy)
     return policy, reference, history
 
 
