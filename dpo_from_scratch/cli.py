@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -150,8 +151,9 @@ def train_command(options) -> None:
     reference = load_reference(options.reference, tokenizer) if options.reference else None
     findings = None
     if kind == "pairs" == LOSSES[config.loss].needs and not options.resume:
-        findings = check_ours(model, frozen_copy(model) if reference is None else reference, tokenizer, rows, config)
-        print(*findings, sep="\n", end="\n" if findings else "")
+        with suppress(DataError):  # fewer than two pairs fit: train says so, or trains on the one
+            findings = check_ours(model, frozen_copy(model) if reference is None else reference, tokenizer, rows, config)
+            print(*findings, sep="\n", end="\n" if findings else "")
     history = train(model, tokenizer, rows, config, options.out, reference, resume=options.resume)
     if findings is not None:
         (Path(options.out) / "doctor.json").write_text(json.dumps([asdict(f) for f in findings], indent=1) + "\n")

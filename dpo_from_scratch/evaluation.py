@@ -12,7 +12,6 @@ from .sampling import sample
 from .tokens import Example, encode, encode_rows
 from .training import score_examples
 
-
 FARTHEST = world.REVIEWS.policy(world.prompts()[0], 0.01).kl  # nats per reply; beyond it the optimum hardly rises
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
 
