@@ -38,7 +38,7 @@ def check_ours(policy: nn.Module, reference: nn.Module, tokenizer, rows: list[di
     def loss(chosen, rejected, *references):
         ref = torch.cat(references) if "reference" in LOSSES[config.loss].inputs else None
         lengths = torch.full((2 * len(chosen),), 20.0)
-        return loss_and_metrics(config, torch.cat([chosen, rejected]), ref, lengths, torch.ones(len(chosen)))[0]
+        return loss_and_metrics(config, torch.cat([chosen, rejected]), ref, lengths, torch.ones(len(chosen)), delta=0.0)[0]
 
     pairs = [by_length[0], by_length[len(by_length) // 2], by_length[-1]]
     return check(lambda m, batch: Scorer(m)(**batch).chunk(2), make_batch, policy, reference, pairs, tokenizer, loss)

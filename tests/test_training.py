@@ -179,7 +179,7 @@ def test_a_run_writes_its_configuration_metrics_and_model(tiny, tmp_path):
     assert written == history
     assert seen == [1, 2, 3, 4]
     expected = {"step", "loss", "accuracy", "margin", "chosen_reward", "rejected_reward", "chosen_logp", "rejected_logp",
-                "chosen_length", "rejected_length", "grad_norm", "learning_rate"}  # fmt: skip
+                "chosen_length", "rejected_length", "eos", "scored", "grad_norm", "learning_rate"}  # fmt: skip
     assert set(history[0]) == expected
     assert json.loads((tmp_path / "run" / "config.json").read_text())["beta"] == 0.6
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
