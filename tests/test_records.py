@@ -115,6 +115,8 @@ def test_a_point_of_the_record_comes_out_again(name):
         found = study.sweep(point)[key]
     elif name == "references":
         found = study.length_after_sft(point)[key]
+    elif name == "gallery":
+        found = study.healthy(point)[key]
     elif name == "ppo_tuning":
         found = study.tune_reward_model({k: v for k, v in point.items() if k != "method"})[key]
     else:
