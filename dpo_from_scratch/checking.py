@@ -33,9 +33,8 @@ class FileCheck:
         if self.kind == "pairs" and self.report.rows:
             chosen, rejected = (sum(self.lengths[k]) / self.report.rows for k in ("chosen", "rejected"))
             longer = sum(a > b for a, b in zip(self.lengths["chosen"], self.lengths["rejected"], strict=True)) / self.report.rows
-            out.append(
-                f"  chosen minus rejected: {chosen - rejected:+.1f} {self.unit} on average; the chosen is longer in {longer:.0%}"
-            )
+            gap = f"{chosen - rejected:+.1f} {self.unit} on average"
+            out.append(f"  chosen minus rejected: {gap}; the chosen is longer in {longer:.0%}")
         if self.unit == "tokens":
             out.append(f"  prompt tokens lost to truncation: {self.tokens_lost}")
         return "\n".join(out)

@@ -13,9 +13,10 @@ from .models import ModelError
 
 DESCRIPTION = """Direct Preference Optimization, from the notebooks to real models.
 
-  dpo train  --data pairs.jsonl --model gpt2 --out runs/first    train on preference pairs
-  dpo sample --model runs/first/model --prompt "..."             see what it writes
-  dpo score  --model runs/first/model --reference gpt2 --data pairs.jsonl    implicit rewards of pairs
+  dpo train   --data pairs.jsonl --model gpt2 --out runs/first    train on preference pairs
+  dpo sample  --model runs/first/model --prompt "..."             see what it writes
+  dpo score   --model runs/first/model --reference gpt2 --data pairs.jsonl    implicit rewards of pairs
+  dpo iterate --method iterated --model gpt2 --data prompts.jsonl --judge my_judge.py:judge    its own samples, in rounds
 """
 
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not getattr(options, "run", None):
         parser.print_help()
         return 2
-    if options.command in ("train", "sample", "score", "doctor"):
+    if options.command in ("train", "iterate", "sample", "score", "doctor"):
         quiet_libraries()
     try:
         return options.run(options) or 0
@@ -62,16 +63,23 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    training = add(
-        "train", train_command, "train a model on preference pairs (or thumbs with --loss kto or bco, texts with --loss sft)"
-    )
+    training = add("train", train_command, "train a model on preference pairs (thumbs: --loss kto or bco; texts: --loss sft)")
     training.add_argument("--data", required=True, help="JSON Lines (.gz too): prompt, chosen, rejected, or HH-RLHF transcripts")
-    training.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id such as gpt2 (default: tiny)')
     training.add_argument("--reference", help="another reference model (default: the model as it starts)")
-    training.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
-    training.add_argument("--resume", action="store_true", help="go on with the run in --out from its last checkpoint")
-    add_train_options(training)
-
+    rounds = add("iterate", iterate_command, "train in rounds that change the data or the reference: iterated DPO, sDPO, DNO")
+    rounds.add_argument("--method", choices=("iterated", "sdpo", "dno"), default="iterated", help="default: iterated")
+    rounds.add_argument("--rounds", type=int, default=3, help="a run of --steps / rounds steps each (default: 3)")
+    rounds.add_argument("--data", help="sdpo: pairs; else rows whose prompts are answered (default: those of the review world)")
+    rounds.add_argument("--judge", default="reviews", help="reviews (default), panel, or FILE.py:FUNCTION, which gets prompt, "
+                        "first and second response, and returns the probability that the first is better")  # fmt: skip
+    rounds.add_argument("--k", type=int, default=5, help="dno: samples for each prompt (default: 5)")
+    rounds.add_argument("--margin", type=float, default=0.5, help="dno: least difference of win rates (default: 0.5)")
+    rounds.add_argument("--moving-reference", action="store_true", help="iterated: the last round's policy is the reference")
+    for command in (training, rounds):
+        command.add_argument("--model", default="tiny", help='"tiny", "smollm2", a folder, or a hub id like gpt2 (default: tiny)')
+        command.add_argument("--out", default="runs/latest", help="folder of the run (default: runs/latest)")
+        command.add_argument("--resume", action="store_true", help="go on with what --out holds")
+        add_train_options(command)
     add_reading_commands(add)
     return parser
 
@@ -162,6 +170,30 @@ def train_command(options) -> None:
     print(f"model: {Path(options.out) / 'model'}   metrics: {Path(options.out) / 'metrics.jsonl'}")
 
 
+def iterate_command(options) -> None:
+    from .checking import guess_kind
+    from .data import read_rows
+    from .models import load_model
+    from .online import in_rounds, load_judge, plan
+    from .world import prompts
+
+    config, (model, tokenizer) = train_config(options), load_model(options.model)
+    rows = [{"prompt": p} for p in prompts("train")]
+    if options.data or options.method == "sdpo":
+        if not options.data:
+            raise DataError("sdpo needs --data, a file of pairs")
+        rows, report = read_rows(options.data, "pairs" if options.method == "sdpo" else guess_kind(options.data), config.skip_bad)
+        print(report)
+    samples = (options.k, options.margin) if options.method == "dno" else ()
+    rows_of = plan(options.method, model, tokenizer, rows, load_judge(options.judge), options.rounds, config, *samples)
+    moving = options.moving_reference or options.method != "iterated"
+    history = in_rounds(model, tokenizer, options.rounds, rows_of, config, moving, options.out, options.resume)
+    for row in history:
+        if row["step"] % (config.steps // options.rounds) == 0:
+            print("round {round}: {rows} pairs, last batch: loss {loss:.4g}, accuracy {accuracy:.3g}".format(**row))
+    print(f"model: {Path(options.out) / f'round-{options.rounds}' / 'model'}   each round's pairs lie beside its model")
+
+
 def load_reference(name: str, tokenizer):
     """A reference model that reads the same tokens as the policy; ModelError if it does not."""
     from .models import load_model
@@ -182,9 +214,8 @@ def sample_command(options) -> None:
     if options.chat:
         asked = [[{"role": "user", "content": p}] for p in asked]
     asked = [p for p in asked for _ in range(options.n)]
-    for s in sample(
-        model, tokenizer, asked, temperature=options.temperature, max_new_tokens=options.max_new_tokens, seed=options.seed
-    ):
+    how = {"temperature": options.temperature, "max_new_tokens": options.max_new_tokens, "seed": options.seed}
+    for s in sample(model, tokenizer, asked, **how):
         print(json.dumps({"prompt": s.prompt, "completion": s.text, "finished": s.finished}, ensure_ascii=False))
 
 
@@ -248,7 +279,3 @@ def score_command(options) -> None:
     left_out = report.left_out.total() + cut.left_out.total()
     what = "implicit reward" if options.reference else "log-probability"
     print(f"{len(scores)} pairs, {left_out} left out; {what} of the chosen above the rejected in {right:.3f}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -35,8 +35,6 @@ def data_path(name: str = "") -> Path:
 
 
 # ---------------------------------------------------------------- rows
-
-
 @dataclass
 class Report:
     """What reading a file found: `rows` used, `left_out` and `warnings` reason -> rows, and the first lines of each."""
@@ -182,9 +180,8 @@ def _check_text(value, key: str):
             raise DataError(f"{key} holds half a character (a lone surrogate)")
         return value
     if not isinstance(value, list) or not value:
-        raise DataError(
-            f"{key} must be a string or a list of messages, not {'an empty list' if value == [] else type(value).__name__}"
-        )
+        found = "an empty list" if value == [] else type(value).__name__
+        raise DataError(f"{key} must be a string or a list of messages, not {found}")
     for message in value:
         if not isinstance(message, dict) or not isinstance(message.get("content"), str) or "role" not in message:
             raise DataError(f'{key} holds something that is not a {{"role", "content"}} message')

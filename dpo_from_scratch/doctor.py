@@ -123,11 +123,8 @@ def _check_counters(add, c: dict[str, np.ndarray]) -> None:
         if per_token > 7:
             add("not_shifted", f"{per_token:.1f} nats a token: no model that fits its data is as bad")
         if per_token < 0.1 and c["chosen_length"].mean() > 8:
-            add(
-                "mean",
-                f"{-c['chosen_logp'][:5].mean():.2f} nats for {c['chosen_length'][:5].mean():.0f} tokens can't be a sum",
-                level="note",
-            )
+            logp, tokens = -c["chosen_logp"][:5].mean(), c["chosen_length"][:5].mean()
+            add("mean", f"{logp:.2f} nats for {tokens:.0f} tokens can't be a sum", level="note")
 
 
 def _check_first_step(add, c: dict[str, np.ndarray], certain_of_loss: bool) -> None:
@@ -146,8 +143,6 @@ def _check_first_step(add, c: dict[str, np.ndarray], certain_of_loss: bool) -> N
 
 
 # ---------------------------------------------------------------- the data
-
-
 def check_data(path: str | Path) -> list[Finding]:
     """The findings of `checking.check_file`, read as causes of what a run on this file will show."""
     report = (checked := check_file(path)).report

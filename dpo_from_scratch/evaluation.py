@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from . import exact, world
+from . import world
 from .models import Scorer, pad_id
 from .sampling import sample
-from .tokens import Example, encode, encode_rows
-from .training import score_examples
+from .tokens import Example, encode_rows
+from .training import PRESETS, score_examples
 
 FARTHEST = world.REVIEWS.policy(world.prompts()[0], 0.01).kl  # nats per reply; beyond it the optimum hardly rises
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
@@ -36,6 +36,14 @@ def log_ratios(policy: nn.Module, reference: nn.Module, examples: list[Example],
     return scores[0] - scores[1]
 
 
+def quality(policy: nn.Module, reference: nn.Module, tokenizer, prompts: list[str], samples: int = 1008, seed: int = 0) -> dict:
+    """Mean true_reward and kl of samples on these prompts, and their objective at the beta of the book's runs, reward - 0.6 KL."""
+    drawn = sample(policy, tokenizer, [prompts[i % len(prompts)] for i in range(samples)], seed=seed)
+    true = float(np.mean([world.reward(s.prompt, s.text) for s in drawn]))
+    kl = float(log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer)).mean())
+    return {"true_reward": true, "kl": kl, "objective": true - PRESETS["tiny"]["beta"] * kl}
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """A policy of the review world, measured. Standard errors are over samples of one model, not over seeds."""
@@ -46,9 +54,7 @@ class Evaluation:
     true_reward_se: float
     kl: float  # to the reference, nats per reply: mean of log pi - log pi_ref over samples of pi
     kl_se: float
-    optimum: (
-        float  # true reward of the grammar's exact optimum whose KL to the grammar is `kl`: close, not exact, for the reference
-    )
+    optimum: float  # true reward of the grammar's exact optimum at this KL to the grammar: close, not exact, for the reference
     grammatical: float  # share of samples that the grammar can write
     length: float  # tokens per reply, EOS included
 
@@ -91,36 +97,6 @@ def order_accuracy(implicit: np.ndarray, true: np.ndarray) -> float:
     gap, truth = implicit[:, 0] - implicit[:, 1], true[:, 0] - true[:, 1]
     agree = np.sign(gap) * np.sign(truth)
     return float(((1 + agree) / 2)[truth != 0].mean())
-
-
-@dataclass(frozen=True)
-class MiniEvaluation:
-    """A policy of the mini world, by enumeration: no sampling error. Means over prompts; both models renormalised to the list."""
-
-    true_reward: float
-    kl: float  # to the reference, nats per reply
-    optimum: float  # true reward of the reference's own pi* whose KL is `kl`
-    missed: float  # beta log Z - J = beta KL(policy || pi*), in units of reward: arXiv 2305.18290, appendix A.1
-    reachable: float  # beta log Z - J(reference): what the whole way from the reference to pi* is worth
-    outside: float  # probability that the policy gives to texts that are not in the list
-
-
-def evaluate_mini(policy: nn.Module, reference: nn.Module, tokenizer, beta: float, prompts: list[str]) -> MiniEvaluation:
-    """Score every reply of the mini world to each prompt, and compare the policy with the Gibbs optimum of *this* reference."""
-    rows = []
-    for prompt in prompts:
-        replies = world.MINI.replies(prompt)
-        examples, rewards = encode(tokenizer, prompt, *replies), world.rewards(prompt, replies)
-        logps = [score_examples(Scorer(m), examples, pad_id(tokenizer)).double().numpy() for m in (policy, reference)]
-        inside = float(np.exp(logps[0]).sum())
-        logp, log_ref = (x - np.logaddexp.reduce(x) for x in logps)
-        kl, best = exact.kl(logp, log_ref), exact.gibbs(log_ref, rewards, beta)
-        curve = [exact.gibbs(log_ref, rewards, b) for b in np.geomspace(50, 0.03, 60)]
-        optimum = float(np.interp(kl, [g.kl for g in curve], [g.mean_reward for g in curve]))
-        missed = beta * best.log_Z - exact.objective(logp, log_ref, rewards, beta)
-        reachable = beta * best.log_Z - float(np.exp(log_ref) @ rewards)
-        rows.append((float(np.exp(logp) @ rewards), kl, optimum, missed, reachable, 1 - inside))
-    return MiniEvaluation(*(float(x) for x in np.mean(rows, axis=0)))
 
 
 def best_of_n(scores: np.ndarray, n: int) -> np.ndarray:

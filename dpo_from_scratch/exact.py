@@ -110,3 +110,8 @@ def gibbs(log_ref: np.ndarray, rewards: np.ndarray, beta: float) -> Gibbs:
     log_Z = float(np.logaddexp.reduce(log_ref + rewards / beta))
     log_probs = log_ref + rewards / beta - log_Z
     return Gibbs(log_probs, log_Z, float(np.exp(log_probs) @ rewards), kl(log_probs, log_ref))
+
+
+def exploitability(probs: np.ndarray, preferred: np.ndarray) -> float:
+    """max_y P(y > pi): how often the best reply beats a policy (N,) in the game P (N, N); 0.5 at a Nash policy, never less."""
+    return float((preferred @ probs).max())

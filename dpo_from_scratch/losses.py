@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, relu, softplus
 
+T = Tensor  # of shape (B,)
 LARGEST_EXPONENT = 80.0  # e^80 is 5e34: float32 ends at 3e38, so products and sums of a few stay finite
 
 
@@ -53,11 +54,7 @@ def _per_token(logps: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 # ---------------------------------------------------------------- pairs: functions of the margin alone
-
-
-def dpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.1
-) -> Tensor:
+def dpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.1) -> T:
     """-log sigmoid(m): Direct Preference Optimization, arXiv 2305.18290, eq. 7. ln 2 where policy and reference agree."""
     _positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = _log_ratios(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)
@@ -72,10 +69,8 @@ def _both_ways(
     return there, dpo(rejected_logps, chosen_logps, ref_rejected_logps, ref_chosen_logps, beta=beta)
 
 
-def cdpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, label_smoothing: float = 0.1
-) -> Tensor:  # fmt: skip
+def cdpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+         beta: float = 0.1, label_smoothing: float = 0.1) -> T:  # fmt: skip
     """-(1 - eps) log sigmoid(m) - eps log sigmoid(-m): conservative DPO, Mitchell 2023 (ericmitchell.ai/cdpo.pdf), eq. 3.
 
     eps, the label_smoothing, is the share of labels believed to be wrong. Least at m = logit(1 - eps), where it is the entropy of
@@ -86,10 +81,8 @@ def cdpo(
     return (1 - label_smoothing) * there + label_smoothing * back
 
 
-def robust_dpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, label_smoothing: float = 0.1
-) -> Tensor:  # fmt: skip
+def robust_dpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+               beta: float = 0.1, label_smoothing: float = 0.1) -> T:  # fmt: skip
     """[-(1 - eps) log sigmoid(m) + eps log sigmoid(-m)] / (1 - 2 eps): provably robust DPO, arXiv 2403.00409.
 
     If every label was turned round with probability eps, its mean over the flips is DPO's loss on the clean labels. It falls
@@ -100,10 +93,8 @@ def robust_dpo(
     return ((1 - label_smoothing) * there - label_smoothing * back) / (1 - 2 * label_smoothing)
 
 
-def exo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, label_smoothing: float = 1e-3
-) -> Tensor:  # fmt: skip
+def exo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+        beta: float = 0.1, label_smoothing: float = 1e-3) -> T:  # fmt: skip
     """KL((sigmoid(m), sigmoid(-m)) || (1 - eps, eps)): efficient exact optimization on pairs, arXiv 2402.00856, eq. 16.
 
     The reverse KL of what cDPO minimises, so eps = 0 would be infinite: 0 < eps < 0.5.
@@ -115,10 +106,8 @@ def exo(
     return torch.exp(-there) * (-there - log_target) + torch.exp(-back) * (-back - log_other)
 
 
-def dno(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, win_probability: Tensor | float = 1.0
-) -> Tensor:  # fmt: skip
+def dno(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+        beta: float = 0.1, win_probability: T | float = 1.0) -> T:  # fmt: skip
     """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization, arXiv 2404.03715, one pair of its eq. 12.
 
     p is the label that the chosen response gets, (B,) or a number: in the paper sigmoid of the difference of the two responses' win
@@ -131,10 +120,8 @@ def dno(
     return p * there + (1 - p) * back
 
 
-def ipo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    tau: float = 0.1, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
-) -> Tensor:  # fmt: skip
+def ipo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+        tau: float = 0.1, chosen_lengths: T | None = None, rejected_lengths: T | None = None) -> T:  # fmt: skip
     """(h - 1 / (2 tau))^2 with h = Delta: identity preference optimization, arXiv 2310.12036, eq. 17.
 
     Without lengths h is the difference of sums, as in the paper and eric-mitchell's code; with both lengths it is the difference of
@@ -148,19 +135,15 @@ def ipo(
     return (chosen_log_ratio - rejected_log_ratio - 1 / (2 * tau)) ** 2
 
 
-def hinge(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.1
-) -> Tensor:
+def hinge(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.1) -> T:
     """max(0, 1 - m): the hinge of RSO, arXiv 2309.06657, eq. 12. (SLiC-HF, arXiv 2305.10425, has no reference.)"""
     _positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = _log_ratios(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)
     return relu(1 - beta * (chosen_log_ratio - rejected_log_ratio))
 
 
-def discopop(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.05, tau: float = 0.05
-) -> Tensor:  # fmt: skip
+def discopop(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+             beta: float = 0.05, tau: float = 0.05) -> T:  # fmt: skip
     """(1 - s) log(1 + e^-m) + s e^-m with s = sigmoid(m / tau): DiscoPOP's log-ratio modulated loss, arXiv 2406.08414, eq. 5.
 
     Not convex; for tau below 0.102 it pushes the margin down at the reference. 0 < tau < 1.
@@ -173,9 +156,7 @@ def discopop(
     return torch.sigmoid(-m / tau) * softplus(-m) + torch.exp(logsigmoid(m / tau) - m)  # s e^-m, in a form that can't overflow
 
 
-def aot(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.01
-) -> Tensor:
+def aot(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.01) -> T:
     """-log sigmoid(beta (sort(ell_w - ell_l) - sort(ref_w - ref_l))): paired AOT, arXiv 2406.05882.
 
     Sorting couples the batch: row i is the i-th smallest of each, not pair i. With one pair it is DPO.
@@ -187,11 +168,7 @@ def aot(
 
 
 # ---------------------------------------------------------------- pairs: what a response's own log-ratio or length does
-
-
-def nca(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.01
-) -> Tensor:
+def nca(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.01) -> T:
     """-log sigmoid(r_w) - 1/2 log sigmoid(-r_w) - 1/2 log sigmoid(-r_l): noise contrastive alignment, arXiv 2402.05369."""
     _positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = _log_ratios(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)
@@ -199,27 +176,21 @@ def nca(
     return -logsigmoid(chosen) - 0.5 * logsigmoid(-chosen) - 0.5 * logsigmoid(-rejected)
 
 
-def apo_zero(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.1
-) -> Tensor:
+def apo_zero(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.1) -> T:
     """1 - sigmoid(r_w) + sigmoid(r_l): anchored PO, chosen better than the model, arXiv 2408.06266, eq. 7."""
     _positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = _log_ratios(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)
     return torch.sigmoid(-beta * chosen_log_ratio) + torch.sigmoid(beta * rejected_log_ratio)
 
 
-def apo_down(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 0.1
-) -> Tensor:
+def apo_down(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.1) -> T:
     """sigmoid(r_w) + 1 - sigmoid(r_w - r_l): anchored PO, chosen worse than the model, arXiv 2408.06266, eq. 8."""
     _positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = _log_ratios(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)
     return torch.sigmoid(beta * chosen_log_ratio) + torch.sigmoid(-beta * (chosen_log_ratio - rejected_log_ratio))
 
 
-def sppo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *, beta: float = 1e-3
-) -> Tensor:
+def sppo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 1e-3) -> T:
     """(rho_w - 1 / (2 beta))^2 + (rho_l + 1 / (2 beta))^2: SPPO, arXiv 2405.00675, eq. 4.7, hard labels.
 
     beta is 1 / eta. The sum of the two squares, as in TRL; the official code takes their mean, half of it.
@@ -229,10 +200,8 @@ def sppo(
     return (chosen_log_ratio - 1 / (2 * beta)) ** 2 + (rejected_log_ratio + 1 / (2 * beta)) ** 2
 
 
-def bco_pair(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, delta: Tensor | float = 0.0
-) -> Tensor:  # fmt: skip
+def bco_pair(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+             beta: float = 0.1, delta: T | float = 0.0) -> T:  # fmt: skip
     """-log sigmoid(r_w - delta) - log sigmoid(-(r_l - delta)): BCO on pairs, arXiv 2404.04656, theorem 3.
 
     delta is a reward; `class_mean_delta` gives the paper's. For every delta this is at least DPO's loss. TRL from 0.29 drops it.
@@ -244,10 +213,8 @@ def bco_pair(
     return -logsigmoid(beta * chosen_log_ratio - delta) - logsigmoid(delta - beta * rejected_log_ratio)
 
 
-def dpop(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.3, penalty: float = 50.0
-) -> Tensor:  # fmt: skip
+def dpop(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+         beta: float = 0.3, penalty: float = 50.0) -> T:  # fmt: skip
     """-log sigmoid(beta [Delta - penalty max(0, ref_w - ell_w)]): DPO-positive, arXiv 2402.13228, eq. 3.
 
     The penalty for a chosen response that became less likely stands inside beta and inside the sigmoid; many ports have it outside.
@@ -258,10 +225,8 @@ def dpop(
     return -logsigmoid(beta * (chosen_log_ratio - rejected_log_ratio - penalty * relu(-chosen_log_ratio)))
 
 
-def r_dpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, alpha: float = 0.01, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
-) -> Tensor:  # fmt: skip
+def r_dpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *, beta: float = 0.1, alpha: float = 0.01,
+          chosen_lengths: T | None = None, rejected_lengths: T | None = None) -> T:  # fmt: skip
     """-log sigmoid(m + alpha (|y_w| - |y_l|)): DPO for the reward r - alpha |y|, arXiv 2403.19159.
 
     A chosen response that is longer has that much credit already, so the policy need not learn it from its words.
@@ -272,10 +237,8 @@ def r_dpo(
     return -logsigmoid(beta * (chosen_log_ratio - rejected_log_ratio) + alpha * (chosen_lengths - rejected_lengths))
 
 
-def length_normalized_dpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 5.0, chosen_lengths: Tensor | None = None, rejected_lengths: Tensor | None = None
-) -> Tensor:  # fmt: skip
+def length_normalized_dpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+                          beta: float = 5.0, chosen_lengths: T | None = None, rejected_lengths: T | None = None) -> T:  # fmt: skip
     """-log sigmoid(beta (rho_w / |y_w| - rho_l / |y_l|)): length-normalised DPO, arXiv 2411.15124.
 
     Log-ratios are means per token, so beta must be larger by about the length of a response.
@@ -286,10 +249,8 @@ def length_normalized_dpo(
     return -logsigmoid(beta * difference)
 
 
-def f_dpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, ref_chosen_logps: Tensor, ref_rejected_logps: Tensor, *,
-    beta: float = 0.1, divergence: str = "reverse_kl", alpha: float = 0.5
-) -> Tensor:  # fmt: skip
+def f_dpo(chosen_logps: T, rejected_logps: T, ref_chosen_logps: T, ref_rejected_logps: T, *,
+          beta: float = 0.1, divergence: str = "reverse_kl", alpha: float = 0.5) -> T:  # fmt: skip
     """-log sigmoid(beta f'(e^rho_w) - beta f'(e^rho_l)): DPO for other divergences than the reverse KL, arXiv 2309.16240.
 
     f'(u): "reverse_kl" log u (DPO); "forward_kl" -1/u; "js" log(2u / (1 + u)); "alpha" (1 - u^-alpha) / alpha. alpha is the paper's
@@ -313,21 +274,15 @@ def _exp(x: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------- pairs without a reference
-
-
-def simpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, chosen_lengths: Tensor, rejected_lengths: Tensor, *,
-    beta: float = 2.0, gamma: float = 1.0
-) -> Tensor:  # fmt: skip
+def simpo(chosen_logps: T, rejected_logps: T, chosen_lengths: T, rejected_lengths: T, *,
+          beta: float = 2.0, gamma: float = 1.0) -> T:  # fmt: skip
     """-log sigmoid(beta (ell_w / |y_w| - ell_l / |y_l|) - gamma): SimPO, arXiv 2405.14734. gamma is a reward."""
     _positive(beta=beta)
     difference = _per_token(chosen_logps, chosen_lengths) - _per_token(rejected_logps, rejected_lengths)
     return -logsigmoid(beta * difference - gamma)
 
 
-def orpo(
-    chosen_logps: Tensor, rejected_logps: Tensor, chosen_lengths: Tensor, rejected_lengths: Tensor, *, weight: float = 0.1
-) -> Tensor:
+def orpo(chosen_logps: T, rejected_logps: T, chosen_lengths: T, rejected_lengths: T, *, weight: float = 0.1) -> T:
     """-ell_w / |y_w| - weight log sigmoid(log odds_w - log odds_l): ORPO, arXiv 2403.07691, eqs. 4, 6, 7.
 
     odds = P / (1 - P) with P = e^(ell / |y|), the geometric mean of a token's probability. NLL on the response only; the official
@@ -361,12 +316,8 @@ def cpo(chosen_logps: Tensor, rejected_logps: Tensor, *, beta: float = 0.1, nll_
 
 
 # ---------------------------------------------------------------- labels: one response and a thumb
-
-
-def kto(
-    logps: Tensor, ref_logps: Tensor, desirable: Tensor, kl: Tensor, *,
-    beta: float = 0.1, desirable_weight: float = 1.0, undesirable_weight: float = 1.0
-) -> Tensor:  # fmt: skip
+def kto(logps: T, ref_logps: T, desirable: T, kl: T, *,
+        beta: float = 0.1, desirable_weight: float = 1.0, undesirable_weight: float = 1.0) -> T:  # fmt: skip
     """weight * (1 - sigmoid(+-beta (rho - kl))): Kahneman-Tversky optimization, arXiv 2402.01306, eqs. 7 and 8.
 
     + for a desirable response, - for an undesirable one; `kl` is z_0 of the paper, see `kto_kl`: a detached number, no beta.
@@ -439,8 +390,6 @@ def _labels(logps: Tensor, ref_logps: Tensor, desirable: Tensor) -> None:
 
 
 # ---------------------------------------------------------------- texts
-
-
 def nll(logps: Tensor) -> Tensor:
     """-log pi(y|x), shape (B,): supervised fine-tuning, in nats per response (a sum over tokens, not a mean)."""
     _same_shape(logps)
@@ -448,8 +397,6 @@ def nll(logps: Tensor) -> Tensor:
 
 
 # ---------------------------------------------------------------- the registry
-
-
 @dataclass(frozen=True)
 class Loss:
     """A row of the registry: what a loss is called, where it comes from, and what a trainer must hand it."""

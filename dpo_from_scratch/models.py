@@ -62,8 +62,6 @@ def context_length(model: nn.Module) -> int | None:
 
 
 # ---------------------------------------------------------------- the tiny model of the review world
-
-
 def review_tokenizer() -> PreTrainedTokenizerFast:
     """One token a word, split at spaces: what you see is what is scored."""
     words = ["<pad>", "<eos>", "<unk>", *world.vocabulary()]
@@ -87,8 +85,6 @@ def new_tiny_model(tokenizer, layers: int = 2, width: int = 96, seed: int = 0) -
 
 
 # ---------------------------------------------------------------- load and save
-
-
 def cache_folder() -> Path:
     """Where converted models are kept: $DPO_CACHE, or ~/.cache/dpo_from_scratch."""
     return Path(os.environ.get("DPO_CACHE") or Path.home() / ".cache" / "dpo_from_scratch")
@@ -110,9 +106,8 @@ def load_model(name: str = "tiny", dtype: torch.dtype = torch.float32) -> tuple[
             raise ModelError(f"{place}: can't be loaded ({str(error).splitlines()[0]})") from error
         offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
         cause = "HF_HUB_OFFLINE is set: unset it" if offline else "check the spelling and the network"
-        raise ModelError(
-            f'{name!r} is no folder here, and could not be fetched from the Hugging Face hub ({cause}); "tiny" needs neither'
-        ) from error
+        told = f"{name!r} is no folder here, and could not be fetched from the Hugging Face hub ({cause})"
+        raise ModelError(f'{told}; "tiny" needs neither') from error
     return model.eval(), tokenizer
 
 
@@ -150,9 +145,8 @@ def smollm2_folder() -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         save_model(_read_gguf(found[0]), tokenizer, folder)
     except OSError as error:
-        raise ModelError(
-            f"can't write the converted model to {folder} ({error.strerror}): set DPO_CACHE to another folder"
-        ) from error
+        why = f"{folder} ({error.strerror}): set DPO_CACHE to another folder"
+        raise ModelError(f"can't write the converted model to {why}") from error
     return folder
 
 
@@ -160,8 +154,7 @@ def _read_gguf(path: Path) -> nn.Module:
     try:  # transformers 5 keeps packed weights unless told to unpack them; older ones always unpack
         from transformers import GgufConfig
 
-        return AutoModelForCausalLM.from_pretrained(
-            path.parent, quantization_config=GgufConfig(dequantize=True), gguf_file=path.name
-        )
+        unpacked = GgufConfig(dequantize=True)
+        return AutoModelForCausalLM.from_pretrained(path.parent, quantization_config=unpacked, gguf_file=path.name)
     except ImportError:
         return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)

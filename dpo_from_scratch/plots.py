@@ -48,29 +48,6 @@ def draw_frontier(ax, label: str = "exact optimum") -> None:
     ax.set_ylabel("mean true reward")
 
 
-def training_and_frontier(history: list[dict], before: tuple[float, float], after: dict):
-    """Chapter 00's picture: the loss of a run, and where its policy ends under the exact frontier.
-
-    history: metrics of `training.train`; before: (mean true reward, standard error) of the reference;
-    after: an `evaluation.Evaluation` as a dict. Returns the figure.
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    steps = [row["step"] for row in history]
-    left.plot(steps, [row["loss"] for row in history], color=POLICY, alpha=0.3, lw=0.8)
-    left.plot(steps, smooth([row["loss"] for row in history], 16), color=POLICY)
-    left.axhline(np.log(2), color=REFERENCE, ls="--", lw=1.2)
-    left.annotate("ln 2: policy = reference", (steps[-1], np.log(2)), (0, 4), textcoords="offset points", ha="right", color="0.35")
-    left.set(xlabel="step", ylabel="DPO loss, nats per pair", ylim=(0, None))
-    draw_frontier(right)
-    right.errorbar(0, before[0], yerr=1.96 * before[1], color=REFERENCE, marker="s", capsize=3)
-    right.annotate("reference", (0, before[0]), (8, -4), textcoords="offset points", color="0.35")
-    right.errorbar(after["kl"], after["true_reward"], xerr=1.96 * after["kl_se"], yerr=1.96 * after["true_reward_se"],
-                   color=POLICY, marker="o", capsize=3)  # fmt: skip
-    right.annotate("after DPO", (after["kl"], after["true_reward"]), (8, -12), textcoords="offset points", color=POLICY)
-    right.plot([after["kl"]] * 2, [after["true_reward"], after["optimum"]], color=OPTIMUM, ls=":", lw=1.2)
-    return figure
-
-
 def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""):
     """Six curves of a DPO run, from the metrics of `training.train`; returns the figure.
 
@@ -102,46 +79,4 @@ def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""
     for ax in axes[1]:
         ax.set_xlabel("step")
     figure.suptitle(title)
-    return figure
-
-
-def annotated_loss(chosen: float, rejected: float, ref_chosen: float, ref_rejected: float, beta: float):
-    """The DPO loss (arXiv 2305.18290, eq. 7) with every term named, coloured, and given its number; returns the figure."""
-    figure, ax = plt.subplots(figsize=(10, 3.4))
-    ax.axis("off")
-    margin = beta * (chosen - ref_chosen - rejected + ref_rejected)
-    grey = "0.25"
-    pieces = [  # x, y, text, colour
-        (0.0, 0.5, r"$\mathcal{L} \;=\; -\log\,\sigma\,($", grey),
-        (0.245, 0.5, r"$\beta$", OPTIMUM),
-        (0.285, 0.5, r"$[\;\log$", grey),
-        (0.375, 0.63, r"$\pi_\theta(y_w|x)$", POLICY),
-        (0.375, 0.37, r"$\pi_{\mathrm{ref}}(y_w|x)$", REFERENCE),
-        (0.545, 0.5, r"$-\;\log$", grey),
-        (0.645, 0.63, r"$\pi_\theta(y_l|x)$", POLICY),
-        (0.645, 0.37, r"$\pi_{\mathrm{ref}}(y_l|x)$", REFERENCE),
-        (0.815, 0.5, r"$]\,)$", grey),
-    ]
-    for x, y, text, color in pieces:
-        ax.text(x, y, text, color=color, fontsize=20, va="center")
-    for x in (0.37, 0.64):
-        ax.plot([x, x + 0.165], [0.5, 0.5], color=grey, lw=1.2)
-    notes = [  # where it points, where it stands, words, colour
-        (0.445, 0.74, 0.445, 0.99, f"policy, chosen\n$\\log\\pi_\\theta = {chosen:.2f}$", POLICY),
-        (0.715, 0.74, 0.715, 0.99, f"policy, rejected\n$\\log\\pi_\\theta = {rejected:.2f}$", POLICY),
-        (0.445, 0.26, 0.445, 0.01, f"reference, chosen\n$\\log\\pi_{{\\mathrm{{ref}}}} = {ref_chosen:.2f}$", REFERENCE),
-        (0.715, 0.26, 0.715, 0.01, f"reference, rejected\n$\\log\\pi_{{\\mathrm{{ref}}}} = {ref_rejected:.2f}$", REFERENCE),
-        (0.255, 0.42, 0.255, 0.01, f"price of a nat\n$\\beta = {beta}$", OPTIMUM),
-        (0.455, 0.5, 0.90, 0.78, f"winner: log-ratio ${chosen - ref_chosen:+.2f}$", CHOSEN),
-        (0.725, 0.5, 0.90, 0.68, f"loser: log-ratio ${rejected - ref_rejected:+.2f}$", REJECTED),
-    ]
-    for x, y, tx, ty, words, color in notes:
-        arrow = {"arrowstyle": "-", "color": color, "lw": 1} if tx < 0.9 else None
-        ax.annotate(words, (x, y), (tx, ty), color=color, ha="left" if tx == 0.9 else "center", va="center", arrowprops=arrow)
-    for x, color in ((0.37, CHOSEN), (0.64, REJECTED)):
-        ax.add_patch(
-            plt.Rectangle((x - 0.008, 0.27), 0.178, 0.46, fill=False, ec=color, lw=1.5, ls="-" if color == CHOSEN else "--")
-        )
-    ax.text(0.90, 0.48, f"margin ${margin:+.2f}$\nloss {np.logaddexp(0, -margin):.3f} nats", va="center", color=grey)
-    ax.set(xlim=(0, 1.12), ylim=(-0.12, 1.1))
     return figure

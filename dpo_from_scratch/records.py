@@ -20,6 +20,7 @@ import transformers
 from tqdm.auto import tqdm
 
 from .data import data_path
+from .runs import write_text
 
 
 def run_study(
@@ -37,7 +38,7 @@ def run_study(
     done = [row["point"] for row in record["points"]]
     for point in tqdm([p for p in points if p not in done], desc=script.stem):
         record = head | {"versions": versions(), "points": record["points"] + [{"point": point, "result": run(point)}]}
-        _write(path, record)
+        write_text(path, json.dumps(record, indent=1) + "\n")
     return path
 
 
@@ -47,17 +48,11 @@ def verify(path: Path, record: dict, source: str, run: Callable[[dict], dict]) -
     found = json.loads(json.dumps(run(first["point"])))
     differ = [key for key in first["result"] if key != "seconds" and found.get(key) != first["result"][key]]
     if differ:
-        raise SystemExit(
-            f"{path.stem}: {', '.join(differ)} of {first['point']} come out differently: delete the record and run again"
-        )
-    _write(path, record | {"verified": {"source": source, "versions": versions(), "point": first["point"]}})
+        what = f"{path.stem}: {', '.join(differ)} of {first['point']}"
+        raise SystemExit(f"{what} come out differently: delete the record and run again")
+    record["verified"] = {"source": source, "versions": versions(), "point": first["point"]}
+    write_text(path, json.dumps(record, indent=1) + "\n")
     return path
-
-
-def _write(path: Path, record: dict) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1) + "\n")
-    partial.replace(path)
 
 
 def load_record(name: str) -> dict:

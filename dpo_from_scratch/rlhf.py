@@ -21,9 +21,8 @@ from .sampling import Sample, sample
 from .tokens import Example, collate, encode_rows
 from .training import TrainConfig, learning_rate, pick_rows
 
+
 # ---------------------------------------------------------------- the reward model
-
-
 class Head(nn.Module):
     """A copy of a language model's body, and one number for each token instead of logits: a reward or a value model."""
 
@@ -85,8 +84,6 @@ def score_texts(judge: Head, examples: list[Example], pad: int, batch_size: int 
 
 
 # ---------------------------------------------------------------- the parts of PPO
-
-
 def token_rewards(logps: Tensor, ref_logps: Tensor, scores: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
     """R_t = -kl_coef (log pi(y_t) - log pi_ref(y_t)), plus the text's score at its last token, (B, T-1): arXiv 1909.08593, eq. 2.
 
@@ -136,8 +133,6 @@ def value_loss(values: Tensor, old_values: Tensor, returns: Tensor, mask: Tensor
 
 
 # ---------------------------------------------------------------- the loop
-
-
 @dataclass
 class PPOConfig:
     """The knobs of PPO. DPO has three: beta, learning rate, steps."""
@@ -158,9 +153,7 @@ class PPOConfig:
 
     def __post_init__(self):
         if min(self.iterations, self.samples, self.epochs, self.minibatch) < 1 or self.samples < self.minibatch:
-            raise ValueError(
-                "iterations, samples, epochs and minibatch must be 1 or more, and a minibatch no more than the samples"
-            )
+            raise ValueError("iterations, samples, epochs, minibatch must be 1 or more, and a minibatch no more than the samples")
         if not (self.kl_coef >= 0 and self.learning_rate >= 0 and self.clip > 0 and math.isfinite(self.learning_rate)):
             raise ValueError("kl_coef and learning_rate must not be negative, and clip must be positive")
 

@@ -38,8 +38,8 @@ class RunFolder:
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
             if not resume:
-                _write(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
-                _write(self.metrics, "")
+                write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
+                write_text(self.metrics, "")
 
     def checkpoints(self) -> list[Path]:
         """Folders of whole checkpoints, oldest first."""
@@ -80,7 +80,7 @@ class RunFolder:
             torch.set_rng_state(tensors["random_state"])
         lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:step] if self.metrics.exists() else []
         with self._writing():
-            _write(self.metrics, "".join(lines))
+            write_text(self.metrics, "".join(lines))
         return step, [json.loads(line) for line in lines]
 
     def keep_reference(self, scores: Tensor) -> None:
@@ -109,9 +109,8 @@ class RunFolder:
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise DataError(
-                f"{self.folder} holds no run to go on with (no readable config.json): start it without --resume"
-            ) from None
+            why = "no run to go on with (no readable config.json): start it without --resume"
+            raise DataError(f"{self.folder} holds {why}") from None
         changed = sorted(k for k in before.keys() | self.config.keys() if before.get(k) != self.config.get(k))
         if changed:
             told = ", ".join(f"{k} was {before.get(k)!r} and is {self.config.get(k)!r}" for k in changed)
@@ -156,7 +155,8 @@ def interruptible():
         signal.signal(signal.SIGINT, before)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: all of it, or nothing."""
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)

@@ -31,9 +31,7 @@ def sample(
     ValueError for a negative temperature or a prompt that fills the context.
     """
     if temperature < 0 or (max_new_tokens is not None and max_new_tokens < 1):
-        raise ValueError(
-            f"temperature must be 0 (greedy) or more and max_new_tokens 1 or more, not {temperature}, {max_new_tokens}"
-        )
+        raise ValueError(f"temperature must be 0 or more, max_new_tokens 1 or more, not {temperature}, {max_new_tokens}")
     ids = [prompt_ids(tokenizer, p) for p in prompts]
     context = context_length(model) or 10**9
     room = context - max((len(i) for i in ids), default=0)

@@ -21,9 +21,7 @@ class TrainConfig:
 
     loss: str = option("dpo", "which loss: " + ", ".join(LOSSES))
     beta: float = option(0.1, "how dear it is to leave the reference: larger keeps the optimum closer to it")
-    loss_options: str = option(
-        "", 'further options of the loss, such as "label_smoothing=0.2" or "desirable_weight=2,undesirable_weight=1"'
-    )
+    loss_options: str = option("", 'more options of the loss: "label_smoothing=0.2", "desirable_weight=2,undesirable_weight=1"')
     learning_rate: float = option(1e-6, "peak learning rate of AdamW")
     steps: int = option(200, "optimizer steps")
     batch_size: int = option(32, "rows (pairs, for DPO) per optimizer step")
@@ -67,9 +65,8 @@ class TrainConfig:
             name, _, value = (x.strip() for x in part.partition("="))
             others = [key for key in known if key != "beta"]  # beta has its own field, which metrics and BCO's delta use too
             if name not in others or not value:
-                raise ValueError(
-                    f"loss {self.loss!r} takes {', '.join(others) or 'no options'} here; {part.strip()!r} is none of them"
-                )
+                takes = ", ".join(others) or "no options"
+                raise ValueError(f"loss {self.loss!r} takes {takes} here; {part.strip()!r} is none of them")
             try:
                 found[name] = type(known[name])(value)
             except ValueError:

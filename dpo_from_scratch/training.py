@@ -113,9 +113,8 @@ def train(
                         ref_logps = live(**batch)
                 logps = scorer(**batch)
                 lengths = torch.tensor([float(e.response_length) for e in picked])
-                losses, metrics = loss_and_metrics(
-                    config, logps, ref_logps, lengths, None if labels is None else labels[part].to(accelerator.device), **numbers
-                )
+                told = None if labels is None else labels[part].to(accelerator.device)
+                losses, metrics = loss_and_metrics(config, logps, ref_logps, lengths, told, **numbers)
                 metrics |= counters(batch, tokenizer.eos_token_id, len(part))
                 # backprop
                 accelerator.backward(losses.sum() / len(batch_rows))

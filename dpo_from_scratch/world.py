@@ -20,7 +20,6 @@ from functools import cache
 import numpy as np
 
 # ---------------------------------------------------------------- the words
-
 KINDS = {  # kind -> {aspect: the group that decides which two special adjectives fit it}
     "film": {"plot": "work", "script": "work", "music": "work", "ending": "work", "cast": "people", "villain": "people"},
     "restaurant": {"soup": "food", "bread": "food", "wine": "food", "dessert": "food", "waiter": "people", "terrace": "place"},
@@ -79,9 +78,8 @@ HOUSE = Author()
 GLOOMY = Author((0.12, 0.58, 0.3), ((0.35, 0.4, 0.25), (0.1, 0.7, 0.2), (0.2, 0.8, 0.0)), (0.05, 0.2, 0.4),
                 (0.04, 0.02, 0.2, 0.3, 0.2), 0.25, 0.15, 0.6)  # fmt: skip
 
+
 # ---------------------------------------------------------------- prompts and texts
-
-
 def prompts(split: str = "all") -> list[str]:
     """The 72 prompts; "train" (60) or "test" (12, never seen in training: the aspects are, in other phrasings)."""
     if split not in ("all", "train", "test"):
@@ -210,8 +208,6 @@ def rewards(prompt: str, texts: Iterable[str]) -> np.ndarray:
 
 
 # ---------------------------------------------------------------- the automaton
-
-
 class Automaton:
     """All replies to one (kind, aspect) as paths; arcs lie in arrays, sorted by their source, sources in path order."""
 
@@ -453,13 +449,18 @@ def length_biased(per_word: float = 0.15) -> Labeller:
 
 def panel(prompt: str, a: str, b: str) -> float:
     """A panel that goes in circles on how a reply opens: praise beats blame beats filler beats praise, at 0.9."""
-    kinds = []
-    for text in (a, b):
-        found = _read_sentence(_question(prompt)[0], (_sentences(text)[0] or [[]])[0])
-        kinds.append(TYPES.index(found[0]) if found else -1)
-    if -1 in kinds or kinds[0] == kinds[1]:
-        return 0.5 if kinds[0] == kinds[1] else 0.9 if kinds[1] == -1 else 0.1
-    return 0.9 if (kinds[1] - kinds[0]) % 3 == 1 else 0.1
+    first, second = opening(prompt, a), opening(prompt, b)
+    if first == second:
+        return 0.5
+    if "malformed" in (first, second):
+        return 0.9 if second == "malformed" else 0.1
+    return 0.9 if (TYPES.index(second) - TYPES.index(first)) % 3 == 1 else 0.1
+
+
+def opening(prompt: str, text: str) -> str:
+    """What the first sentence of a reply is: one of TYPES, or "malformed"."""
+    found = _read_sentence(_question(prompt)[0], (_sentences(text)[0] or [[]])[0])
+    return found[0] if found else "malformed"
 
 
 def make_pairs(

@@ -5,8 +5,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from conftest import script
 
-from dpo_from_scratch import evaluation, world
+from dpo_from_scratch import evaluation, exact, world
 from dpo_from_scratch.data import data_path, read_rows
 from dpo_from_scratch.evaluation import evaluate_reviews, gap_to_grammar, mean_and_half_width, order_accuracy
 from dpo_from_scratch.models import frozen_copy
@@ -104,22 +105,22 @@ def test_win_rate_counts_a_tie_half():
 
 def test_evaluate_mini_by_enumeration(tiny):
     """At the reference all of the way is missing; elsewhere what is missed is beta KL(policy || pi*)."""
-    model, tokenizer = tiny
+    gap, (model, tokenizer) = script(data_path("results/gap.py")), tiny
     prompts = world.prompts("test")[:1]
-    here = evaluation.evaluate_mini(model, model, tokenizer, 0.6, prompts)
+    here = gap.evaluate_mini(model, model, tokenizer, 0.6, prompts)
     assert here.kl == 0
     assert here.missed == pytest.approx(here.reachable)
     assert here.optimum == pytest.approx(here.true_reward, abs=0.02)
     moved = copy.deepcopy(model)
     moved.transformer.wte.weight.data *= 1.05
-    there = evaluation.evaluate_mini(moved, model, tokenizer, 0.6, prompts)
+    there = gap.evaluate_mini(moved, model, tokenizer, 0.6, prompts)
     replies = world.MINI.replies(prompts[0])
-    examples = evaluation.encode(tokenizer, prompts[0], *replies)
+    examples = gap.encode(tokenizer, prompts[0], *replies)
     logp, log_ref = (
         evaluation.score_examples(evaluation.Scorer(m), examples, tokenizer.pad_token_id).double().numpy() for m in (moved, model)
     )
     logp, log_ref = logp - np.logaddexp.reduce(logp), log_ref - np.logaddexp.reduce(log_ref)
-    best = evaluation.exact.gibbs(log_ref, world.rewards(prompts[0], replies), 0.6)
-    assert there.kl == pytest.approx(evaluation.exact.kl(logp, log_ref), abs=1e-9)
-    assert there.missed == pytest.approx(0.6 * evaluation.exact.kl(logp, best.log_probs), abs=1e-9)
+    best = exact.gibbs(log_ref, world.rewards(prompts[0], replies), 0.6)
+    assert there.kl == pytest.approx(exact.kl(logp, log_ref), abs=1e-9)
+    assert there.missed == pytest.approx(0.6 * exact.kl(logp, best.log_probs), abs=1e-9)
     assert there.true_reward < there.optimum + 1e-6

@@ -1,16 +1,17 @@
 """Chapter 07: what keeps DPO under its optimum, in the mini world, where all is enumerated. Half an hour on one core."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cache
 
 import numpy as np
+from torch import nn
 
-from dpo_from_scratch import world
-from dpo_from_scratch.evaluation import evaluate_mini
-from dpo_from_scratch.models import frozen_copy, load_model, new_tiny_model
+from dpo_from_scratch import exact, world
+from dpo_from_scratch.models import Scorer, frozen_copy, load_model, new_tiny_model, pad_id
 from dpo_from_scratch.records import run_study
 from dpo_from_scratch.sampling import sample
-from dpo_from_scratch.training import PRESETS, TrainConfig, train
+from dpo_from_scratch.tokens import encode
+from dpo_from_scratch.training import PRESETS, TrainConfig, score_examples, train
 
 BETA = 0.6
 PROMPTS = world.prompts("test")[::3]
@@ -35,6 +36,36 @@ def reference(size: tuple[int, int]):
     config = TrainConfig(**PRESETS["tiny-sft"] | {"steps": steps, "warmup": steps // 20, "learning_rate": 2e-3})
     train(model, tokenizer, world.make_texts(steps * config.batch_size, world.MINI, "train", seed=1), config, progress=False)
     return frozen_copy(model), tokenizer
+
+
+@dataclass(frozen=True)
+class MiniEvaluation:
+    """A policy of the mini world, by enumeration: no sampling error. Means over prompts; both models renormalised to the list."""
+
+    true_reward: float
+    kl: float  # to the reference, nats per reply
+    optimum: float  # true reward of the reference's own pi* whose KL is `kl`
+    missed: float  # beta log Z - J = beta KL(policy || pi*), in units of reward: arXiv 2305.18290, appendix A.1
+    reachable: float  # beta log Z - J(reference): what the whole way from the reference to pi* is worth
+    outside: float  # probability that the policy gives to texts that are not in the list
+
+
+def evaluate_mini(policy: nn.Module, reference: nn.Module, tokenizer, beta: float, prompts: list[str]) -> MiniEvaluation:
+    """Score every reply of the mini world to each prompt, and compare the policy with the Gibbs optimum of *this* reference."""
+    rows = []
+    for prompt in prompts:
+        replies = world.MINI.replies(prompt)
+        examples, rewards = encode(tokenizer, prompt, *replies), world.rewards(prompt, replies)
+        logps = [score_examples(Scorer(m), examples, pad_id(tokenizer)).double().numpy() for m in (policy, reference)]
+        inside = float(np.exp(logps[0]).sum())
+        logp, log_ref = (x - np.logaddexp.reduce(x) for x in logps)
+        kl, best = exact.kl(logp, log_ref), exact.gibbs(log_ref, rewards, beta)
+        curve = [exact.gibbs(log_ref, rewards, b) for b in np.geomspace(50, 0.03, 60)]
+        optimum = float(np.interp(kl, [g.kl for g in curve], [g.mean_reward for g in curve]))
+        missed = beta * best.log_Z - exact.objective(logp, log_ref, rewards, beta)
+        reachable = beta * best.log_Z - float(np.exp(log_ref) @ rewards)
+        rows.append((float(np.exp(logp) @ rewards), kl, optimum, missed, reachable, 1 - inside))
+    return MiniEvaluation(*(float(x) for x in np.mean(rows, axis=0)))
 
 
 def fresh_pairs(policy, tokenizer, n: int, seed: int) -> list[dict]:

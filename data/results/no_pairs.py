@@ -7,10 +7,9 @@ import numpy as np
 
 from dpo_from_scratch import world
 from dpo_from_scratch.data import data_path, read_rows, split_pairs
-from dpo_from_scratch.evaluation import evaluate_reviews, log_ratios
-from dpo_from_scratch.models import frozen_copy, load_model, pad_id
+from dpo_from_scratch.evaluation import evaluate_reviews, quality
+from dpo_from_scratch.models import frozen_copy, load_model
 from dpo_from_scratch.records import load_record, run_study
-from dpo_from_scratch.sampling import sample
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
 
 LABELS, BETAS, RATES = 4096, (0.2, 0.6, 1.8), (2.5e-4, 5e-4, 1e-3)
@@ -46,10 +45,7 @@ def tune(point: dict) -> dict:
     rows = labelled("pairs" if point["loss"] == "dpo" else "thumbs", 0.5, 99)
     rows = [r for r in rows if r["prompt"] not in VALIDATION]
     policy, reference, tokenizer, _ = trained(point["loss"], 0.6, point["learning_rate"], rows, 99)
-    drawn = sample(policy, tokenizer, [VALIDATION[i % 12] for i in range(1008)], seed=99)
-    reward = float(np.mean([world.reward(s.prompt, s.text) for s in drawn]))
-    kl = float(log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer)).mean())
-    return {"true_reward": reward, "kl": kl, "objective": reward - 0.6 * kl}
+    return quality(policy, reference, tokenizer, VALIDATION, seed=99)
 
 
 @cache

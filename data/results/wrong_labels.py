@@ -7,10 +7,9 @@ import numpy as np
 
 from dpo_from_scratch import world
 from dpo_from_scratch.data import data_path, read_rows
-from dpo_from_scratch.evaluation import evaluate_reviews, log_ratios
-from dpo_from_scratch.models import frozen_copy, load_model, pad_id
+from dpo_from_scratch.evaluation import evaluate_reviews, quality
+from dpo_from_scratch.models import frozen_copy, load_model
 from dpo_from_scratch.records import load_record, run_study
-from dpo_from_scratch.sampling import sample
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
 
 PAIRS, STEPS, BETAS, RATES = 1024, 128, (0.1, 0.25, 0.6, 1.5), (2.5e-4, 5e-4, 1e-3)
@@ -43,10 +42,7 @@ def tune(point: dict) -> dict:
     rows = [r for r in flipped_pairs(0.2, 99) if r["prompt"] not in VALIDATION]
     told = 0.0 if point["loss"] == "dpo" else 0.2
     policy, reference, tokenizer, _ = trained(point["loss"], told, 0.6, point["learning_rate"], 99, rows)
-    drawn = sample(policy, tokenizer, [VALIDATION[i % 12] for i in range(1008)], seed=99)
-    reward = float(np.mean([world.reward(s.prompt, s.text) for s in drawn]))
-    kl = float(log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer)).mean())
-    return {"true_reward": reward, "kl": kl, "objective": reward - 0.6 * kl}
+    return quality(policy, reference, tokenizer, VALIDATION, seed=99)
 
 
 @cache
