@@ -98,8 +98,10 @@ def _word_lengths(row: dict, texts: list[str]) -> dict[str, int]:
 
 
 def _token_lengths(found: FileCheck, row: dict, texts: list[str], number: int, tokenizer, max_length) -> dict[str, int]:
-    from .tokens import encode, fit
+    from .tokens import encode, fit, prompt_ids
 
+    if texts == ["prompt"]:
+        return {"prompt": len(prompt_ids(tokenizer, row["prompt"]))}
     whole = encode(tokenizer, row["prompt"], *(row[key] for key in texts[1:]))
     lost = whole[0].prompt_length - fit(whole, max_length)[0].prompt_length if max_length else 0
     if lost:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-KEYS = {"pairs": ("prompt", "chosen", "rejected"), "labels": ("prompt", "completion", "label"), "texts": ("prompt", "completion")}
+KEYS = {"pairs": ("prompt", "chosen", "rejected"), "labels": ("prompt", "completion", "label"), "texts": ("prompt", "completion"),
+        "prompts": ("prompt",)}  # fmt: skip
 ROLES = ("system", "user", "assistant", "tool")
 HH_TURN = "\n\nAssistant:"
 
@@ -67,7 +68,7 @@ class Report:
 
 
 def read_rows(path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = False) -> tuple[list[dict], Report]:
-    """Rows of one kind ("pairs", "labels", "texts") in normal form, and a report.
+    """Rows of one kind (of KEYS) in normal form, and a report.
 
     A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it in the report instead.
     """

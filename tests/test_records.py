@@ -101,6 +101,9 @@ REPEATED = {  # study: a small point of it, the figure to hold, and how far anot
     "reading_curves": ({"pairs": "the words are shuffled", "loss": "DPO", "seed": 0}, "rejected", 5.0),
     "wrong_labels": ({"loss": "dpo", "learning_rate": 2.5e-4}, "objective", 0.15),
     "too_sure": ({"loss": "ipo", "strength": 1.0, "seed": 0}, "looks", 0.02),
+    "whose_samples": ({"arm": "another author", "learning_rate": 2.5e-4}, "objective", 0.2),
+    "step_by_step": ({"arm": "DPO", "learning_rate": 2.5e-4}, "objective", 0.2),
+    "circles": ({"arm": "DPO", "beta": 3.0, "learning_rate": 5e-4}, "last", 0.06),
     "no_pairs": ({"loss": "dpo", "learning_rate": 2.5e-4}, "objective", 0.15),
 }
 

@@ -22,6 +22,8 @@ ARMS = {  # rounds, samples for each prompt, does the reference move
     "DNO": {"rounds": ROUNDS, "k": 5, "moving": True},
     "DNO, fixed reference": {"rounds": ROUNDS, "k": 5, "moving": False},
 }
+WIDER = (8.0, 24.0)  # more betas for a reference that moves
+PRESSED = {"beta": 0.3, "rate": 1e-3}  # the corner of the grid where a policy goes farthest
 VALIDATION = world.prompts("train")[::5]  # for choosing beta and learning rate; nobody trains on these then
 
 
@@ -78,7 +80,7 @@ def run(point: dict) -> dict:
         asked = [p for p in world.prompts("train") if p not in VALIDATION]
         *_, seen, used = trained(arm, point["beta"], point["learning_rate"], asked, VALIDATION, 99)
         return measure(seen) | {"pairs": used}
-    chosen, seed = best(arm), point["seed"]
+    chosen, seed = PRESSED if point.get("pressed") else best(arm), point["seed"]
     policy, reference, tokenizer, seen, used = trained(arm, **chosen, asked=world.prompts("train"),
                                                        watched=world.prompts("test"), seed=seed)  # fmt: skip
     drawn = sample(policy, tokenizer, [world.prompts("test")[i % 12] for i in range(1008)], seed=seed)
@@ -88,5 +90,8 @@ def run(point: dict) -> dict:
 
 if __name__ == "__main__":
     points = [{"arm": arm, "beta": beta, "learning_rate": rate} for arm in ARMS for beta in BETAS for rate in RATES]
+    points += [{"arm": arm, "beta": beta, "learning_rate": rate}  # eight rounds that move go up to eight times as far
+               for arm, how in ARMS.items() if how["moving"] for beta in WIDER for rate in RATES]  # fmt: skip
     points += [{"arm": arm, "seed": seed} for seed in range(5) for arm in ARMS]
+    points += [{"arm": arm, "pressed": True, "seed": seed} for seed in range(5) for arm in ARMS]
     print(run_study(__file__, "Preferences that go in circles", points, run))
