@@ -177,6 +177,8 @@ def iterate_command(options) -> None:
     from .online import in_rounds, load_judge, plan
     from .world import prompts
 
+    if options.k < 2:
+        raise ValueError(f"--k must be 2 or more, not {options.k}: responses are compared with each other")
     config, (model, tokenizer) = train_config(options), load_model(options.model)
     rows = [{"prompt": p} for p in prompts("train")]
     if options.data or options.method == "sdpo":

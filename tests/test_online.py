@@ -158,6 +158,8 @@ def test_the_command_line(method, tmp_path, capsys):
         (["--method", "sdpo"], "sdpo needs --data"),
         (["--judge", "nobody"], "is no judge: give reviews, panel or FILE.py:FUNCTION"),
         (["--judge", "nofile.py:f"], "is no judge"),
+        (["--method", "dno", "--k", "1"], "--k must be 2 or more"),
+        (["--method", "dno", "--margin", "2", "--rounds", "1"], "round 1 has no pairs"),
         (["--rounds", "0"], "rounds must be at least 1"),
     ],
 )
