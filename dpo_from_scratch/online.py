@@ -1,6 +1,6 @@
 """Rounds around `training.train` that change the data or the reference: iterated and online DPO, sDPO, DNO.
 
-A judge is a function (prompt, first, second) -> probability that the first response is preferred, as those of `world`. Every
+A judge is a labeller as those of `world`, (prompt, first, second) -> probability that the first response is preferred. Every
 comparison is one drawn label, never the probability itself, so that methods can be compared at equal numbers of labels.
 """
 
@@ -22,16 +22,15 @@ from .runs import RunFolder
 from .sampling import sample
 from .tokens import encode_rows
 from .training import TrainConfig, train
+from .world import Labeller
 
-Judge = Callable[[str, str, str], float]
 
-
-def judged_pairs(policy: nn.Module, tokenizer, prompts: list, judge: Judge, seed: int = 0) -> list[dict]:
+def judged_pairs(policy: nn.Module, tokenizer, prompts: list, judge: Labeller, seed: int = 0) -> list[dict]:
     """Two samples of the policy for each prompt, and a label drawn from the judge; two equal samples leave no row."""
     return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed)
 
 
-def winning_pairs(policy: nn.Module, tokenizer, prompts: list, judge: Judge, k: int = 5, margin: float = 0.5,
+def winning_pairs(policy: nn.Module, tokenizer, prompts: list, judge: Labeller, k: int = 5, margin: float = 0.5,
                   seed: int = 0) -> list[dict]:  # fmt: skip
     """DNO's pairs (arXiv 2404.03715, algorithm 2): of k samples for each prompt, those whose win rates differ by `margin` or more.
 
@@ -49,7 +48,7 @@ def winning_pairs(policy: nn.Module, tokenizer, prompts: list, judge: Judge, k: 
     return rows
 
 
-def win_rates(prompt, texts: list[str], judge: Judge, rng: np.random.Generator) -> np.ndarray:
+def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generator) -> np.ndarray:
     """Share of the other K - 1 responses that each one wins against, (K,): DNO's estimate of its expected win rate."""
     wins = np.zeros((len(texts), len(texts)))
     for i, j in combinations(range(len(texts)), 2):
@@ -68,7 +67,7 @@ def easy_to_hard(model: nn.Module, reference: nn.Module, tokenizer, rows: list[d
     return [rows[i] for i in np.argsort(rho[:, 1] - rho[:, 0], kind="stable")]
 
 
-def plan(method: str, model: nn.Module, tokenizer, rows: list[dict], judge: Judge, rounds: int, config: TrainConfig,
+def plan(method: str, model: nn.Module, tokenizer, rows: list[dict], judge: Labeller, rounds: int, config: TrainConfig,
          k: int = 2, margin: float = 1.0) -> Callable[[int], list[dict]]:  # fmt: skip
     """The rows of each round for `in_rounds`. "sdpo": parts of the rows, easy pairs first, told by a run of half the steps. Else
     samples of the model as it is by then, on prompts drawn from the rows, with one label for every row of a training step.
@@ -87,7 +86,7 @@ def plan(method: str, model: nn.Module, tokenizer, rows: list[dict], judge: Judg
     return sampled
 
 
-def load_judge(name: str) -> Judge:
+def load_judge(name: str) -> Labeller:
     """ "reviews" (Bradley-Terry labels of the true reward), "panel" (preferences in circles), or FILE.py:FUNCTION of your own."""
     if name in (known := {"reviews": world.bradley_terry, "panel": world.panel}):
         return known[name]
@@ -102,7 +101,7 @@ def in_rounds(
     model: nn.Module, tokenizer, rounds: int, rows_of: Callable[[int], list[dict]], config: TrainConfig,
     moving_reference: bool = False, run_folder: str | Path | None = None, resume: bool = False, progress: bool = True,
 ) -> list[dict]:  # fmt: skip
-    """Train `model` in place for `config.steps` steps in all, on the rows that `rows_of(round)` gives when its round begins.
+    """Train `model` in place, `config.steps // rounds` steps a round, on the rows that `rows_of(round)` gives when it begins.
 
     The reference is the model as it was at first, or with `moving_reference` as it is when the round begins. The learning rate
     falls in stairs. Iterated DPO (arXiv 2312.11456): rows_of samples the policy; online DPO (arXiv 2402.04792): the same with

@@ -1,4 +1,4 @@
-"""Chapter 16: sDPO in three steps, its parts in four orders, against DPO at beta / 3; five seeds. Forty minutes on one core."""
+"""Chapter 16: sDPO in three steps, its parts in three orders, against DPO at beta / 3; five seeds. Forty minutes on one core."""
 
 import random
 from functools import cache
@@ -12,7 +12,7 @@ from dpo_from_scratch.training import PRESETS, TrainConfig, train
 
 LABELS, STEPS, PARTS, RATES = 4096, 126, 3, (2.5e-4, 5e-4, 1e-3, 2e-3)
 BETAS = (0.2, 0.4, 0.6, 1.0, 1.8)  # of DPO; sDPO gets three times as much for each of its three steps
-ARMS = ("DPO", "sDPO, easy first", "sDPO, hard first", "sDPO, no order", "sDPO, beta as DPO")
+ARMS = ("DPO", "sDPO, easy first", "sDPO, hard first", "sDPO, no order")
 VALIDATION = world.prompts("train")[::5]  # for choosing learning rates; nobody trains on these then
 
 
@@ -27,20 +27,19 @@ def ordered(seed: int, tuning: bool) -> tuple[dict, ...]:
 
 
 def trained(arm: str, beta: float, rate: float, seed: int, tuning: bool = False):
-    """(policy, the model that everything began with, tokenizer, metrics)."""
+    """(policy, the model that everything began with, tokenizer)."""
     policy, tokenizer = load_model("tiny")
     reference, rows = frozen_copy(policy), list(ordered(seed, tuning))
     if arm in ("DPO", "sDPO, no order"):
         random.Random(seed).shuffle(rows)
     if arm == "sDPO, hard first":
         rows.reverse()
-    settings = {"beta": beta if arm in ("DPO", "sDPO, beta as DPO") else PARTS * beta, "learning_rate": rate}
+    settings = {"beta": beta if arm == "DPO" else PARTS * beta, "learning_rate": rate}
     config = TrainConfig(**PRESETS["tiny"] | settings | {"steps": STEPS, "seed": seed})
-    if arm == "DPO":
-        return policy, reference, tokenizer, in_rounds(policy, tokenizer, 1, lambda r: rows, config, progress=False)
-    size = -(-len(rows) // PARTS)
-    history = in_rounds(policy, tokenizer, PARTS, lambda r: rows[r * size : (r + 1) * size], config, True, progress=False)
-    return policy, reference, tokenizer, history
+    parts = 1 if arm == "DPO" else PARTS
+    size = -(-len(rows) // parts)
+    in_rounds(policy, tokenizer, parts, lambda r: rows[r * size : (r + 1) * size], config, True, progress=False)
+    return policy, reference, tokenizer
 
 
 @cache
@@ -52,12 +51,11 @@ def best_rate(arm: str) -> float:
 def run(point: dict) -> dict:
     arm = point["arm"]
     if "seed" not in point:
-        policy, reference, tokenizer, _ = trained(arm, 0.6, point["learning_rate"], 99, tuning=True)
+        policy, reference, tokenizer = trained(arm, 0.6, point["learning_rate"], 99, tuning=True)
         return quality(policy, reference, tokenizer, VALIDATION, seed=99)
     rate = point.get("learning_rate") or best_rate(arm)
-    policy, reference, tokenizer, history = trained(arm, point["beta"], rate, point["seed"])
+    policy, reference, tokenizer = trained(arm, point["beta"], rate, point["seed"])
     found = quality(policy, reference, tokenizer, world.prompts("test"), seed=point["seed"])
-    found["first_batches"] = [row["accuracy"] for row in history if row["step"] % (STEPS // PARTS) == 1]
     tests = world.make_pairs(512, world.exact, split="test", seed=78)
     found["order"] = order_accuracy(*implicit_and_true(policy, reference, tokenizer, tests))
     return found
@@ -66,6 +64,6 @@ def run(point: dict) -> dict:
 if __name__ == "__main__":
     points = [{"arm": arm, "learning_rate": rate} for arm in ARMS for rate in RATES]
     points += [{"arm": arm, "beta": beta, "seed": seed} for seed in range(5) for arm in ARMS for beta in BETAS]
-    lower = [{"arm": arm, "beta": beta, "seed": seed, "learning_rate": 5e-4}  # where no run of these two runs away
+    lower = [{"arm": arm, "beta": beta, "seed": seed, "learning_rate": 5e-4}  # a gentler rate for both
              for seed in range(5) for arm in ("DPO", "sDPO, no order") for beta in BETAS]  # fmt: skip
     print(run_study(__file__, "Step by step", points + lower, run))
