@@ -41,7 +41,7 @@ SOURCES = {  # who responds: a system prompt (None: the model's own) and a tempe
 Judge = Callable[[str, list[str]], list[float]]
 
 
-def respond(model, tokenizer, prompts: list[str], rounds: int = 1, seed: int = 0, max_new_tokens: int = 40) -> list[dict]:
+def respond(model, tokenizer, prompts: list[str], rounds: int = 1, seed: int = 0, max_new_tokens: int = 64) -> list[dict]:
     """One response of every source to every prompt, `rounds` times: rows {"prompt", "responses", "sources"}.
 
     A text that was cut off is dropped: as a response it would teach the model to stop in mid-sentence. So are copies.
