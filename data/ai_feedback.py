@@ -170,7 +170,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     try:
-        prompts = [row["prompt"] for row in read_rows(args.prompts)[0]] if args.prompts else PROMPTS
+        prompts = [row["prompt"] for row in read_rows(args.prompts, "prompts")[0]] if args.prompts else PROMPTS
+        if not all(isinstance(p, str) for p in prompts):
+            raise DataError(f"{args.prompts}: prompts are strings here, the chat template is put round them")
         judge = judge_from(args.judge) if args.judge else rubric
         config = TrainConfig(**PRESETS["smollm2"] | {"steps": args.steps, "seed": args.seed, "save_every": 10})
         pairs, history = pipeline(args.out, *load_model(args.model), prompts, judge, args.rule, args.rounds, config)

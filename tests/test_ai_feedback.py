@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dpo_from_scratch import world
-from dpo_from_scratch.data import DataError, data_path
+from dpo_from_scratch.data import DataError, data_path, write_rows
 from dpo_from_scratch.models import load_model
 from dpo_from_scratch.training import TrainConfig
 
@@ -103,6 +103,20 @@ def test_a_finished_pipeline_is_read_and_gives_the_trained_model(tmp_path):
 def test_a_judge_that_likes_all_equally_leaves_no_pair(tmp_path):
     with pytest.raises(DataError, match="nothing to choose"):
         run(tmp_path / "run", judge=lambda prompt, texts: [0.0] * len(texts))
+
+
+def test_the_command_takes_prompts_and_a_judge_of_ones_own(tmp_path):
+    write_rows(tmp_path / "prompts.jsonl", [{"prompt": p} for p in world.prompts()[:5]])
+    (tmp_path / "mine.py").write_text("def scores(prompt, texts):\n    return [len(t) for t in texts]\n")
+    own = ["--prompts", tmp_path / "prompts.jsonl", "--judge", f"{tmp_path / 'mine.py'}:scores", "--rounds", "4", "--steps", "2"]
+    command = [sys.executable, PATH, "--out", tmp_path / "run", "--model", "tiny", *own]
+    told = [subprocess.run(command, capture_output=True, text=True) for _ in range(2)]
+    assert [t.returncode for t in told] == [0, 0]
+    assert told[0].stdout == told[1].stdout
+    rows = [json.loads(line) for line in (tmp_path / "run" / "pairs.jsonl").read_text().splitlines()]
+    assert rows
+    assert all(len(r["chosen"]) > len(r["rejected"]) for r in rows)
+    load_model(str(tmp_path / "run" / "dpo" / "model"))
 
 
 @pytest.mark.parametrize(
