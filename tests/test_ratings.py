@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 
 import pytest
@@ -41,6 +42,9 @@ def test_preference_counts_people_and_ties_as_one_half():
 def test_pairs_compare_sentences_of_one_block_and_the_split_is_by_block(archive, tmp_path):
     path, sha256 = archive
     counts = ratings.fetch(tmp_path / "out", path, sha256)
+    sentences = [json.loads(line) for line in (tmp_path / "out" / "sentences.jsonl").read_text().splitlines()]
+    assert len(sentences) == counts["sentences"] == 330
+    assert sentences[40] == {"text": "sentence number 41", "ratings": [1, 1, 0]}
     blocks = {"train": set(), "test": set()}
     for name in blocks:
         rows, report = read_rows(tmp_path / "out" / f"{name}.jsonl")
