@@ -80,7 +80,7 @@ def make_pairs(rated: list[tuple[str, list[int]]], seed: int = 0) -> tuple[list[
 
 
 def fetch(folder: str | Path, archive: str | Path | None = None, sha256: str = SHA256) -> dict[str, int]:
-    """Write train.jsonl, test.jsonl and, in blocks of 30, sentences.jsonl with each one's ratings; returns how many rows each has."""
+    """Write train.jsonl, test.jsonl and sentences.jsonl (blocks of 30, all ratings) into `folder`; returns the numbers of rows."""
     folder = Path(folder)
     with tempfile.TemporaryDirectory() as temporary:
         rated = read_archive(Path(archive) if archive else download(Path(temporary)), sha256)
