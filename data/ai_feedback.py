@@ -1,6 +1,6 @@
 """Zephyr's recipe on a model of your own (arXiv 2310.16944): several responses to each prompt, a judge, pairs, DPO. One command.
 
-python data/ai_feedback.py --out runs/zephyr              # SmolLM2-135M, judged by a rubric; about 10 minutes on two CPU cores
+python data/ai_feedback.py --out runs/zephyr              # SmolLM2-135M, judged by a rubric; about 10 minutes on one CPU core
 python data/ai_feedback.py --out runs/mine --model FOLDER --prompts prompts.jsonl --judge my_judge.py:judge
 
 Each stage writes a file: responses.jsonl, scores.jsonl, pairs.jsonl, then the run of DPO. Run the command again, and it goes on
@@ -10,6 +10,7 @@ with the stage that is missing. judge(prompt, texts) gives one number for each t
 import argparse
 import json
 import random
+import re
 import runpy
 from collections.abc import Callable
 from functools import cache
@@ -38,6 +39,7 @@ SOURCES = {  # who responds: a system prompt (None: the model's own) and a tempe
     "eager author": ("You are a friendly critic who is easy to please.", 1.0),
     "sour author": ("You are a grumpy critic who is hard to please.", 1.0),
 }
+ROUNDS, STEPS, RATE = 4, 12, 5e-4  # a short run at a high learning rate: what a laptop does in a quarter of an hour
 Judge = Callable[[str, list[str]], list[float]]
 
 
@@ -79,7 +81,8 @@ def sentiment(text: str) -> float:
 def rubric(prompt: str, texts: list[str]) -> list[float]:
     """A judge that needs no network: kind words, half a point for naming what was asked for, less a fault for each word past 20."""
     asked = prompt.rstrip(".").split("'s ")[-1].lower().split()[-1]
-    return [sentiment(t) + 0.5 * (asked in t.lower()) - 0.05 * max(len(t.split()) - 20, 0) for t in texts]
+    named = re.compile(rf"\b{re.escape(asked)}\b", re.IGNORECASE)  # a whole word: "view" doesn't stand in "review"
+    return [sentiment(t) + 0.5 * bool(named.search(t)) - 0.05 * max(len(t.split()) - 20, 0) for t in texts]
 
 
 def from_comparisons(compare: Callable[[str, str, str], float]) -> Judge:
@@ -143,6 +146,10 @@ def stage(path: Path, make: Callable[[], list[dict]]) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def settings(steps: int, seed: int) -> TrainConfig:
+    return TrainConfig(**PRESETS["smollm2"] | {"steps": steps, "learning_rate": RATE, "seed": seed, "save_every": 4})
+
+
 def pipeline(folder: Path, model, tokenizer, prompts: list[str], judge: Judge, rule: str, rounds: int, config: TrainConfig):
     """From prompts to a trained model in `folder`; stages that are done are read. Returns (pairs, metrics); `model` is trained."""
     groups = stage(folder / "responses.jsonl", lambda: respond(model, tokenizer, prompts, rounds, config.seed))
@@ -165,8 +172,8 @@ def main() -> None:
     parser.add_argument("--prompts", help='a file of {"prompt": ...} rows; without it, 24 prompts that ask for short reviews')
     parser.add_argument("--judge", help="FILE.py:FUNCTION of (prompt, texts), one number a text; without it, the rubric")
     parser.add_argument("--rule", choices=("random", "worst"), default="random", help="what the best response is paired with")
-    parser.add_argument("--rounds", type=int, default=8, help="groups of four responses for each prompt")
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="groups of four responses for each prompt")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     try:
@@ -174,7 +181,7 @@ def main() -> None:
         if not all(isinstance(p, str) for p in prompts):
             raise DataError(f"{args.prompts}: prompts are strings here, the chat template is put round them")
         judge = judge_from(args.judge) if args.judge else rubric
-        config = TrainConfig(**PRESETS["smollm2"] | {"steps": args.steps, "seed": args.seed, "save_every": 10})
+        config = settings(args.steps, args.seed)
         pairs, history = pipeline(args.out, *load_model(args.model), prompts, judge, args.rule, args.rounds, config)
     except (DataError, ModelError, OSError, ImportError) as error:
         raise SystemExit(f"error: {error}") from None
