@@ -9,6 +9,7 @@ with the stage that is missing. judge(prompt, texts) gives one number for each t
 
 import argparse
 import json
+import math
 import random
 import re
 import runpy
@@ -113,8 +114,14 @@ def judge_from(name: str) -> Judge:
 
 
 def scored(groups: list[dict], judge: Judge) -> list[dict]:
-    """The groups with the judge's "scores"."""
-    return [g | {"scores": [float(s) for s in judge(g["prompt"], g["responses"])]} for g in groups]
+    """The groups with the judge's "scores". DataError if it doesn't give one finite number for each text."""
+    out = []
+    for g in groups:
+        scores = [float(s) for s in judge(g["prompt"], g["responses"])]
+        if len(scores) != len(g["responses"]) or not all(map(math.isfinite, scores)):
+            raise DataError(f"the judge gave {scores} for {len(g['responses'])} texts: it must give one finite number for each")
+        out.append(g | {"scores": scores})
+    return out
 
 
 def binarise(groups: list[dict], rule: str = "random", seed: int = 0) -> list[dict]:

@@ -105,6 +105,18 @@ def test_a_judge_that_likes_all_equally_leaves_no_pair(tmp_path):
         run(tmp_path / "run", judge=lambda prompt, texts: [0.0] * len(texts))
 
 
+@pytest.mark.parametrize("scores", [[1.0], [1.0, 2.0, float("nan")]])
+def test_a_judge_must_give_one_finite_number_for_each_text(scores):
+    with pytest.raises(DataError, match="one finite number for each"):
+        feedback["scored"]([{"prompt": "p", "responses": ["a", "b", "c"]}], lambda prompt, texts: scores)
+
+
+def test_the_rubric_looks_for_whole_words():
+    pytest.importorskip("vaderSentiment")
+    said, hidden = feedback["rubric"]("Write a one-sentence review of the hotel's view.", ["The view.", "My review."])
+    assert said == hidden + 0.5
+
+
 def test_the_command_takes_prompts_and_a_judge_of_ones_own(tmp_path):
     write_rows(tmp_path / "prompts.jsonl", [{"prompt": p} for p in world.prompts()[:5]])
     (tmp_path / "mine.py").write_text("def scores(prompt, texts):\n    return [len(t) for t in texts]\n")
