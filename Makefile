@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
 REAL := .venv/.real
+COLAB := .venv/ipywidgets7
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
@@ -13,7 +14,7 @@ export TOKENIZERS_PARALLELISM ?= false
 run: $(SETUP)
 	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
 
-test: $(REAL)
+test: $(REAL) $(COLAB)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
 	$(BIN)/pytest -q tests
@@ -40,6 +41,15 @@ $(SETUP): pyproject.toml constraints.txt
 $(REAL): $(SETUP)
 	@$(MAKE) --no-print-directory smollm2 ratings
 	@touch $(REAL)
+
+# Colab's ipywidgets, and behind it all that .venv holds: tests/test_widgets_in_colab.py runs chapters in it
+$(COLAB)/.ready: $(SETUP)
+	$(PYTHON) -m venv $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		ipywidgets==7.7.1 widgetsnbextension==3.6.10 jupyterlab-widgets==1.1.11 ipython_genutils==0.2.0
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> "$$($(COLAB)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+	@touch $@
 
 # people's ratings of film-review sentences
 ratings: $(SETUP)

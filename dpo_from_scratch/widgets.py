@@ -22,7 +22,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 def show(widget: w.Widget, twin: dict[str, str]) -> None:
     """Display a widget where there is a kernel and its static twin (MIME type -> data) where there is none."""
-    display({WIDGET: widget._repr_mimebundle_()[WIDGET]} | twin, raw=True)
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}  # as ipywidgets 7 and 8 both read it
+    display({WIDGET: view} | twin, raw=True)
 
 
 def picture(figure) -> bytes:
