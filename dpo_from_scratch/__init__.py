@@ -1,7 +1,104 @@
-"""DPO from Scratch: the small, tested package behind the book.
+"""DPO from Scratch: the package behind the book.
 
-The modules, from the ground up: world, exact, logprobs, losses; data; tokens, models, ratings; runs, settings; sampling,
-training, checking; evaluation, records; rlhf, plots, widgets; cli. A module imports only from floors below its own.
+This is the map: every room in reading order, a phrase for every file. To see how DPO works, read
+logprobs -> losses -> training/loop. A room's face is its __init__.py: `losses.dpo`, `world.reward`,
+`training.train`. An arrow says what a room may import besides itself; tests hold it.
+
+Core, what the chapters derive                                  -> nothing
+  logprobs.py               log-probabilities of tokens and of responses
+  losses/                   every loss by name, and LOSSES, which has them all
+    registry.py             what a loss says of itself, and what a trainer must hand it
+    checks.py               what every loss asks of its arguments
+    margin.py               losses of the margin alone: DPO, IPO, cDPO and others
+    sides.py                losses that look at each response by itself: APO, NCA, DPOP and others
+    without_reference.py    SimPO, ORPO, CPO, and supervised fine-tuning
+    thumbs.py               KTO and BCO: single responses, liked or not
+  exact.py                  Bradley-Terry and the Gibbs optimum where all replies can be listed
+  tokens.py                 from rows to tensors: token ids, what is scored, padding
+  data.py                   preference files: read, check, convert, write
+  models.py                 language models as folders, and the Scorer around one
+  scoring.py                log-probabilities and log-ratios of many responses
+  training/                 one loop for supervised fine-tuning and for every loss
+    loop.py                 sample, score with the reference, score with the policy, step back
+    references.py           what the reference says: nothing, kept scores, or a live model
+    whole_batch.py          what only a whole batch can tell: KTO's KL, BCO's delta
+    batches.py              rows, tokenised once and put together a batch at a time
+    metrics.py              the loss of a batch, and what the dashboard shows of it
+    settings.py             configuration, presets, where beta comes from, order of the rows
+    lora.py                 adapters of low rank, for models too large to train whole
+    runs.py                 run folders: metrics, checkpoints, going on after being killed
+  sampling.py               batched sampling with a key-value cache
+
+Doctor, the tool on the core                                    -> core
+  doctor/                   is it the code, the curves or the data?
+    findings.py             causes, what to do about each, and where it is taught
+    inside.py               which tokens a score counts, found by its gradient
+    probe.py                `check`: experiments on any trainer's own functions
+    ours.py                 the same on this package, before the first step of a run
+    curves.py               a run's metrics, ours or TRL's, read as causes
+    files.py                what is in a file of rows: counts, lengths, contradictions
+    hooks.py                how trainers in three styles are connected to the probe
+
+Roads, other ways than DPO on a file of pairs                   -> core
+  rlhf/                     the road that DPO avoids
+    reward_model.py         a reward model fitted to pairs
+    parts.py                PPO's rewards, advantages and clipped losses
+    loop.py                 PPO: sample, score, estimate advantages, take clipped steps
+  judges.py                 who compares two responses or scores several; each from the other
+  rounds.py                 iterated and online DPO, sDPO, DNO
+  feedback.py               Zephyr's recipe: responses, a judge, pairs, DPO
+
+World, where everything is known exactly                        -> nothing, but world/tiny -> core
+  world/                    reviews, written by a grammar, and a true reward
+    grammar.py              words and habits: what prompts ask, how authors write
+    truth.py                the true reward of any text
+    automaton.py            all replies as paths, and the exact policies on them
+    reviews.py              the full review world, and the mini world, which can be listed
+    labellers.py            who prefers what, and rows drawn from it
+    tiny.py                 the tokenizer, one token a word, and the GPT-2 that trains in seconds
+
+Laboratory, how the book measures                               -> core, doctor, roads, world
+  lab/                      measuring, recording, drawing
+    evaluation.py           true reward, KL, accuracy, intervals, figures at equal KL
+    records.py              what a study found, and a figure made again against it
+    studies.py              points, who makes them, and the record that grows
+    plots.py                the book's style, and pictures that several chapters share
+    widgets.py              a page for labelling pairs, and a slider over pictures
+    ratings.py              people's ratings of film-review sentences, as pairs
+    run.py                  a chapter executed once, with a progress bar
+
+Studies, a module for every record in data/results              -> all of the above
+  studies/                  longer than a minute, so made once and kept
+    start_here.py           00: DPO with the preset, five seeds
+    references.py           05: DPO from references of four qualities
+    training_loop.py        06: a healthy run, one that is too fast, one on swapped pairs
+    beta_sweep.py           07: eight values of beta, and best-of-n
+    gap.py                  07: what keeps DPO under its optimum, by enumeration
+    ppo_tuning.py           08: tuning grids of the reward model, PPO and DPO
+    dpo_and_ppo.py          08: DPO, PPO, and one after the other
+    reading_curves.py       09: displacement, a length bias, a cue that gives labels away
+    gallery.py              09: every bug of the gallery, trained, measured, diagnosed
+    wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
+    too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
+    no_pairs.py             13: KTO and BCO from thumbs, balanced or not
+    whose_samples.py        15: pairs by another author, the reference, the policy itself
+    step_by_step.py         16: sDPO against DPO at a third of beta
+    circles.py              17: a panel whose likes go in circles
+    judge_quality.py        19: Zephyr's recipe with judges of known quality
+    zephyr.py               19: Zephyr's recipe on SmolLM2
+    human_ratings.py        20: SmolLM2 and people's ratings
+    gpu/                    written for a GPU
+      gpt2_reviews.py       GPT-2's size, from random weights, on the review world
+      smollm2.py            the studies of SmolLM2 at five seeds
+
+Commands                                                        -> all of the above
+  cli/                      `dpo`
+    options.py              options and judges that several commands share
+    train.py                dpo train, dpo iterate
+    feedback.py             dpo feedback
+    read.py                 dpo sample, dpo score
+    check.py                dpo check-data, dpo doctor, dpo fetch-human-ratings
+  __main__.py               `python -m dpo_from_scratch` is `dpo`
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,9 +1,10 @@
 """Preference records: read, check, convert.
 
-Files are JSON Lines (optionally .gz), in the keys that TRL and the `datasets` library use:
-pairs `prompt, chosen, rejected` (+ `probability` that chosen is preferred), labels `prompt, completion, label`,
-texts `prompt, completion`. A text is a string or a list of {"role", "content"} messages.
-HH-RLHF transcripts (`chosen`, `rejected` only; arXiv 2204.05862) are split at the last assistant turn.
+Files are JSON Lines (optionally .gz), in the keys that TRL and the `datasets` library use: pairs
+`prompt, chosen, rejected` (+ `probability` that chosen is preferred), labels `prompt, completion,
+label`, texts `prompt, completion`. A text is a string or a list of {"role", "content"} messages.
+HH-RLHF transcripts (`chosen`, `rejected` only; arXiv 2204.05862) are split at the last assistant
+turn.
 """
 
 import gzip
@@ -16,8 +17,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-KEYS = {"pairs": ("prompt", "chosen", "rejected"), "labels": ("prompt", "completion", "label"), "texts": ("prompt", "completion"),
-        "prompts": ("prompt",)}  # fmt: skip
+KEYS = {
+    "pairs": ("prompt", "chosen", "rejected"),
+    "labels": ("prompt", "completion", "label"),
+    "texts": ("prompt", "completion"),
+    "prompts": ("prompt",),
+}
 ROLES = ("system", "user", "assistant", "tool")
 HH_TURN = "\n\nAssistant:"
 
@@ -27,18 +32,23 @@ class DataError(ValueError):
 
 
 def data_path(name: str = "") -> Path:
-    """Path of a file that the book ships: beside the package in a checkout, inside it when installed from a wheel."""
+    """Path of a shipped file: beside the package in a checkout, inside it in a wheel."""
     here = Path(str(files("dpo_from_scratch")))
     for folder in (here / "shipped", here.parent / "data"):
         if (folder / "README.md").exists() and (folder / name).exists():
             return folder / name
-    raise DataError(f"the book ships no {name!r} (looked in {here / 'shipped'} and {here.parent / 'data'})")
+    raise DataError(
+        f"the book ships no {name!r} (looked in {here / 'shipped'} and {here.parent / 'data'})"
+    )
 
 
 # ---------------------------------------------------------------- rows
 @dataclass
 class Report:
-    """What reading a file found: `rows` used, `left_out` and `warnings` reason -> rows, and the first lines of each."""
+    """What reading a file found.
+
+    `rows` used, `left_out` and `warnings` reason -> rows, and the first `lines` of each.
+    """
 
     path: str = ""
     rows: int = 0
@@ -63,14 +73,19 @@ class Report:
         for word, counts in (("left out", self.left_out), ("warning", self.warnings)):
             for reason, n in counts.most_common():
                 more = ", ..." if n > len(self.lines[reason]) else ""
-                out.append(f"  {word} {n}: {reason} (line {', '.join(map(str, self.lines[reason]))}{more})")
+                out.append(
+                    f"  {word} {n}: {reason} (line {', '.join(map(str, self.lines[reason]))}{more})"
+                )
         return "\n".join(out)
 
 
-def read_rows(path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = False) -> tuple[list[dict], Report]:
+def read_rows(
+    path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = False
+) -> tuple[list[dict], Report]:
     """Rows of one kind (of KEYS) in normal form, and a report.
 
-    A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it in the report instead.
+    A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it
+    in the report instead.
     """
     rows, report = [], Report(str(path))
     for number, row, reason in scan(path, kind, report):
@@ -79,15 +94,19 @@ def read_rows(path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = Fal
         elif skip_bad:
             report.error(number, reason)
         else:
-            raise DataError(f"{path}, line {number}: {reason} (skip_bad, --skip-bad, leaves such rows out)")
+            raise DataError(
+                f"{path}, line {number}: {reason} (skip_bad, --skip-bad, leaves such rows out)"
+            )
     report.rows = len(rows)
     if not rows:
         raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[kind])}")
     return rows, report
 
 
-def scan(path: str | os.PathLike, kind: str, report: Report) -> Iterator[tuple[int, dict | None, str | None]]:
-    """(line number, row in normal form, None) or (line number, None, reason) of each line, one at a time.
+def scan(
+    path: str | os.PathLike, kind: str, report: Report
+) -> Iterator[tuple[int, dict | None, str | None]]:
+    """Each line as (number, row in normal form, None) or (number, None, reason), one at a time.
 
     Blank lines are passed over. DataError if the file can't be read at all, or not to its end.
     """
@@ -95,14 +114,18 @@ def scan(path: str | os.PathLike, kind: str, report: Report) -> Iterator[tuple[i
     if kind not in KEYS:
         raise DataError(f"kind is one of {', '.join(KEYS)}, not {kind!r}")
     if not path.is_file():
-        raise DataError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a JSON Lines file")
+        raise DataError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give a JSON Lines file"
+        )
     number = 0
     try:
         with open(path, "rb") as probe:
             start = probe.read(4)
         if start == b"PAR1" or start[:2] in (b"PK", b"\xff\xfe", b"\xfe\xff"):
             found = {b"PA": "a Parquet file", b"PK": "a zip archive"}.get(start[:2], "UTF-16 text")
-            raise DataError(f"{path}, line 1: this is {found}; write it as JSON Lines in UTF-8 first")
+            raise DataError(
+                f"{path}, line 1: this is {found}; write it as JSON Lines in UTF-8 first"
+            )
         with gzip.open(path) if start[:2] == b"\x1f\x8b" else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if number == 1 and line.startswith(b"\xef\xbb\xbf"):
@@ -156,7 +179,9 @@ def check_row(row: dict, kind: str = "pairs") -> dict:
         row = {**row, **_split_transcripts(row["chosen"], row["rejected"])}
     missing = [key for key in KEYS[kind] if row.get(key) is None]
     if missing:
-        raise DataError(f"no {', '.join(repr(k) for k in missing)}; {kind} need {', '.join(KEYS[kind])}")
+        raise DataError(
+            f"no {', '.join(repr(k) for k in missing)}; {kind} need {', '.join(KEYS[kind])}"
+        )
     out = {"prompt": _check_text(row["prompt"], "prompt")}
     for key in KEYS[kind][1:]:
         if key == "label":
@@ -184,16 +209,25 @@ def _check_text(value, key: str):
         found = "an empty list" if value == [] else type(value).__name__
         raise DataError(f"{key} must be a string or a list of messages, not {found}")
     for message in value:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str) or "role" not in message:
+        if (
+            not isinstance(message, dict)
+            or not isinstance(message.get("content"), str)
+            or "role" not in message
+        ):
             raise DataError(f'{key} holds something that is not a {{"role", "content"}} message')
         if message["role"] not in ROLES:
-            raise DataError(f"{key} has the unknown role {message['role']!r} (known: {', '.join(ROLES)})")
+            raise DataError(
+                f"{key} has the unknown role {message['role']!r} (known: {', '.join(ROLES)})"
+            )
         _check_text(message["content"], key)
     return value
 
 
 def _check_response(value, key: str):
-    """A response: text, or messages whose last is the assistant's (earlier ones repeat the prompt and are dropped)."""
+    """A response: text, or messages whose last is the assistant's.
+
+    Earlier ones repeat the prompt and are dropped.
+    """
     value = _check_text(value, key)
     if isinstance(value, list):
         if value[-1]["role"] != "assistant":
@@ -221,7 +255,10 @@ def _split_transcripts(chosen, rejected) -> dict:
 
 
 def split_pairs(rows: list[dict]) -> list[dict]:
-    """Pairs as labels: the chosen response liked, the rejected one not. Both share a prompt, as true thumbs need not."""
+    """Pairs as labels: the chosen response liked, the rejected one not.
+
+    Both share a prompt, as true thumbs need not.
+    """
     return [
         {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
         for row in rows

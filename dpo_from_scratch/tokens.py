@@ -10,7 +10,7 @@ from .data import DataError, Report
 
 @dataclass(frozen=True)
 class Example:
-    """One tokenised text: `ids`, of which the first `prompt_length` are the prompt and the rest the response with EOS."""
+    """One tokenised text: `prompt_length` ids of the prompt, then the response with EOS."""
 
     ids: tuple[int, ...]
     prompt_length: int
@@ -26,11 +26,18 @@ def prompt_ids(tokenizer, prompt) -> list[int]:
         ids = list(tokenizer(prompt)["input_ids"])
         if ids and ids[-1] == tokenizer.eos_token_id != tokenizer.bos_token_id:
             ids.pop()  # some tokenizers end every text; a prompt goes on
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        start = (
+            tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        )
         return ids or [start]
     if not tokenizer.chat_template:
-        raise DataError("these rows hold messages, but the tokenizer has no chat template; use a chat model or plain strings")
-    return list(tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False))
+        raise DataError(
+            "these rows hold messages, but the tokenizer has no chat template; "
+            "use a chat model or plain strings"
+        )
+    return list(
+        tokenizer.apply_chat_template(prompt, add_generation_prompt=True, return_dict=False)
+    )
 
 
 def _response_ids(tokenizer, prompt, response) -> list[int]:
@@ -41,38 +48,53 @@ def _response_ids(tokenizer, prompt, response) -> list[int]:
     start = tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=False)
     whole = tokenizer.apply_chat_template(prompt + response, tokenize=False)
     if not whole.startswith(start):
-        raise DataError("this chat template changes the prompt when a response follows; give plain strings instead")
+        raise DataError(
+            "this chat template changes the prompt when a response follows; "
+            "give plain strings instead"
+        )
     ids = list(tokenizer(whole[len(start) :], add_special_tokens=False)["input_ids"])
-    if eos in ids:  # templates write a newline after the end of a turn; it is not part of the response
+    # templates write a newline after the end of a turn; it is not part of the response
+    if eos in ids:
         ids = ids[: len(ids) - ids[::-1].index(eos)]
     return ids if ids[-1] == eos else [*ids, eos]
 
 
 def encode(tokenizer, prompt, *responses) -> list[Example]:
-    """Tokenise a prompt and its responses apart, as generation does, and join them; EOS ends a response, once."""
+    """Tokenise a prompt and its responses apart, as generation does, and join them.
+
+    EOS ends a response, once.
+    """
     if isinstance(responses[0], list) and isinstance(prompt, str):
         prompt = [{"role": "user", "content": prompt}]
     start = prompt_ids(tokenizer, prompt)
-    return [Example(tuple(start + _response_ids(tokenizer, prompt, r)), len(start)) for r in responses]
+    return [
+        Example(tuple(start + _response_ids(tokenizer, prompt, r)), len(start)) for r in responses
+    ]
 
 
 def fit(examples: list[Example], max_length: int) -> list[Example]:
-    """The examples of one row within `max_length` tokens: the prompt loses its beginning, the same for all of them.
+    """The examples of one row within `max_length` tokens: the prompt loses its beginning.
 
-    DataError if a response leaves no room for a prompt: a response is never cut.
+    The same tokens go for all of them. DataError if a response leaves no room for a prompt: a
+    response is never cut.
     """
     longest = max(e.response_length for e in examples)
     cut = max(examples[0].prompt_length + longest - max_length, 0)
     if cut >= examples[0].prompt_length:
-        raise DataError(f"the response has {longest} tokens, which leaves no room for a prompt in {max_length}")
+        raise DataError(
+            f"the response has {longest} tokens, which leaves no room for a prompt in {max_length}"
+        )
     return [Example(e.ids[cut:], e.prompt_length - cut) for e in examples]
 
 
-def encode_rows(tokenizer, rows: list[dict], max_length: int | None = None, skip_bad: bool = False) -> tuple[list[tuple], Report]:
-    """Examples of each row: (chosen, rejected) for pairs, (completion,) otherwise, and a report of what did not fit.
+def encode_rows(
+    tokenizer, rows: list[dict], max_length: int | None = None, skip_bad: bool = False
+) -> tuple[list[tuple], Report]:
+    """Examples of each row, and a report of what did not fit.
 
-    A prompt that is too long loses its beginning (a warning); a response that is too long raises DataError, or with
-    `skip_bad` leaves the row out. The report counts rows, not lines.
+    (chosen, rejected) for pairs, (completion,) otherwise. A prompt that is too long loses its
+    beginning (a warning); a response that is too long raises DataError, or with `skip_bad` leaves
+    the row out. The report counts rows, not lines.
     """
     out, report = [], Report("tokens")
     for i, row in enumerate(rows, start=1):
@@ -82,7 +104,9 @@ def encode_rows(tokenizer, rows: list[dict], max_length: int | None = None, skip
             fitted = fit(whole, max_length) if max_length else whole
         except DataError as error:
             if not skip_bad:
-                raise DataError(f"row {i}: {error} (skip_bad, --skip-bad, leaves such rows out)") from None
+                raise DataError(
+                    f"row {i}: {error} (skip_bad, --skip-bad, leaves such rows out)"
+                ) from None
             report.error(i, str(error))
             continue
         if fitted[0].prompt_length < whole[0].prompt_length:
@@ -92,17 +116,24 @@ def encode_rows(tokenizer, rows: list[dict], max_length: int | None = None, skip
     return out, report
 
 
-def collate(examples: list[Example], pad_id: int, side: str = "right") -> dict[str, Tensor]:
-    """input_ids (B, T) int64, attention_mask (B, T) int64 and response_mask (B, T) bool of B examples, padded on one side."""
+def collate(
+    examples: list[Example], pad_id: int, side: str = "right", device: torch.device | str = "cpu"
+) -> dict[str, Tensor]:
+    """A batch of B examples, padded to one width T on one side, on a device.
+
+    input_ids (B, T) int64, attention_mask (B, T) int64, response_mask (B, T) bool.
+    """
     width = max(len(e.ids) for e in examples)
+    shape = (len(examples), width)
     batch = {
-        "input_ids": torch.full((len(examples), width), pad_id, dtype=torch.long),
-        "attention_mask": torch.zeros(len(examples), width, dtype=torch.long),
-        "response_mask": torch.zeros(len(examples), width, dtype=torch.bool),
+        "input_ids": torch.full(shape, pad_id, dtype=torch.long, device="cpu"),
+        "attention_mask": torch.zeros(shape, dtype=torch.long, device="cpu"),
+        "response_mask": torch.zeros(shape, dtype=torch.bool, device="cpu"),
     }
     for i, e in enumerate(examples):
         offset = width - len(e.ids) if side == "left" else 0
-        batch["input_ids"][i, offset : offset + len(e.ids)] = torch.tensor(e.ids)
-        batch["attention_mask"][i, offset : offset + len(e.ids)] = 1
-        batch["response_mask"][i, offset + e.prompt_length : offset + len(e.ids)] = True
-    return batch
+        end = offset + len(e.ids)
+        batch["input_ids"][i, offset:end] = torch.tensor(e.ids, device="cpu")
+        batch["attention_mask"][i, offset:end] = 1
+        batch["response_mask"][i, offset + e.prompt_length : end] = True
+    return {key: tensor.to(device) for key, tensor in batch.items()}

@@ -34,19 +34,34 @@ def tiny():
 def random_gpt2(dtype=torch.float32):
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=160, n_positions=128, n_embd=32, n_layer=2, n_head=4, bos_token_id=1, eos_token_id=1, pad_token_id=0,
+        vocab_size=160,
+        n_positions=128,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        bos_token_id=1,
+        eos_token_id=1,
+        pad_token_id=0,
         initializer_range=0.3,
-    )  # fmt: skip
+    )
     return GPT2LMHeadModel(config).to(dtype).eval()
 
 
 def random_llama(dtype=torch.float32):
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=160, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=128, initializer_range=0.3, bos_token_id=1, eos_token_id=1,
+        vocab_size=160,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        initializer_range=0.3,
+        bos_token_id=1,
+        eos_token_id=1,
         pad_token_id=0,
-    )  # fmt: skip
+    )
     return LlamaForCausalLM(config).to(dtype).eval()
 
 

@@ -1,7 +1,7 @@
-"""Kill training with SIGKILL at given points, let it go on, and tell whether it ends as the run that nobody killed.
+"""Kill training with SIGKILL at given points, let it go on, and compare with a run left alone.
 
-`python tests/kill_driver.py FOLDER VARIANT SEED` prints one JSON line per kill. A process is forked for each run, before torch has
-computed anything, so that only one import is paid for.
+`python tests/kill_driver.py FOLDER VARIANT SEED` prints one JSON line per kill. A process is forked
+for each run, before torch has computed anything, so that only one import is paid for.
 """
 
 import json
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from dpo_from_scratch import runs, training, world
-from dpo_from_scratch.models import load_model
-from dpo_from_scratch.training import TrainConfig, train
+from dpo_from_scratch import world
+from dpo_from_scratch.models import Scorer, load_model
+from dpo_from_scratch.training import TrainConfig, runs, train
 
 VARIANTS = {
     "plain": {},
@@ -39,16 +39,32 @@ def in_a_fork(work) -> int:
 def run(folder: Path, options: dict, resume: bool = False) -> None:
     model, tokenizer = load_model("tiny")
     config = TrainConfig(
-        **{"beta": 0.6, "learning_rate": 1e-3, "steps": STEPS, "batch_size": 8, "warmup": 2, "save_every": SAVE_EVERY} | options
+        **{
+            "beta": 0.6,
+            "learning_rate": 1e-3,
+            "steps": STEPS,
+            "batch_size": 8,
+            "warmup": 2,
+            "save_every": SAVE_EVERY,
+        }
+        | options
     )
-    train(model, tokenizer, world.make_pairs(20, seed=2), config, folder, resume=resume, progress=False)
+    train(
+        model,
+        tokenizer,
+        world.make_pairs(20, seed=2),
+        config,
+        folder,
+        resume=resume,
+        progress=False,
+    )
 
 
 def die_at(what: str, number: int) -> None:
-    """SIGKILL at the number-th policy forward, or halfway through writing the number-th checkpoint."""
+    """SIGKILL at the number-th policy forward, or halfway through the number-th checkpoint."""
     count = [0]
 
-    def forward(self, *args, _old=training.Scorer.forward, **kwargs):
+    def forward(self, *args, _old=Scorer.forward, **kwargs):
         count[0] += torch.is_grad_enabled()
         if count[0] == number:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -65,7 +81,7 @@ def die_at(what: str, number: int) -> None:
     if what == "save":
         runs.save_file = save
     else:
-        training.Scorer.forward = forward
+        Scorer.forward = forward
 
 
 def main() -> None:
@@ -81,12 +97,18 @@ def main() -> None:
     for i, (what, number) in enumerate(kills):
         target = folder / f"killed-{i}"
         first = in_a_fork(lambda w=what, n=number, t=target: (die_at(w, n), run(t, options)))
-        second = in_a_fork(lambda t=target: run(t, options, resume=bool((t / "metrics.jsonl").exists())))
+        second = in_a_fork(
+            lambda t=target: run(t, options, resume=bool((t / "metrics.jsonl").exists()))
+        )
         same = {
-            name: (target / name).is_file() and (target / name).read_bytes() == (folder / "whole" / name).read_bytes()
+            name: (target / name).is_file()
+            and (target / name).read_bytes() == (folder / "whole" / name).read_bytes()
             for name in ("model/model.safetensors", "metrics.jsonl")
         }
-        print(json.dumps({"kill": [what, number], "first": first, "second": second, **same}), flush=True)
+        print(
+            json.dumps({"kill": [what, number], "first": first, "second": second, **same}),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

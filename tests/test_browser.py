@@ -1,4 +1,7 @@
-"""Clicks in JupyterLab, in a headless Chromium: `make browser`. Skipped where Playwright or Chromium is missing."""
+"""Clicks in JupyterLab, in a headless Chromium: `make browser`.
+
+Skipped where Playwright or Chromium is missing.
+"""
 
 import os
 import shutil
@@ -12,7 +15,9 @@ from pathlib import Path
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs it")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 MINUTE = 60_000  # milliseconds
@@ -31,9 +36,22 @@ def lab(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}", "--IdentityProvider.token=open"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        f"--port={port}",
+        "--IdentityProvider.token=open",
+    ]
     command += ["--allow-root", f"--LabApp.user_settings_dir={settings}"]
-    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+    server = subprocess.Popen(
+        command,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ),
+    )
     address = f"http://127.0.0.1:{port}"
     for _ in range(60):
         try:

@@ -1,8 +1,7 @@
-"""The doctor against code that is not ours: three scripts in three styles, each healthy and with each bug of the gallery."""
+"""The doctor against code that is not ours: three scripts, each healthy and with each bug."""
 
 import copy
 import json
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -11,15 +10,16 @@ import torch
 from test_gotchas import tokenizer_that_adds
 from test_package import ROOT
 
-from dpo_from_scratch import cli, doctor, probing, world
-from dpo_from_scratch.data import DataError, data_path, write_rows
+from dpo_from_scratch import cli, doctor, world
+from dpo_from_scratch.data import DataError, write_rows
+from dpo_from_scratch.doctor import hooks
+from dpo_from_scratch.doctor.curves import TRL_NAMES
 from dpo_from_scratch.losses import LOSSES
-from dpo_from_scratch.models import Scorer, frozen_copy, new_tiny_model, pad_id
+from dpo_from_scratch.models import Scorer, frozen_copy, pad_id
 from dpo_from_scratch.tokens import collate, encode, encode_rows
-from dpo_from_scratch.training import PRESETS, TrainConfig, counters, train
-
-sys.path.insert(0, str(data_path("gallery")))
-import hooks
+from dpo_from_scratch.training import PRESETS, TrainConfig, train
+from dpo_from_scratch.training.metrics import counters
+from dpo_from_scratch.world.tiny import new_tiny_model
 
 PAIRS = world.make_pairs(8, seed=31)
 CASES = [(script, bug) for script, bugs in hooks.BUGS.items() for bug in (None, *bugs)]
@@ -52,7 +52,9 @@ def test_a_patch_that_does_not_fit_is_refused():
 def ours(model, tokenizer, pad_with=None):
     def batch(pairs):
         examples, _ = encode_rows(tokenizer, pairs)
-        return collate([e for side in zip(*examples, strict=True) for e in side], pad_with or pad_id(tokenizer))
+        return collate(
+            [e for side in zip(*examples, strict=True) for e in side], pad_with or pad_id(tokenizer)
+        )
 
     return batch, lambda m, b: Scorer(m)(**b).chunk(2)
 
@@ -60,9 +62,13 @@ def ours(model, tokenizer, pad_with=None):
 def test_our_own_functions_are_healthy_with_another_model_loss_and_padding(tiny):
     _, tokenizer = tiny
     policy = new_tiny_model(tokenizer, 1, 32).eval()
-    for loss in [name for name, row in LOSSES.items() if row.needs == "pairs" and name != "discopop"]:  # that one starts uphill
+    for loss in [
+        name for name, row in LOSSES.items() if row.needs == "pairs" and name != "discopop"
+    ]:  # that one starts uphill
         config = TrainConfig(**PRESETS["tiny"] | {"loss": loss})
-        assert problems(doctor.check_ours(policy, frozen_copy(policy), tokenizer, PAIRS, config)) == []
+        assert (
+            problems(doctor.check_ours(policy, frozen_copy(policy), tokenizer, PAIRS, config)) == []
+        )
     batch, score = ours(policy, tokenizer, pad_with=tokenizer.eos_token_id)
     assert doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer) == []
 
@@ -71,20 +77,30 @@ def test_other_causes_are_named_too(tiny):
     policy, tokenizer = tiny
     batch, score = ours(policy, tokenizer)
     other = new_tiny_model(tokenizer).eval()
-    assert problems(doctor.check(score, batch, policy, other, PAIRS, tokenizer)) == ["reference_differs"]
+    assert problems(doctor.check(score, batch, policy, other, PAIRS, tokenizer)) == [
+        "reference_differs"
+    ]
 
     def negative(m, b):
         return [-x for x in score(m, b)]
 
-    assert "weights" in problems(doctor.check(negative, batch, policy, frozen_copy(policy), PAIRS, tokenizer))
+    assert "weights" in problems(
+        doctor.check(negative, batch, policy, frozen_copy(policy), PAIRS, tokenizer)
+    )
 
     def falling(c, r, rc, rr):
         return torch.nn.functional.softplus(c - r - rc + rr)
 
-    assert problems(doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, falling)) == ["wrong_direction"]
-    no_anchor = doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, lambda c, r, *_: -(c - r))
+    assert problems(
+        doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, falling)
+    ) == ["wrong_direction"]
+    no_anchor = doctor.check(
+        score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, lambda c, r, *_: -(c - r)
+    )
     assert [(f.code, f.level) for f in no_anchor] == [("no_reference", "note")]
-    still = doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, step=lambda pairs: None)
+    still = doctor.check(
+        score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, step=lambda pairs: None
+    )
     assert problems(still) == ["no_gradient"]
 
 
@@ -93,19 +109,39 @@ def test_a_beginning_of_text_inside_a_row_is_seen(tiny):
     policy = new_tiny_model(tokenizer).eval()
 
     def batch(pairs):
-        rows = [e for key in ("chosen", "rejected") for p in pairs for e in encode(tokenizer, p["prompt"], p[key])]
+        rows = [
+            e
+            for key in ("chosen", "rejected")
+            for p in pairs
+            for e in encode(tokenizer, p["prompt"], p[key])
+        ]
         bos = tokenizer.bos_token_id
-        rows = [type(e)((*e.ids[: e.prompt_length], bos, *e.ids[e.prompt_length :]), e.prompt_length + 1) for e in rows]
+        rows = [
+            type(e)(
+                (*e.ids[: e.prompt_length], bos, *e.ids[e.prompt_length :]), e.prompt_length + 1
+            )
+            for e in rows
+        ]
         return collate(rows, pad_id(tokenizer))
 
-    found = doctor.check(lambda m, b: Scorer(m)(**b).chunk(2), batch, policy, frozen_copy(policy), PAIRS, tokenizer)
+    found = doctor.check(
+        lambda m, b: Scorer(m)(**b).chunk(2), batch, policy, frozen_copy(policy), PAIRS, tokenizer
+    )
     assert problems(found) == ["bos_inside"]
 
 
 def test_a_mean_on_purpose_and_a_shared_frozen_base_are_no_alarms(tiny):
     policy, tokenizer = copy.deepcopy(tiny[0]).requires_grad_(True), tiny[1]
-    simpo = [["return (logps * mask).sum(-1).chunk(2)", "return ((logps * mask).sum(-1) / mask.sum(-1)).chunk(2)"],
-             ["BETA * ((chosen - ref_chosen) - (rejected - ref_rejected))", "10.0 * (chosen - rejected) - 0.5"]]  # fmt: skip
+    simpo = [
+        [
+            "return (logps * mask).sum(-1).chunk(2)",
+            "return ((logps * mask).sum(-1) / mask.sum(-1)).chunk(2)",
+        ],
+        [
+            "BETA * ((chosen - ref_chosen) - (rejected - ref_rejected))",
+            "10.0 * (chosen - rejected) - 0.5",
+        ],
+    ]
     names = hooks.load_script("plain_loop.py", None, simpo)
     connected = hooks.HOOKS["plain_loop.py"](names, policy, tokenizer, PAIRS, None)
     found = doctor.check(pairs=PAIRS, tokenizer=tokenizer, **connected)
@@ -135,25 +171,33 @@ def test_turns_that_begin_and_end_with_special_tokens_are_healthy():
     policy = new_tiny_model(tokenizer).eval()
     bos, end = tokenizer.convert_tokens_to_ids(["<bos>", "<end>"])
 
-    def batch(
-        pairs,
-    ):  # <bos> user ... <end> <bos> assistant ... <end>, with another token for the end of a turn than for the end of text
+    # <bos> user ... <end> <bos> assistant ... <end>, a turn's end being no end of text
+    def batch(pairs):
         rows = []
         for key in ("chosen", "rejected"):
             for p in pairs:
                 (e,) = encode(tokenizer, p["prompt"], p[key])
-                head = (*e.ids[: e.prompt_length], end, bos, *tokenizer("film :", add_special_tokens=False)["input_ids"])
+                head = (
+                    *e.ids[: e.prompt_length],
+                    end,
+                    bos,
+                    *tokenizer("film :", add_special_tokens=False)["input_ids"],
+                )
                 rows.append(type(e)((*head, *e.ids[e.prompt_length : -1], end), len(head)))
         return collate(rows, pad_id(tokenizer))
 
-    found = doctor.check(lambda m, b: Scorer(m)(**b).chunk(2), batch, policy, frozen_copy(policy), PAIRS, tokenizer)
+    found = doctor.check(
+        lambda m, b: Scorer(m)(**b).chunk(2), batch, policy, frozen_copy(policy), PAIRS, tokenizer
+    )
     assert found == []
 
 
 def test_a_bf16_model_with_a_float32_log_softmax_is_healthy(tiny):
     policy, tokenizer = copy.deepcopy(tiny[0]).to(torch.bfloat16), tiny[1]
     batch, score = ours(policy, tokenizer)
-    assert "precision" not in problems(doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer))
+    assert "precision" not in problems(
+        doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer)
+    )
 
 
 def test_a_reference_in_training_mode_is_named(tiny):
@@ -184,10 +228,20 @@ def test_scores_that_hide_their_logits_and_single_pairs_are_refused_in_a_sentenc
 def curves(n=128, **columns):
     rng = np.random.default_rng(0)
     margin = np.linspace(0, 1.5, n)
-    out = {"step": np.arange(1, n + 1), "loss": np.log1p(np.exp(-margin)) + rng.normal(0, 0.02, n) * (margin > 0), "margin": margin,
-           "accuracy": np.clip(0.5 + margin / 5, 0, 0.8), "chosen_reward": -0.2 * margin, "rejected_reward": -1.2 * margin,
-           "chosen_logp": np.full(n, -21.0), "rejected_logp": np.full(n, -22.0), "chosen_length": np.full(n, 20.0),
-           "grad_norm": np.full(n, 2.0), "eos": np.ones(n), "scored": np.full(n, 0.7)}  # fmt: skip
+    out = {
+        "step": np.arange(1, n + 1),
+        "loss": np.log1p(np.exp(-margin)) + rng.normal(0, 0.02, n) * (margin > 0),
+        "margin": margin,
+        "accuracy": np.clip(0.5 + margin / 5, 0, 0.8),
+        "chosen_reward": -0.2 * margin,
+        "rejected_reward": -1.2 * margin,
+        "chosen_logp": np.full(n, -21.0),
+        "rejected_logp": np.full(n, -22.0),
+        "chosen_length": np.full(n, 20.0),
+        "grad_norm": np.full(n, 2.0),
+        "eos": np.ones(n),
+        "scored": np.full(n, 0.7),
+    }
     out |= {k: np.broadcast_to(v, n) for k, v in columns.items()}
     return [{k: float(v[i]) for k, v in out.items()} for i in range(n)]
 
@@ -199,7 +253,10 @@ CURVES = {
     "no_gradient": ({"margin": 0.0, "loss": np.log(2), "grad_norm": 0.0}, "no_gradient"),
     "reference_moves": ({"margin": SAW}, "reference_moves"),
     "dropout": ({"margin": 0.2, "chosen_reward": -0.4, "loss": 0.8}, "dropout"),
-    "reference_differs": ({"margin": 3.0, "chosen_reward": 2.0, "loss": 0.1, "accuracy": 0.99}, "reference_differs"),
+    "reference_differs": (
+        {"margin": 3.0, "chosen_reward": 2.0, "loss": 0.1, "accuracy": 0.99},
+        "reference_differs",
+    ),
     "precision": ({"loss": 0.691}, "precision"),
     "mean": ({"chosen_logp": -1.1}, "mean"),
     "not_shifted": ({"chosen_logp": -260.0}, "not_shifted"),
@@ -216,14 +273,19 @@ def test_curves_are_read_as_causes(name, tmp_path):
     columns, cause = CURVES[name]
     write_rows(tmp_path / "metrics.jsonl", curves(**columns))
     found = doctor.check_run(tmp_path)
-    if name in ("mean", "reference_differs"):  # a loss on means, or one without a reference, would show the same
+    if name in (
+        "mean",
+        "reference_differs",
+    ):  # a loss on means, or one without a reference, would show the same
         assert [(f.code, f.level) for f in found if f.level == "note"][-1:] == [(name, "note")]
         cause = None
     assert problems(found) == ([cause] if cause else [])
 
 
 def test_notes_are_no_alarms(tmp_path):
-    write_rows(tmp_path / "metrics.jsonl", curves(accuracy=1.0, chosen_reward=np.linspace(0, -4, 128)))
+    write_rows(
+        tmp_path / "metrics.jsonl", curves(accuracy=1.0, chosen_reward=np.linspace(0, -4, 128))
+    )
     found = doctor.check_run(tmp_path)
     assert {f.code for f in found} == {"displacement", "too_sure"}
     assert problems(found) == []
@@ -233,9 +295,18 @@ def test_notes_are_no_alarms(tmp_path):
 
 
 def test_curves_of_trl_are_read_and_other_files_are_refused(tmp_path, capsys):
-    theirs = {ours: name for name, ours in doctor.TRL_NAMES.items()}
-    log = [{theirs.get(k, k): v for k, v in row.items() if k in theirs or k in ("step", "loss", "grad_norm")} for row in curves()]
-    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": [*log, {"train_runtime": 3.0}]}))
+    theirs = {ours: name for name, ours in TRL_NAMES.items()}
+    log = [
+        {
+            theirs.get(k, k): v
+            for k, v in row.items()
+            if k in theirs or k in ("step", "loss", "grad_norm")
+        }
+        for row in curves()
+    ]
+    (tmp_path / "trainer_state.json").write_text(
+        json.dumps({"log_history": [*log, {"train_runtime": 3.0}]})
+    )
     assert doctor.check_run(tmp_path) == []
     (tmp_path / "bad").mkdir()
     for text in ("", "[]", '{"log_history": []}', '{"log_history": [{"loss": 1.0}]}', "{"):
@@ -255,19 +326,32 @@ def test_a_loss_without_a_reference_is_no_wrong_reference(tmp_path, tiny):
 
 def test_data_are_read_as_causes(tmp_path):
     rows = world.make_pairs(60, lambda p, a, b: float(len(a) > len(b)), seed=3)
-    turned = {"prompt": rows[0]["prompt"], "chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
+    turned = {
+        "prompt": rows[0]["prompt"],
+        "chosen": rows[0]["rejected"],
+        "rejected": rows[0]["chosen"],
+    }
     write_rows(tmp_path / "pairs.jsonl", [*rows, rows[1], turned])
-    assert {f.code for f in doctor.check_data(tmp_path / "pairs.jsonl")} == {"length_bias", "duplicates", "contradictions"}
+    assert {f.code for f in doctor.check_data(tmp_path / "pairs.jsonl")} == {
+        "length_bias",
+        "duplicates",
+        "contradictions",
+    }
     write_rows(tmp_path / "bad.jsonl", [*rows, {"prompt": "x"}])
     assert problems(doctor.check_data(tmp_path / "bad.jsonl")) == ["bad_rows"]
     write_rows(tmp_path / "good.jsonl", world.make_pairs(20, seed=4))
     assert doctor.check_data(tmp_path / "good.jsonl") == []
 
 
-def test_the_command_line_tells_and_its_exit_status_says_whether_anything_is_wrong(tmp_path, capsys):
+def test_the_command_line_tells_and_its_exit_status_says_whether_anything_is_wrong(
+    tmp_path, capsys
+):
     write_rows(tmp_path / "pairs.jsonl", world.make_pairs(24, seed=4))
     out = str(tmp_path / "run")
-    assert cli.main(["train", "--data", str(tmp_path / "pairs.jsonl"), "--steps", "2", "--out", out]) == 0
+    assert (
+        cli.main(["train", "--data", str(tmp_path / "pairs.jsonl"), "--steps", "2", "--out", out])
+        == 0
+    )
     assert json.loads((tmp_path / "run" / "doctor.json").read_text()) == []
     capsys.readouterr()
     assert cli.main(["doctor", out]) == 0
@@ -280,7 +364,12 @@ def test_the_command_line_tells_and_its_exit_status_says_whether_anything_is_wro
 
 def test_the_counters_count(tiny):
     _, tokenizer = tiny
-    examples = encode(tokenizer, "film : how was the plot ?", "the plot was good .", "the plot was dull . so there .")
+    examples = encode(
+        tokenizer,
+        "film : how was the plot ?",
+        "the plot was good .",
+        "the plot was dull . so there .",
+    )
     batch = collate(examples, pad_id(tokenizer))
     found = counters(batch, tokenizer.eos_token_id, 1)
     assert found["eos"].tolist() == [1.0]
@@ -289,6 +378,13 @@ def test_the_counters_count(tiny):
 
 
 def test_every_cause_points_to_a_section_of_chapter_09():
-    cells = json.loads((ROOT / "notebooks" / "09_read_the_curves.ipynb").read_text(encoding="utf-8"))["cells"]
-    headings = {line.removeprefix("## ").strip() for c in cells for line in c["source"] if line.startswith("## ")}
-    assert {section for _, section in probing.CAUSES.values()} <= headings
+    cells = json.loads(
+        (ROOT / "notebooks" / "09_read_the_curves.ipynb").read_text(encoding="utf-8")
+    )["cells"]
+    headings = {
+        line.removeprefix("## ").strip()
+        for c in cells
+        for line in c["source"]
+        if line.startswith("## ")
+    }
+    assert {section for _, section in doctor.CAUSES.values()} <= headings

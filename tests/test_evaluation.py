@@ -1,17 +1,29 @@
-"""Evaluation: intervals that cover, measures that agree with the exact world, and the gates that the shipped model must pass."""
+"""Evaluation: intervals that cover, measures that agree with the exact world, and the gates that
+the shipped model must pass.
+"""
 
 import copy
 from dataclasses import asdict
 
 import numpy as np
 import pytest
-from conftest import script
 
-from dpo_from_scratch import evaluation, exact, world
+from dpo_from_scratch import exact, world
 from dpo_from_scratch.data import data_path, read_rows
-from dpo_from_scratch.evaluation import evaluate_reviews, gap_to_grammar, mean_and_half_width, order_accuracy
-from dpo_from_scratch.models import frozen_copy
+from dpo_from_scratch.lab import evaluation
+from dpo_from_scratch.lab.evaluation import (
+    at_equal_kl,
+    evaluate_reviews,
+    gap_to_grammar,
+    mean_and_half_width,
+    order_accuracy,
+)
+from dpo_from_scratch.models import Scorer, frozen_copy
+from dpo_from_scratch.scoring import score_examples
+from dpo_from_scratch.studies import gap
+from dpo_from_scratch.tokens import encode
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
+from dpo_from_scratch.world import REVIEWS
 
 
 def test_intervals_cover_as_often_as_they_say():
@@ -24,16 +36,54 @@ def test_intervals_cover_as_often_as_they_say():
 
 
 def test_intervals_refuse_what_has_none():
-    with pytest.raises(ValueError, match="two values"):
-        mean_and_half_width([1.0])
-    with pytest.raises(ValueError, match="ends at ten"):
-        mean_and_half_width([1.0] * 11)
+    for values in ([], [1.0], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="two numbers"):
+            mean_and_half_width(values)
+    assert mean_and_half_width([1.0] * 11) == (1.0, 0.0)
+    assert mean_and_half_width([1.0, 3.0]) == pytest.approx((2.0, 12.7062), rel=1e-4)
+
+
+def frontier(kls):
+    return [REVIEWS.optimum_at_kl(kl).mean_reward for kl in kls]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "least", "most", "error"),
+    [(3.0, 0.02, 1.5, 0.021), (2.0, 0.02, 3.0, 0.02), (3.0, 0.02, 9.0, 0.08)],
+)
+def test_at_equal_kl_lies_low_on_the_exact_frontier_by_as_much_as_it_says(
+    ratio, least, most, error
+):
+    for low in np.geomspace(least, most / ratio, 6):
+        ends, between = [low, ratio * low], np.geomspace(low, ratio * low, 9)
+        read = [at_equal_kl([ends], [frontier(ends)], kl).values[0] for kl in between]
+        off = np.array(frontier(between)) - read
+        assert off.min() > -1e-9
+        assert off.max() <= error, (low, off.max())
+
+
+def test_at_equal_kl_gives_a_value_a_seed_and_no_mean_unless_all_seeds_reach():
+    kls = [[0.25, 1.0, 4.0], [4.0, 1.0, 0.25], [0.25, 0.5, 0.9]]
+    rewards = [[1.0, 2.0, 4.0], [4.0, 2.0, 1.0], [1.0, 1.5, 2.0]]
+    found = at_equal_kl(kls, rewards, 2.25)
+    assert found.values[:2] == pytest.approx([3.0, 3.0])  # half-way between the roots 1 and 2
+    assert np.isnan(found.values[2])
+    assert (found.reached, str(found)) == (2, "reached by 2 of 3")
+    with pytest.raises(ValueError, match="two numbers"):
+        found.interval()
+    all_reach = at_equal_kl(kls, rewards, 0.25)
+    assert str(all_reach) == "1.00 ± 0.00"  # the ends of a curve belong to it
+    assert str(all_reach - all_reach) == "0.00 ± 0.00"
+    assert str(all_reach - found) == "reached by 2 of 3"
+    each = at_equal_kl(kls, rewards, [0.25, 1.0, 0.5])  # a KL for each seed
+    assert each.values == pytest.approx([1.0, 2.0, 1.5])
 
 
 def test_order_accuracy_by_hand():
     true = np.array([[2.0, 1.0], [1.0, 2.0], [3.0, 3.0], [0.0, 1.0]])
     implicit = np.array([[1.0, 0.0], [5.0, 1.0], [1.0, 0.0], [2.0, 2.0]])
-    assert order_accuracy(implicit, true) == pytest.approx((1 + 0 + 0.5) / 3)  # the true tie is left out
+    by_hand = (1 + 0 + 0.5) / 3  # the true tie is left out
+    assert order_accuracy(implicit, true) == pytest.approx(by_hand)
 
 
 def test_a_policy_that_is_the_reference_has_no_kl_and_no_opinion(tiny):
@@ -45,13 +95,17 @@ def test_a_policy_that_is_the_reference_has_no_kl_and_no_opinion(tiny):
 
 
 def test_the_reference_is_close_to_the_grammar(tiny):
-    """Gap <= 0.005 nats a token, >= 98 % grammatical, length within 2 %, mean reward within 0.15 of the exact values."""
+    """Gap <= 0.005 nats a token, >= 98 % grammatical, length within 2 %, mean reward within 0.15
+    of the exact values.
+    """
     model, tokenizer = tiny
     grammar = world.REVIEWS.policy(world.prompts()[0])
     for split in ("train", "test"):
         gap, error = gap_to_grammar(model, tokenizer, split)
         assert -4 * error < gap <= 0.005 + 2 * error, split
-    found = evaluate_reviews(model, model, tokenizer, world.make_pairs(20, split="test"), samples=4000)
+    found = evaluate_reviews(
+        model, model, tokenizer, world.make_pairs(20, split="test"), samples=4000
+    )
     assert found.grammatical >= 0.98
     assert found.length == pytest.approx(grammar.mean_length, rel=0.02)
     assert abs(found.true_reward - grammar.mean_reward) <= 0.15
@@ -59,7 +113,8 @@ def test_the_reference_is_close_to_the_grammar(tiny):
 
 @pytest.mark.slow
 def test_dpo_with_the_preset_reaches_what_the_book_promises(tiny):
-    """Mean of three seeds: reward up by 2.4, 78 % of the optimum's gain at its own KL, 94 % grammatical, .87, .89.
+    """Mean of three seeds: reward up by 2.4, 78 % of the optimum's gain at its own KL, 94 %
+    grammatical, .87, .89.
 
     The limits here leave slack for other CPUs; the recorded study holds the figures themselves.
     """
@@ -104,8 +159,8 @@ def test_win_rate_counts_a_tie_half():
 
 
 def test_evaluate_mini_by_enumeration(tiny):
-    """At the reference all of the way is missing; elsewhere what is missed is beta KL(policy || pi*)."""
-    gap, (model, tokenizer) = script(data_path("results/gap.py")), tiny
+    """At the reference all of the way is missing; elsewhere beta KL(policy || pi*) is."""
+    model, tokenizer = tiny
     prompts = world.prompts("test")[:1]
     here = gap.evaluate_mini(model, model, tokenizer, 0.6, prompts)
     assert here.kl == 0
@@ -115,9 +170,10 @@ def test_evaluate_mini_by_enumeration(tiny):
     moved.transformer.wte.weight.data *= 1.05
     there = gap.evaluate_mini(moved, model, tokenizer, 0.6, prompts)
     replies = world.MINI.replies(prompts[0])
-    examples = gap.encode(tokenizer, prompts[0], *replies)
+    examples = encode(tokenizer, prompts[0], *replies)
     logp, log_ref = (
-        evaluation.score_examples(evaluation.Scorer(m), examples, tokenizer.pad_token_id).double().numpy() for m in (moved, model)
+        score_examples(Scorer(m), examples, tokenizer.pad_token_id).double().numpy()
+        for m in (moved, model)
     )
     logp, log_ref = logp - np.logaddexp.reduce(logp), log_ref - np.logaddexp.reduce(log_ref)
     best = exact.gibbs(log_ref, world.rewards(prompts[0], replies), 0.6)

@@ -1,4 +1,6 @@
-"""Preference theory on tables: values by hand, identities, recovery of known scores, and what has no answer."""
+"""Preference theory on tables: values by hand, identities, recovery of known scores, and what
+has no answer.
+"""
 
 import math
 
@@ -46,7 +48,9 @@ def test_fit_by_hand_and_its_standard_error():
 def test_fit_finds_the_scores_that_made_the_choices_even_when_they_are_large():
     for scale in (1.0, 4.0):
         scores = scale * np.array([-1.3, 0.2, 1.6, -0.5])
-        fit = exact.fit_bradley_terry(exact.preferences(scores))  # expected counts, itself against itself cancels
+        fit = exact.fit_bradley_terry(
+            exact.preferences(scores)
+        )  # expected counts, itself against itself cancels
         np.testing.assert_allclose(fit.scores, scores, atol=1e-8)
 
 
@@ -63,10 +67,14 @@ def test_fit_maximises_the_penalised_likelihood():
         e = 1e-5 * np.eye(4)[i]
         assert (value(best + e) - value(best - e)) / 2e-5 == pytest.approx(0, abs=1e-6)
         assert value(best + 100 * e) < value(best)
-    fit = exact.fit_bradley_terry(wins, prior)  # the covariance is minus the inverse of the second derivative
+    fit = exact.fit_bradley_terry(
+        wins, prior
+    )  # the covariance is minus the inverse of the second derivative
     curvature = np.array([[second(value, best, i, j) for j in range(4)] for i in range(4)])
     inverse = -np.linalg.inv(curvature)
-    assert fit.standard_error(0, 2) == pytest.approx(math.sqrt(inverse[0, 0] + inverse[2, 2] - 2 * inverse[0, 2]), rel=1e-4)
+    assert fit.standard_error(0, 2) == pytest.approx(
+        math.sqrt(inverse[0, 0] + inverse[2, 2] - 2 * inverse[0, 2]), rel=1e-4
+    )
 
 
 def second(f, x, i, j, h=1e-3):
@@ -80,8 +88,12 @@ def test_fit_settles_from_lopsided_counts_or_says_that_it_does_not():
         wins = np.exp(rng.normal(0, 4, (5, 5)))
         fit = exact.fit_bradley_terry(wins)
         expected = (wins + wins.T) * exact.preferences(fit.scores)
-        np.testing.assert_allclose(wins.sum(1) - np.diag(wins), expected.sum(1) - np.diag(wins), rtol=1e-6)
-    with pytest.raises(ValueError, match=r"^Newton's method did not settle in 100 steps: give a larger prior$"):
+        np.testing.assert_allclose(
+            wins.sum(1) - np.diag(wins), expected.sum(1) - np.diag(wins), rtol=1e-6
+        )
+    with pytest.raises(
+        ValueError, match=r"^Newton's method did not settle in 100 steps: give a larger prior$"
+    ):
         exact.fit_bradley_terry([[0, math.inf], [1, 0]])
 
 
@@ -97,15 +109,21 @@ def test_scores_that_would_be_infinite_are_refused_and_a_prior_makes_them_finite
     always = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0.0]])
     with pytest.raises(ValueError, match="prior > 0"):
         exact.fit_bradley_terry(always)
-    circle = np.array([[0, 1, 0, 9], [0, 0, 1, 9], [1, 0, 0, 9], [0, 0, 0, 0.0]])  # three in a circle always beat the fourth
+    circle = np.array(
+        [[0, 1, 0, 9], [0, 0, 1, 9], [1, 0, 0, 9], [0, 0, 0, 0.0]]
+    )  # three in a circle always beat the fourth
     with pytest.raises(
-        ValueError, match=r"^some replies win every comparison with the others, so their scores are infinite: give a prior > 0$"
+        ValueError,
+        match=r"^some replies win every comparison with the others, "
+        r"so their scores are infinite: give a prior > 0$",
     ):
         exact.fit_bradley_terry(circle)
     fit = exact.fit_bradley_terry(always, prior=0.1)
     assert fit.scores[0] > 1 > 0.1 > abs(fit.scores[1])
     long_circle = np.roll(np.eye(9), 1, axis=1)
-    np.testing.assert_allclose(exact.fit_bradley_terry(long_circle).scores, 0, atol=1e-12)  # a chain of nine is followed to its end
+    np.testing.assert_allclose(
+        exact.fit_bradley_terry(long_circle).scores, 0, atol=1e-12
+    )  # a chain of nine is followed to its end
 
 
 def test_wins_that_cannot_be_counts_are_refused():
@@ -131,14 +149,21 @@ def test_gibbs_takes_any_reference_and_checks_its_arguments():
     unnormalised = exact.gibbs(REF + 3, REWARDS, 0.5)
     assert unnormalised.log_Z == pytest.approx(found.log_Z)
     assert unnormalised.kl == pytest.approx(found.kl)
-    for ref, r, beta in ((REF, REWARDS[:2], 1), (REF[None], REWARDS[None], 1), (REF, REWARDS, 0), (REF, REWARDS, math.nan)):
+    for ref, r, beta in (
+        (REF, REWARDS[:2], 1),
+        (REF[None], REWARDS[None], 1),
+        (REF, REWARDS, 0),
+        (REF, REWARDS, math.nan),
+    ):
         with pytest.raises(ValueError, match="one shape"):
             exact.gibbs(ref, r, beta)
 
 
 @settings(max_examples=50, deadline=None)
 @given(LOGITS, LOGITS, st.lists(st.floats(-2, 2), min_size=3, max_size=3), st.floats(0.2, 3))
-def test_no_policy_beats_the_gibbs_optimum_and_misses_it_by_beta_times_its_kl(policy, reference, rewards, beta):
+def test_no_policy_beats_the_gibbs_optimum_and_misses_it_by_beta_times_its_kl(
+    policy, reference, rewards, beta
+):
     policy, reference, rewards = normalised(policy), normalised(reference), np.array(rewards)
     best = exact.gibbs(reference, rewards, beta)
     missed = best.log_Z * beta - exact.objective(policy, reference, rewards, beta)

@@ -1,4 +1,7 @@
-"""Bugs that users of other trainers met in masks and tokens, each tried on ours. The rest have tests where they belong."""
+"""Bugs that users of other trainers met in masks and tokens, each tried on ours.
+
+The rest have tests where they belong.
+"""
 
 import copy
 
@@ -6,8 +9,9 @@ import torch
 from tokenizers.processors import TemplateProcessing
 
 from dpo_from_scratch import losses, world
-from dpo_from_scratch.models import Scorer, review_tokenizer
+from dpo_from_scratch.models import Scorer
 from dpo_from_scratch.tokens import collate, encode, encode_rows
+from dpo_from_scratch.world.tiny import review_tokenizer
 
 PROMPT, REPLY = "film : how was the plot ?", "the plot was good ."
 
@@ -17,7 +21,9 @@ def tokenizer_that_adds(template: str, token: str):
     tokenizer = review_tokenizer()
     tokenizer.add_special_tokens({"bos_token": "<bos>"})
     special = [(token, tokenizer.convert_tokens_to_ids(token))]
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=special)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=template, special_tokens=special
+    )
     return tokenizer
 
 
@@ -43,9 +49,15 @@ def test_both_halves_of_a_batch_are_masked_and_rows_are_contiguous(tiny):
     chosen, rejected = zip(*pairs, strict=True)
     for side in ("left", "right"):
         batch = collate([*chosen, *rejected], 0, side)
-        assert batch["response_mask"].sum(-1).tolist() == [e.response_length for e in (*chosen, *rejected)]
-        for ids, mask, example in zip(batch["input_ids"], batch["attention_mask"], (*chosen, *rejected), strict=True):
-            assert tuple(ids[mask.bool()].tolist()) == example.ids  # no padding between prompt and response
+        assert batch["response_mask"].sum(-1).tolist() == [
+            e.response_length for e in (*chosen, *rejected)
+        ]
+        for ids, mask, example in zip(
+            batch["input_ids"], batch["attention_mask"], (*chosen, *rejected), strict=True
+        ):
+            assert (
+                tuple(ids[mask.bool()].tolist()) == example.ids
+            )  # no padding between prompt and response
 
 
 def test_a_scored_prompt_cancels_in_dpo_and_not_in_the_loss_of_one_response(tiny):
@@ -56,11 +68,17 @@ def test_a_scored_prompt_cancels_in_dpo_and_not_in_the_loss_of_one_response(tiny
         model = copy.deepcopy(tiny[0]).double()
         batch = collate(flat, 0)
         if whole:
-            batch["response_mask"] = batch["attention_mask"].bool().index_fill(1, torch.tensor([0]), False)
+            batch["response_mask"] = (
+                batch["attention_mask"].bool().index_fill(1, torch.tensor([0]), False)
+            )
         logps = Scorer(model)(**batch)
         chosen, rejected = logps.chunk(2)
         zero = torch.zeros_like(chosen)
-        value = losses.dpo(chosen, rejected, zero, zero, beta=0.1) if loss == "dpo" else losses.nll(chosen)
+        value = (
+            losses.dpo(chosen, rejected, zero, zero, beta=0.1)
+            if loss == "dpo"
+            else losses.nll(chosen)
+        )
         value.sum().backward()
         return torch.cat([p.grad.flatten() for p in model.parameters()])
 

@@ -1,18 +1,21 @@
-"""Chapter 20's study: pairs by different people, splits by block, and no rated sentence in the repository beyond the quotations."""
+"""Chapter 20's study: pairs by different people, splits by block.
+
+No rated sentence is in the repository beyond the quotations.
+"""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import script
 
-from dpo_from_scratch.data import data_path
 from dpo_from_scratch.models import cache_folder
+from dpo_from_scratch.studies import human_ratings as study
 
 ROOT = Path(__file__).parent.parent
-study = script(data_path("results/human_ratings.py"))
-fetched = pytest.mark.skipif(not (cache_folder() / "human_ratings").exists(), reason="`make ratings` fetches the ratings")
+fetched = pytest.mark.skipif(
+    not (cache_folder() / "human_ratings").exists(), reason="`make ratings` fetches the ratings"
+)
 
 
 def test_each_rating_of_one_is_compared_with_each_of_the_other():
@@ -31,14 +34,18 @@ def test_pairs_are_of_different_blocks_hold_no_sentence_twice_and_agree_with_the
     assert len(set(texts)) == 400
     for better, worse, row in zip(texts[::2], texts[1::2], rows, strict=True):
         assert by_text[better]["block"] != by_text[worse]["block"]
-        assert row["probability"] == pytest.approx(study.beats(by_text[better]["ratings"], by_text[worse]["ratings"]))
+        assert row["probability"] == pytest.approx(
+            study.beats(by_text[better]["ratings"], by_text[worse]["ratings"])
+        )
         assert row["probability"] > 0.5
     assert rows == study.make_pairs(200, seed=3) != study.make_pairs(200, seed=4)
 
 
 @fetched
 def test_no_block_is_in_two_splits():
-    train, tune, test = ({s["block"] for s in study.sentences(split)} for split in ("train", "tune", "test"))
+    train, tune, test = (
+        {s["block"] for s in study.sentences(split)} for split in ("train", "tune", "test")
+    )
     assert not train & tune
     assert not (train | tune) & test
     assert min(len(tune), len(test)) >= 30
@@ -58,10 +65,18 @@ def test_six_words_in_a_row_are_found_whatever_their_case():
 
 @fetched
 def test_no_more_than_five_rated_sentences_are_quoted_in_what_the_book_ships():
-    files = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "data" / "results").glob("*.json"), *ROOT.glob("*.md")]
+    files = [
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        *(ROOT / "data" / "results").glob("*.json"),
+        *ROOT.glob("*.md"),
+    ]
     lines = (line for path in files for line in path.read_text(encoding="utf-8").splitlines())
-    shipped = "\n".join(line.lower() for line in lines if len(line) < 5000 and " " in line.strip())  # pictures left out
+    shipped = "\n".join(
+        line.lower() for line in lines if len(line) < 5000 and " " in line.strip()
+    )  # pictures left out
     quoted = [
-        s["text"] for s in study.everything() if len(s["text"].split()) >= 4 and json.dumps(s["text"].lower())[1:-1] in shipped
+        s["text"]
+        for s in study.everything()
+        if len(s["text"].split()) >= 4 and json.dumps(s["text"].lower())[1:-1] in shipped
     ]
     assert len(quoted) <= 5, quoted

@@ -1,4 +1,6 @@
-"""Models: saved here they open in plain transformers with the same log-probabilities; problems are one sentence."""
+"""Models: saved here they open in plain transformers with the same log-probabilities; problems
+are one sentence.
+"""
 
 import copy
 
@@ -25,14 +27,25 @@ def test_plain_transformers_opens_what_was_saved_and_agrees(tiny, tmp_path):
     model, tokenizer = tiny
     save_model(model, tokenizer, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").is_file()
-    other, other_tokenizer = (c.from_pretrained(tmp_path / "model") for c in (AutoModelForCausalLM, AutoTokenizer))
+    other, other_tokenizer = (
+        c.from_pretrained(tmp_path / "model") for c in (AutoModelForCausalLM, AutoTokenizer)
+    )
     (example,) = encode(tokenizer, "film : how was the plot ?", "the plot was superb ! thank you .")
-    assert other_tokenizer("film : how was the plot ?")["input_ids"] == list(example.ids[: example.prompt_length])
+    assert other_tokenizer("film : how was the plot ?")["input_ids"] == list(
+        example.ids[: example.prompt_length]
+    )
     with torch.no_grad():
         ours = Scorer(model)(**collate([example], 0))
         ids = torch.tensor([example.ids])
-        logp = other.eval()(ids).logits.log_softmax(-1)[0, :-1].gather(-1, ids[0, 1:, None]).squeeze(-1)
-    torch.testing.assert_close(ours[0], logp[example.prompt_length - 1 :].sum(), rtol=1e-6, atol=1e-5)
+        logp = (
+            other.eval()(ids)
+            .logits.log_softmax(-1)[0, :-1]
+            .gather(-1, ids[0, 1:, None])
+            .squeeze(-1)
+        )
+    torch.testing.assert_close(
+        ours[0], logp[example.prompt_length - 1 :].sum(), rtol=1e-6, atol=1e-5
+    )
 
 
 def test_saving_again_replaces_the_folder_and_leaves_no_partial_one(tiny, tmp_path):
@@ -79,7 +92,9 @@ def test_a_gpt2_of_full_size_trains_two_steps_saves_and_loads(tiny, tmp_path):
     assert 120e6 < model.num_parameters() < 130e6
     before = model.transformer.wte.weight.detach().clone()
     config = TrainConfig(steps=2, batch_size=2, learning_rate=1e-4, warmup=0, accumulation=2)
-    history = train(model, tokenizer, world.make_pairs(4), config, run_folder=tmp_path / "run", progress=False)
+    history = train(
+        model, tokenizer, world.make_pairs(4), config, run_folder=tmp_path / "run", progress=False
+    )
     assert history[0]["loss"] == pytest.approx(0.693147, abs=2e-4)
     assert not torch.equal(before, model.transformer.wte.weight)
     loaded, _ = load_model(str(tmp_path / "run" / "model"))

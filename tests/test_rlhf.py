@@ -1,4 +1,6 @@
-"""Reward model and PPO: each part by hand, against a slow way of saying the same, and in the limits that must hold."""
+"""Reward model and PPO: each part by hand, against a slow way of saying the same, and in the
+limits that must hold.
+"""
 
 import math
 
@@ -11,7 +13,7 @@ from dpo_from_scratch import rlhf, world
 from dpo_from_scratch.data import data_path, read_rows
 from dpo_from_scratch.models import frozen_copy, load_model, pad_id
 from dpo_from_scratch.rlhf import Head, PPOConfig
-from dpo_from_scratch.tokens import Example, collate
+from dpo_from_scratch.tokens import Example, collate, encode_rows
 from dpo_from_scratch.training import PRESETS, TrainConfig
 
 MASK = torch.tensor([[False, True, True, True], [True, True, False, False]])
@@ -20,16 +22,25 @@ MASK = torch.tensor([[False, True, True, True], [True, True, False, False]])
 # ---------------------------------------------------------------- the reward model
 
 
-@pytest.mark.parametrize(("options", "expected"), [({}, 0.587139), ({"centering": 0.01}, 0.610672), ({"margin": 1.0}, 1.122879)])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, 0.587139), ({"centering": 0.01}, 0.610672), ({"margin": 1.0}, 1.122879)],
+)
 def test_reward_loss_by_hand(options, expected):
     chosen, rejected = torch.tensor([1.0, 0.2, -0.5]), torch.tensor([0.5, 0.7, -1.5])
-    assert rlhf.reward_loss(chosen, rejected, **options).mean().item() == pytest.approx(expected, abs=1e-6)
+    assert rlhf.reward_loss(chosen, rejected, **options).mean().item() == pytest.approx(
+        expected, abs=1e-6
+    )
 
 
 def test_reward_loss_sees_differences_only_and_its_gradient_is_right():
     chosen, rejected = (torch.randn(4, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    torch.testing.assert_close(rlhf.reward_loss(chosen + 7, rejected + 7), rlhf.reward_loss(chosen, rejected))
-    assert torch.autograd.gradcheck(lambda a, b: rlhf.reward_loss(a, b, margin=0.3, centering=0.1), (chosen, rejected))
+    torch.testing.assert_close(
+        rlhf.reward_loss(chosen + 7, rejected + 7), rlhf.reward_loss(chosen, rejected)
+    )
+    assert torch.autograd.gradcheck(
+        lambda a, b: rlhf.reward_loss(a, b, margin=0.3, centering=0.1), (chosen, rejected)
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -52,7 +63,10 @@ def test_a_new_judge_gives_zero_and_leaves_the_model_alone():
     model, tokenizer = load_model("tiny")
     before = [p.clone() for p in model.parameters()]
     judge, history = rlhf.train_reward_model(
-        model, tokenizer, world.make_pairs(64, seed=3), TrainConfig(**PRESETS["tiny"] | {"steps": 2})
+        model,
+        tokenizer,
+        world.make_pairs(64, seed=3),
+        TrainConfig(**PRESETS["tiny"] | {"steps": 2}),
     )
     assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert history[1]["loss"] != history[0]["loss"]
@@ -92,7 +106,9 @@ def test_with_lambda_one_the_returns_are_the_rewards_to_go_and_padding_is_ignore
     to_go = rewards.flip(-1).cumsum(-1).flip(-1) * MASK
     torch.testing.assert_close(returns, to_go)
     other = torch.where(MASK, values, 99.0)  # whatever the value model says about padding
-    torch.testing.assert_close(rlhf.advantages_and_returns(rewards, other, MASK, 1.0, 1.0)[0], advantages)
+    torch.testing.assert_close(
+        rlhf.advantages_and_returns(rewards, other, MASK, 1.0, 1.0)[0], advantages
+    )
     assert advantages[~MASK].eq(0).all()
 
 
@@ -121,7 +137,9 @@ def test_policy_loss_by_hand():
     loss = rlhf.policy_loss(logps, old, advantages, mask, clip=0.2)
     assert loss.item() == pytest.approx((-1.2 + 1.5 - 0.5 + 0.8) / 4)
     loss.backward()
-    torch.testing.assert_close(logps.grad, torch.tensor([[0.0, 1.5, -0.5, 0.0]]) / 4)  # clipped where the ratio went far enough
+    torch.testing.assert_close(
+        logps.grad, torch.tensor([[0.0, 1.5, -0.5, 0.0]]) / 4
+    )  # clipped where the ratio went far enough
 
 
 def test_at_the_first_step_the_policy_gradient_is_minus_the_advantage_and_nothing_is_clipped():
@@ -132,11 +150,20 @@ def test_at_the_first_step_the_policy_gradient_is_minus_the_advantage_and_nothin
 
 
 def test_value_loss_by_hand():
-    values, old, returns = torch.tensor([[1.0, 3.0]]), torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 4.0]])
+    values, old, returns = (
+        torch.tensor([[1.0, 3.0]]),
+        torch.tensor([[0.0, 0.0]]),
+        torch.tensor([[0.0, 4.0]]),
+    )
     mask = torch.ones(1, 2, dtype=torch.bool)
-    # the second value moved by 3 and is cut to 1: (1 - 4)^2 = 9 counts, not (3 - 4)^2; the first: max(1, 0.25) = 1 at clip 0.5
-    assert rlhf.value_loss(values, old, returns, mask, clip=1.0).item() == pytest.approx(0.5 * (1 + 9) / 2)
-    assert rlhf.value_loss(values, old, returns, mask, clip=0.5).item() == pytest.approx(0.5 * (1 + 3.5**2) / 2)
+    # the second value moved by 3 and is cut to 1: (1 - 4)^2 = 9 counts, not (3 - 4)^2; the first:
+    # max(1, 0.25) = 1 at clip 0.5
+    assert rlhf.value_loss(values, old, returns, mask, clip=1.0).item() == pytest.approx(
+        0.5 * (1 + 9) / 2
+    )
+    assert rlhf.value_loss(values, old, returns, mask, clip=0.5).item() == pytest.approx(
+        0.5 * (1 + 3.5**2) / 2
+    )
 
 
 # ---------------------------------------------------------------- the loop
@@ -147,8 +174,15 @@ def short_run():
     policy, tokenizer = load_model("tiny")
     reference = frozen_copy(policy)
     config = PPOConfig(iterations=4, samples=64, minibatch=32, learning_rate=2e-3, kl_coef=0.05)
-    rows = rlhf.ppo(policy, reference, lambda d: torch.tensor([float("thank you" in s.text) for s in d]), tokenizer,
-                    world.prompts("train"), config, progress=False)  # fmt: skip
+    rows = rlhf.ppo(
+        policy,
+        reference,
+        lambda d: torch.tensor([float("thank you" in s.text) for s in d]),
+        tokenizer,
+        world.prompts("train"),
+        config,
+        progress=False,
+    )
     return policy, reference, tokenizer, config, rows
 
 
@@ -157,15 +191,25 @@ def test_a_run_begins_at_the_reference_and_moves_towards_the_score(short_run):
     assert rows[0]["kl"] == 0
     assert rows[0]["objective"] == pytest.approx(rows[0]["score"], abs=1e-5)
     assert rows[-1]["kl"] > 0
-    assert any(not torch.equal(a, b) for a, b in zip(policy.parameters(), reference.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(policy.parameters(), reference.parameters(), strict=True)
+    )
     assert all(math.isfinite(v) for row in rows for v in row.values())
 
 
 def test_the_same_seed_gives_the_same_run(short_run):
     _, reference, tokenizer, config, rows = short_run
     again, _ = load_model("tiny")
-    found = rlhf.ppo(again, reference, lambda d: torch.tensor([float("thank you" in s.text) for s in d]), tokenizer,
-                     world.prompts("train"), config, progress=False)  # fmt: skip
+    found = rlhf.ppo(
+        again,
+        reference,
+        lambda d: torch.tensor([float("thank you" in s.text) for s in d]),
+        tokenizer,
+        world.prompts("train"),
+        config,
+        progress=False,
+    )
     assert found == rows
 
 
@@ -173,14 +217,28 @@ def test_the_same_seed_gives_the_same_run(short_run):
 def test_ppo_learns_to_say_thank_you():
     policy, tokenizer = load_model("tiny")
     config = PPOConfig(iterations=15, samples=128, learning_rate=1e-3, kl_coef=0.05)
-    rows = rlhf.ppo(policy, frozen_copy(policy), lambda d: torch.tensor([float("thank you" in s.text) for s in d]), tokenizer,
-                    world.prompts("train"), config, progress=False)  # fmt: skip
+    rows = rlhf.ppo(
+        policy,
+        frozen_copy(policy),
+        lambda d: torch.tensor([float("thank you" in s.text) for s in d]),
+        tokenizer,
+        world.prompts("train"),
+        config,
+        progress=False,
+    )
     assert rows[0]["score"] < 0.4
     assert rows[-1]["score"] > 0.7
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"iterations": 0}, {"samples": 10}, {"kl_coef": -1.0}, {"learning_rate": math.nan}, {"clip": 0.0}]
+    "wrong",
+    [
+        {"iterations": 0},
+        {"samples": 10},
+        {"kl_coef": -1.0},
+        {"learning_rate": math.nan},
+        {"clip": 0.0},
+    ],
 )
 def test_settings_that_cannot_be_meant_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
@@ -199,6 +257,11 @@ def test_scoring_in_parts_is_scoring_at_once():
     judge = Head(model)
     torch.nn.init.normal_(judge.out.weight)
     rows = read_rows(data_path("reviews_pairs_test.jsonl"))[0][:5]
-    examples = [e for row in rows for e in rlhf.encode_rows(tokenizer, [row])[0][0]]
+    examples = [e for row in rows for e in encode_rows(tokenizer, [row])[0][0]]
     whole = rlhf.score_texts(judge, examples, pad_id(tokenizer))
-    torch.testing.assert_close(rlhf.score_texts(judge, examples, pad_id(tokenizer), batch_size=3), whole, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        rlhf.score_texts(judge, examples, pad_id(tokenizer), batch_size=3),
+        whole,
+        rtol=1e-4,
+        atol=1e-4,
+    )

@@ -1,4 +1,6 @@
-"""Runs survive: killed at any moment and started again they end the same; what can't go on says so and loses nothing."""
+"""Runs survive: killed at any moment and started again they end the same; what can't go on says
+so and loses nothing.
+"""
 
 import copy
 import json
@@ -11,17 +13,33 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpo_from_scratch import cli, runs, world
+from dpo_from_scratch import cli, world
 from dpo_from_scratch.data import DataError, write_rows
-from dpo_from_scratch.training import TrainConfig, train
+from dpo_from_scratch.training import TrainConfig, runs, train
 
 ROWS = world.make_pairs(20, seed=2)
-FAST = {"beta": 0.6, "learning_rate": 1e-3, "steps": 6, "batch_size": 8, "warmup": 2, "save_every": 2}
+FAST = {
+    "beta": 0.6,
+    "learning_rate": 1e-3,
+    "steps": 6,
+    "batch_size": 8,
+    "warmup": 2,
+    "save_every": 2,
+}
 
 
 def start(tiny, folder, resume=False, on_step=None, rows=ROWS, **options):
     model = copy.deepcopy(tiny[0])
-    history = train(model, tiny[1], rows, TrainConfig(**FAST | options), folder, resume=resume, on_step=on_step, progress=False)
+    history = train(
+        model,
+        tiny[1],
+        rows,
+        TrainConfig(**FAST | options),
+        folder,
+        resume=resume,
+        on_step=on_step,
+        progress=False,
+    )
     return torch.cat([p.detach().flatten() for p in model.parameters()]), history
 
 
@@ -37,7 +55,12 @@ def stop_after(step):
 @pytest.mark.parametrize("variant", ["plain", "accumulation", "lora", "live reference"])
 def test_five_kills_five_identical_endings(variant, tmp_path):
     driver = Path(__file__).with_name("kill_driver.py")
-    found = subprocess.run([sys.executable, driver, tmp_path, variant, "7"], capture_output=True, text=True, timeout=300)
+    found = subprocess.run(
+        [sys.executable, driver, tmp_path, variant, "7"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     kills = [json.loads(line) for line in found.stdout.splitlines() if line.startswith("{")]
     assert len(kills) == 5, found.stderr
     for kill in kills:
@@ -76,19 +99,27 @@ def test_an_unfinished_run_is_not_overwritten_by_accident_and_a_finished_one_may
     start(tiny, tmp_path / "run")
     with pytest.raises(DataError, match="lower the learning rate"):
         start(tiny, tmp_path / "run", learning_rate=1e30)
-    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()  # a run that fails leaves the last model
+    assert (
+        tmp_path / "run" / "model" / "model.safetensors"
+    ).is_file()  # a run that fails leaves the last model
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"beta": 0.7}, "beta was 0.6 and is 0.7"), ({"steps": 9}, "steps was 6"), ({"rows": ROWS[:19]}, "rows was")],
+    [
+        ({"beta": 0.7}, "beta was 0.6 and is 0.7"),
+        ({"steps": 9}, "steps was 6"),
+        ({"rows": ROWS[:19]}, "rows was"),
+    ],
 )
 def test_other_settings_or_rows_cannot_go_on(tiny, tmp_path, options, message):
     cut_run(tiny, tmp_path / "run")
     with pytest.raises(DataError, match=message):
         start(tiny, tmp_path / "run", resume=True, **options)
     whole, _ = start(tiny, tmp_path / "whole")
-    assert torch.equal(whole, start(tiny, tmp_path / "run", resume=True)[0])  # the right ones still can
+    assert torch.equal(
+        whole, start(tiny, tmp_path / "run", resume=True)[0]
+    )  # the right ones still can
 
 
 def test_another_starting_model_cannot_go_on(tiny, tmp_path):
@@ -114,7 +145,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_goes_on(tiny, tmp_p
         state.unlink()
     else:
         os.truncate(state, state.stat().st_size // 2)
-    with pytest.raises(DataError, match=f"{last.name} is damaged.*delete this folder to go on from {before.name}"):
+    with pytest.raises(
+        DataError, match=f"{last.name} is damaged.*delete this folder to go on from {before.name}"
+    ):
         start(tiny, tmp_path / "run", resume=True)
     for path in last.glob("*"):
         path.unlink()
@@ -134,18 +167,35 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(tiny, tmp_pat
         real(tensors, path, **kwargs)
 
     monkeypatch.setattr(runs, "save_file", full)
-    with pytest.raises(DataError, match=r"No space left on device\): the last checkpoint is untouched"):
+    with pytest.raises(
+        DataError, match=r"No space left on device\): the last checkpoint is untouched"
+    ):
         start(tiny, tmp_path / "run")
     monkeypatch.setattr(runs, "save_file", real)
-    assert [p.name for p in (tmp_path / "run").glob("checkpoint-*") if p.suffix != ".partial"] == ["checkpoint-00000002"]
+    assert [p.name for p in (tmp_path / "run").glob("checkpoint-*") if p.suffix != ".partial"] == [
+        "checkpoint-00000002"
+    ]
     whole, _ = start(tiny, tmp_path / "whole")
     assert torch.equal(whole, start(tiny, tmp_path / "run", resume=True)[0])
 
 
 def test_ctrl_c_on_the_command_line(tmp_path):
     write_rows(tmp_path / "pairs.jsonl", ROWS)
-    command = [sys.executable, "-m", "dpo_from_scratch", "train", "--data", "pairs.jsonl", "--out", "run", "--steps", "100000"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "dpo_from_scratch",
+        "train",
+        "--data",
+        "pairs.jsonl",
+        "--out",
+        "run",
+        "--steps",
+        "100000",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     metrics = tmp_path / "run" / "metrics.jsonl"
     for _ in range(600):
         if metrics.exists() and metrics.read_text().count("\n") > 2:
@@ -179,7 +229,7 @@ def test_bf16_trains_in_bf16_and_starts_within_its_tolerance(tiny, tmp_path):
 
 
 def test_a_model_with_adapters_is_refused_for_new_ones(tiny):
-    from dpo_from_scratch.training import add_lora
+    from dpo_from_scratch.training.lora import add_lora
 
     with pytest.raises(DataError, match="merge them first"):
         start((add_lora(copy.deepcopy(tiny[0]), 2), tiny[1]), None, lora_rank=2)

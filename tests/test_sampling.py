@@ -1,4 +1,6 @@
-"""Sampling: the cache changes nothing, the batch changes nothing, and the texts come from the model's distribution."""
+"""Sampling: the cache changes nothing, the batch changes nothing, and the texts come from the
+model's distribution.
+"""
 
 import numpy as np
 import pytest
@@ -7,7 +9,11 @@ import torch
 from dpo_from_scratch import world
 from dpo_from_scratch.sampling import next_token, sample
 
-PROMPTS = ["film : how was the plot ?", "hotel : tell me about the breakfast .", "book : and the hero ?"]
+PROMPTS = [
+    "film : how was the plot ?",
+    "hotel : tell me about the breakfast .",
+    "book : and the hero ?",
+]
 
 
 def test_greedy_with_cache_and_left_padding_equals_one_token_at_a_time(tiny):
@@ -28,7 +34,9 @@ def test_greedy_with_cache_and_left_padding_equals_one_token_at_a_time(tiny):
 def test_seeded_and_in_the_order_of_the_prompts(tiny):
     model, tokenizer = tiny
     asked = PROMPTS * 20
-    first, again, other = (sample(model, tokenizer, asked, seed=s, batch_size=16) for s in (1, 1, 2))
+    first, again, other = (
+        sample(model, tokenizer, asked, seed=s, batch_size=16) for s in (1, 1, 2)
+    )
     assert first == again
     assert first != other
     assert [s.prompt for s in first] == asked

@@ -1,4 +1,6 @@
-"""The training loop: what is exact before the first step, what is the same whichever way it is computed, and what is written."""
+"""The training loop: what is exact before the first step, what is the same whichever way it is
+computed, and what is written.
+"""
 
 import copy
 import itertools
@@ -12,8 +14,9 @@ from conftest import SHAPES
 from dpo_from_scratch import losses, world
 from dpo_from_scratch.data import DataError
 from dpo_from_scratch.models import Scorer, frozen_copy
+from dpo_from_scratch.scoring import score_examples
 from dpo_from_scratch.tokens import collate, encode_rows
-from dpo_from_scratch.training import PRESETS, TrainConfig, learning_rate, pick_rows, score_examples, train
+from dpo_from_scratch.training import PRESETS, TrainConfig, learning_rate, pick_rows, train
 
 ROWS = world.make_pairs(64, seed=21)
 FAST = {"beta": 0.6, "learning_rate": 1e-3, "steps": 4, "batch_size": 8, "warmup": 2}
@@ -30,7 +33,9 @@ def weights(model):
 
 def test_before_the_first_step_loss_is_ln_2_and_rewards_are_0(tiny):
     _, live = run(tiny, live_reference=True)
-    assert live[0]["loss"] == float(torch.tensor(2.0).log())  # exactly, in float32: same rows, same call
+    assert live[0]["loss"] == float(
+        torch.tensor(2.0).log()
+    )  # exactly, in float32: same rows, same call
     assert live[0]["chosen_reward"] == live[0]["rejected_reward"] == live[0]["margin"] == 0.0
     assert live[0]["accuracy"] == 0.5  # a tie is a coin toss
     _, kept = run(tiny)
@@ -56,7 +61,9 @@ def test_same_seed_same_weights_other_seed_others(tiny):
 
 
 def test_the_loop_takes_the_step_that_the_plain_recipe_takes(tiny):
-    """Pairs -> two log-probabilities each under policy and reference -> loss -> backward -> clip -> AdamW, written out."""
+    """Pairs -> two log-probabilities each under policy and reference -> loss -> backward -> clip
+    -> AdamW, written out.
+    """
     trained, history = run(tiny, model=copy.deepcopy(tiny[0]).double(), steps=2, warmup=0)
     model, tokenizer = copy.deepcopy(tiny[0]).double(), tiny[1]
     config = TrainConfig(**FAST | {"steps": 2, "warmup": 0})
@@ -65,7 +72,9 @@ def test_the_loop_takes_the_step_that_the_plain_recipe_takes(tiny):
     pairs, _ = encode_rows(tokenizer, ROWS)
     for step in range(2):
         batch = [pairs[i] for i in pick_rows(step, len(pairs), config)]
-        chosen, rejected = (collate([pair[k] for pair in batch], tokenizer.pad_token_id) for k in (0, 1))
+        chosen, rejected = (
+            collate([pair[k] for pair in batch], tokenizer.pad_token_id) for k in (0, 1)
+        )
         with torch.no_grad():
             ref = reference(**chosen), reference(**rejected)
         loss = losses.dpo(scorer(**chosen), scorer(**rejected), *ref, beta=0.6).mean()
@@ -85,7 +94,9 @@ def test_accumulation_has_the_gradient_of_the_whole_batch(shape, tiny):
     parts, b = run(tiny, model=model, steps=1, warmup=0, accumulation=4)
     uneven, c = run(tiny, model=model, steps=1, warmup=0, accumulation=3)
     for row in (b[0], c[0]):
-        for key in a[0].keys() - {"accuracy"}:  # before the first step all margins are ties, up to rounding
+        for key in a[0].keys() - {
+            "accuracy"
+        }:  # before the first step all margins are ties, up to rounding
             assert row[key] == pytest.approx(a[0][key], rel=1e-5, abs=1e-7), key
     torch.testing.assert_close(weights(whole), weights(parts), atol=1e-6, rtol=0)
     torch.testing.assert_close(weights(whole), weights(uneven), atol=1e-6, rtol=0)
@@ -93,11 +104,15 @@ def test_accumulation_has_the_gradient_of_the_whole_batch(shape, tiny):
 
 def test_every_row_is_used_once_an_epoch_in_an_order_that_seed_and_epoch_decide():
     config = TrainConfig(batch_size=8, steps=10)
-    seen = torch.cat([pick_rows(step, 20, config) for step in range(5)])  # 40 draws = two epochs of 20
+    seen = torch.cat(
+        [pick_rows(step, 20, config) for step in range(5)]
+    )  # 40 draws = two epochs of 20
     assert sorted(seen[:20].tolist()) == sorted(seen[20:].tolist()) == list(range(20))
     assert seen[:20].tolist() != seen[20:].tolist()
     assert torch.equal(pick_rows(3, 20, config), pick_rows(3, 20, config))
-    assert len(pick_rows(0, 3, config)) == 8  # fewer rows than a batch: more than an epoch in one step
+    assert (
+        len(pick_rows(0, 3, config)) == 8
+    )  # fewer rows than a batch: more than an epoch in one step
 
 
 def test_learning_rate_rises_and_falls():
@@ -145,7 +160,9 @@ def test_dropout_is_off_even_if_the_model_has_it(tiny):
 
 def test_lora_trains_few_weights_and_gives_back_a_plain_model(tiny, tmp_path):
     model = copy.deepcopy(tiny[0])
-    config = TrainConfig(**FAST | {"lora_rank": 4, "learning_rate": 3e-3, "steps": 8, "batch_size": 64})  # all rows at each step
+    config = TrainConfig(
+        **FAST | {"lora_rank": 4, "learning_rate": 3e-3, "steps": 8, "batch_size": 64}
+    )  # all rows at each step
     history = train(model, tiny[1], ROWS, config, tmp_path, progress=False)
     assert history[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
     assert history[-1]["loss"] < history[0]["loss"]
@@ -173,13 +190,35 @@ def test_a_run_writes_its_configuration_metrics_and_model(tiny, tmp_path):
     model, tokenizer = copy.deepcopy(tiny[0]), tiny[1]
     seen = []
     history = train(
-        model, tokenizer, ROWS, TrainConfig(**FAST), tmp_path / "run", on_step=lambda s, row: seen.append(s), progress=False
+        model,
+        tokenizer,
+        ROWS,
+        TrainConfig(**FAST),
+        tmp_path / "run",
+        on_step=lambda s, row: seen.append(s),
+        progress=False,
     )
-    written = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    written = [
+        json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    ]
     assert written == history
     assert seen == [1, 2, 3, 4]
-    expected = {"step", "loss", "accuracy", "margin", "chosen_reward", "rejected_reward", "chosen_logp", "rejected_logp",
-                "chosen_length", "rejected_length", "eos", "scored", "grad_norm", "learning_rate"}  # fmt: skip
+    expected = {
+        "step",
+        "loss",
+        "accuracy",
+        "margin",
+        "chosen_reward",
+        "rejected_reward",
+        "chosen_logp",
+        "rejected_logp",
+        "chosen_length",
+        "rejected_length",
+        "eos",
+        "scored",
+        "grad_norm",
+        "learning_rate",
+    }
     assert set(history[0]) == expected
     assert json.loads((tmp_path / "run" / "config.json").read_text())["beta"] == 0.6
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
@@ -187,7 +226,9 @@ def test_a_run_writes_its_configuration_metrics_and_model(tiny, tmp_path):
         train(model, tokenizer, ROWS, TrainConfig(**FAST), "/proc/nowhere", progress=False)
 
 
-@pytest.mark.parametrize("wrong", [{"loss": "ppo"}, {"steps": 0}, {"decay": "exponential"}, {"learning_rate": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"loss": "ppo"}, {"steps": 0}, {"decay": "exponential"}, {"learning_rate": -1.0}]
+)
 def test_configurations_that_cannot_be_meant_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrainConfig(**wrong)

@@ -1,4 +1,6 @@
-"""Widgets: every click moves them, nothing prints, nothing is lost, and the static twin stands in the same output."""
+"""Widgets: every click moves them, nothing prints, nothing is lost, and the static twin stands
+in the same output.
+"""
 
 import base64
 import json
@@ -6,9 +8,9 @@ import json
 import matplotlib.pyplot as plt
 import pytest
 
-from dpo_from_scratch import widgets
 from dpo_from_scratch.data import data_path, read_rows
-from dpo_from_scratch.widgets import LabellingPage
+from dpo_from_scratch.lab import widgets
+from dpo_from_scratch.lab.widgets import LabellingPage
 
 ROWS = read_rows(data_path("reviews_labels.jsonl"))[0]
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -36,7 +38,9 @@ def test_a_slider_shows_the_picture_of_its_setting(capsys):
 
 def test_a_slider_and_its_static_twin_are_one_output_and_the_figures_are_closed(shown):
     before = plt.get_fignums()
-    widgets.show_slider({"a": widgets.picture(figure()), "b": widgets.picture(figure())}, "method", figure())
+    widgets.show_slider(
+        {"a": widgets.picture(figure()), "b": widgets.picture(figure())}, "method", figure()
+    )
     (data,) = shown
     assert base64.b64decode(data["image/png"]).startswith(PNG)
     assert data["text/plain"] == "a slider over method: a, b"

@@ -1,4 +1,6 @@
-"""Colab has ipywidgets 7.7.1: the chapters with widgets run there up to their last widget, in an environment of its own."""
+"""Colab has ipywidgets 7.7.1: the chapters with widgets run there up to their last widget, in an
+environment of its own.
+"""
 
 import json
 import os
@@ -10,7 +12,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv" / "ipywidgets7" / "bin" / "python"
 SHOWS = ("show_slider(", "page.show()")
-CHAPTERS = [p for p in sorted((ROOT / "notebooks").glob("*.ipynb")) if any(s in p.read_text(encoding="utf-8") for s in SHOWS)]
+CHAPTERS = [
+    p
+    for p in sorted((ROOT / "notebooks").glob("*.ipynb"))
+    if any(s in p.read_text(encoding="utf-8") for s in SHOWS)
+]
 
 RUN = """
 import json, sys
@@ -19,7 +25,8 @@ from nbclient import NotebookClient
 
 assert ipywidgets.__version__ == "7.7.1", ipywidgets.__version__
 book = nbformat.read(sys.argv[1], as_version=4)
-last = max(i for i, cell in enumerate(book.cells) if any(s in cell.source for s in json.loads(sys.argv[2])))
+shows = json.loads(sys.argv[2])
+last = max(i for i, cell in enumerate(book.cells) if any(s in cell.source for s in shows))
 book.cells = book.cells[: last + 1]
 check = "import ipywidgets, torch; assert ipywidgets.__version__ == '7.7.1'"
 book.cells.insert(0, nbformat.v4.new_code_cell(check))
@@ -37,7 +44,9 @@ def test_a_chapter_with_widgets_runs_with_ipywidgets_7(chapter, tmp_path):
         pytest.skip("`make test` sets this environment up")
     environment = os.environ | {"PATH": f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"}
     command = [PYTHON, "-c", RUN, chapter, json.dumps(SHOWS)]
-    told = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=400)
+    told = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=400
+    )
     assert told.returncode == 0, told.stderr[-3000:]
     views = json.loads(told.stdout)
     assert views, "no widget was shown"

@@ -1,4 +1,6 @@
-"""The review world is exact: enumeration, Monte Carlo and attacks agree with what it says of itself."""
+"""The review world is exact: enumeration, Monte Carlo and attacks agree with what it says of
+itself.
+"""
 
 import itertools
 import math
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch import exact, world
-from dpo_from_scratch.world import MINI, REVIEWS, Author, World
+from dpo_from_scratch.world import MINI, REVIEWS, Author, World, grammar
 
 PROMPT = "film : how was the plot ?"
 
@@ -22,8 +24,8 @@ def test_prompts_are_72_of_which_12_are_held_out_and_share_no_phrasing():
     assert set(train).isdisjoint(test)
     assert set(train) | set(test) == set(world.prompts())
     for prompt in test:  # each held-out aspect is trained in the two other phrasings
-        assert sum(world._question(prompt) == world._question(other) for other in train) == 2
-    assert {world._question(p)[0] for p in test} == set(world.KINDS)
+        assert sum(grammar.question(prompt) == grammar.question(other) for other in train) == 2
+    assert {grammar.question(p)[0] for p in test} == set(world.KINDS)
 
 
 def test_unknown_prompts_and_splits_are_refused():
@@ -44,9 +46,19 @@ def test_the_grammar_is_a_distribution_and_every_sample_has_one_path():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "the plot", "the plot was good", "the soup was good .", "plot good .", "the plot was good . the plot was good .",
-     "but the plot was good .", "the plot was good . thank you . thank you .", "the plot was cosy .", "hello"],
-)  # fmt: skip
+    [
+        "",
+        "the plot",
+        "the plot was good",
+        "the soup was good .",
+        "plot good .",
+        "the plot was good . the plot was good .",
+        "but the plot was good .",
+        "the plot was good . thank you . thank you .",
+        "the plot was cosy .",
+        "hello",
+    ],
+)
 def test_what_the_grammar_cannot_write_has_log_probability_minus_infinity(text):
     assert REVIEWS.log_probs(PROMPT, [text])[0] == -math.inf
     assert not REVIEWS.is_grammatical(PROMPT, text)
@@ -61,7 +73,9 @@ def test_every_prompt_has_the_same_exact_numbers():
 
 
 def test_scale_of_reward_and_entropy():
-    """DESIGN: sd 1.95 +- 0.15, labels agree 82 +- 2 %, at least 14 nats, 95 % of 20,000 samples distinct."""
+    """DESIGN: sd 1.95 +- 0.15, labels agree 82 +- 2 %, at least 14 nats, 95 % of 20,000 samples
+    distinct.
+    """
     policy = REVIEWS.policy(PROMPT)
     texts = policy.sample(20_000, np.random.default_rng(0))
     r = world.rewards(PROMPT, texts)
@@ -88,11 +102,15 @@ def test_mini_world_enumeration_equals_the_dynamic_programme(beta, author):
     assert policy.mean_reward == pytest.approx(found.mean_reward, abs=1e-10)
     assert policy.kl == pytest.approx(found.kl, abs=1e-10)
     np.testing.assert_allclose(mini.log_probs(PROMPT, replies, beta), found.log_probs, atol=1e-10)
-    assert policy.entropy == pytest.approx(-np.sum(np.exp(found.log_probs) * found.log_probs), abs=1e-10)
+    assert policy.entropy == pytest.approx(
+        -np.sum(np.exp(found.log_probs) * found.log_probs), abs=1e-10
+    )
 
 
 def test_two_sentences_enumerated_by_hand_walk_equal_the_dynamic_programme():
-    """The same check where sentences interact: all paths of a two-sentence world, summed one by one."""
+    """The same check where sentences interact: all paths of a two-sentence world, summed one by
+    one.
+    """
     small = World(Author(exclaims=0.0, stop=(0.5, 0.5, 0.5)), max_sentences=2)
     a = small.policy(PROMPT).automaton
     reach = {0: {0.0: 1.0}}  # state -> {reward so far: probability}
@@ -116,12 +134,23 @@ def test_two_sentences_enumerated_by_hand_walk_equal_the_dynamic_programme():
 def test_monte_carlo_agrees_in_the_full_world(beta):
     policy = REVIEWS.policy(PROMPT, beta)
     texts = policy.sample(4000, np.random.default_rng(3))
-    r, own, grammar = world.rewards(PROMPT, texts), policy.log_probs(texts), REVIEWS.log_probs(PROMPT, texts)
-    checks = {"mean_reward": r, "kl": own - grammar, "entropy": -own, "mean_length": [len(t.split()) + 1 for t in texts]}
+    r, own, grammar = (
+        world.rewards(PROMPT, texts),
+        policy.log_probs(texts),
+        REVIEWS.log_probs(PROMPT, texts),
+    )
+    checks = {
+        "mean_reward": r,
+        "kl": own - grammar,
+        "entropy": -own,
+        "mean_length": [len(t.split()) + 1 for t in texts],
+    }
     for name, values in checks.items():
         error = max(np.std(values) / math.sqrt(len(values)), 1e-9)
         assert abs(np.mean(values) - getattr(policy, name)) < 4 * error, name
-    if beta < math.inf:  # reward along the path = the reward of the text: the definition of pi*, text by text
+    if (
+        beta < math.inf
+    ):  # reward along the path = the reward of the text: the definition of pi*, text by text
         np.testing.assert_allclose(own, grammar + r / beta - policy.log_Z, atol=1e-8)
 
 
@@ -137,9 +166,14 @@ def test_the_optimum_maximises_reward_minus_beta_kl_and_its_value_is_beta_log_z(
 
 def test_frontier_rises_with_kl_and_optimum_at_kl_inverts_it():
     rows = REVIEWS.frontier([0.2, 0.5, 1.0, 3.0])
-    assert all(a["mean_reward"] > b["mean_reward"] and a["kl"] > b["kl"] for a, b in itertools.pairwise(rows))
+    assert all(
+        a["mean_reward"] > b["mean_reward"] and a["kl"] > b["kl"]
+        for a, b in itertools.pairwise(rows)
+    )
     for row in rows:
-        assert REVIEWS.optimum_at_kl(row["kl"]).mean_reward == pytest.approx(row["mean_reward"], abs=1e-6)
+        assert REVIEWS.optimum_at_kl(row["kl"]).mean_reward == pytest.approx(
+            row["mean_reward"], abs=1e-6
+        )
     with pytest.raises(ValueError, match="beta"):
         REVIEWS.policy(PROMPT, 0.0)
 
@@ -183,13 +217,16 @@ def best_grammatical() -> float:
 
 def test_the_best_grammatical_reply_reaches_the_bound_of_the_docstring():
     per_sentence = max(
-        world.VALENCE * valence + world.PER_WORD * len(body.split()) for body, (_, _, valence) in world._bodies("film").items()
+        world.VALENCE * valence + world.PER_WORD * len(body.split())
+        for body, (_, _, valence) in grammar.bodies("film").items()
     )
     assert best_grammatical() == pytest.approx(4 * per_sentence + 1 + 1 - 0.05 * 2)
 
 
 def test_hill_climbing_finds_nothing_above_the_best_grammatical_reply():
-    """10,000 proposals from 20 starts: insert, delete, swap, repeat, concatenate; ungrammatical text is welcome."""
+    """10,000 proposals from 20 starts: insert, delete, swap, repeat, concatenate; ungrammatical
+    text is welcome.
+    """
     rng, words, best = np.random.default_rng(0), world.vocabulary(), best_grammatical()
     pool = REVIEWS.sample(PROMPT, 200, seed=1) + REVIEWS.sample(PROMPT, 200, seed=2, beta=0.2)
     tops = []
@@ -225,7 +262,13 @@ def test_hill_climbing_finds_nothing_above_the_best_grammatical_reply():
 
 def test_labellers_are_probabilities_that_turn_with_the_pair():
     texts = REVIEWS.sample(PROMPT, 40, seed=5)
-    labellers = [world.exact, world.bradley_terry, world.flipped(0.2), world.length_biased(), world.panel]
+    labellers = [
+        world.true_order,
+        world.bradley_terry,
+        world.flipped(0.2),
+        world.length_biased(),
+        world.panel,
+    ]
     for labeller, (a, b) in itertools.product(labellers, itertools.pairwise(texts)):
         p = labeller(PROMPT, a, b)
         assert 0 <= p <= 1
@@ -235,15 +278,19 @@ def test_labellers_are_probabilities_that_turn_with_the_pair():
 def test_labellers_do_what_their_names_say():
     good, bad = "the plot was superb .", "the plot was awful ."
     gap = world.reward(PROMPT, good) - world.reward(PROMPT, bad)
-    assert world.exact(PROMPT, good, bad) == 1.0
+    assert world.true_order(PROMPT, good, bad) == 1.0
     assert world.bradley_terry(PROMPT, good, bad) == pytest.approx(1 / (1 + math.exp(-gap)))
-    assert world.flipped(0.2, world.exact)(PROMPT, good, bad) == pytest.approx(0.8)
+    assert world.flipped(0.2, world.true_order)(PROMPT, good, bad) == pytest.approx(0.8)
     long = good + " i saw it on a sunday ."
     assert world.length_biased(0.15)(PROMPT, long, good) > world.bradley_terry(PROMPT, long, good)
 
 
 def test_the_panel_goes_in_circles_and_no_score_can_say_so():
-    praise, blame, filler = "the plot was good .", "the plot was dull .", "i saw it on a sunday . the plot was good ."
+    praise, blame, filler = (
+        "the plot was good .",
+        "the plot was dull .",
+        "i saw it on a sunday . the plot was good .",
+    )
     for a, b in ((praise, blame), (blame, filler), (filler, praise)):
         assert world.panel(PROMPT, a, b) == pytest.approx(0.9)
     assert world.panel(PROMPT, praise, "the cast was superb .") == 0.5
@@ -253,11 +300,19 @@ def test_pairs_are_seeded_differ_and_follow_their_labeller():
     rows = world.make_pairs(600, seed=4)
     assert rows == world.make_pairs(600, seed=4) != world.make_pairs(600, seed=5)
     assert all(r["chosen"] != r["rejected"] and r["prompt"] in world.prompts("train") for r in rows)
-    expected = np.mean([max(p, 1 - p) for r in rows for p in [world.bradley_terry(r["prompt"], r["chosen"], r["rejected"])]])
-    agree = np.mean([world.exact(r["prompt"], r["chosen"], r["rejected"]) for r in rows])
+    expected = np.mean(
+        [
+            max(p, 1 - p)
+            for r in rows
+            for p in [world.bradley_terry(r["prompt"], r["chosen"], r["rejected"])]
+        ]
+    )
+    agree = np.mean([world.true_order(r["prompt"], r["chosen"], r["rejected"]) for r in rows])
     assert agree == pytest.approx(expected, abs=0.05)
     flipped = world.make_pairs(600, world.flipped(0.5), seed=4)
-    assert np.mean([world.exact(r["prompt"], r["chosen"], r["rejected"]) for r in flipped]) == pytest.approx(0.5, abs=0.07)
+    assert np.mean(
+        [world.true_order(r["prompt"], r["chosen"], r["rejected"]) for r in flipped]
+    ) == pytest.approx(0.5, abs=0.07)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.9])
@@ -279,6 +334,7 @@ def test_the_second_author_writes_the_same_language_in_another_style():
 
 def test_pretty_prints_as_people_do():
     assert (
-        world.pretty("honestly the plot was dull ! i saw it . thank you .") == "Honestly, the plot was dull! I saw it. Thank you."
+        world.pretty("honestly the plot was dull ! i saw it . thank you .")
+        == "Honestly, the plot was dull! I saw it. Thank you."
     )
     assert world.pretty("film : how was the plot ?") == "Film: how was the plot?"

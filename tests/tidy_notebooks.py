@@ -1,8 +1,15 @@
-"""Bring stored notebooks into the form that tests/test_notebooks.py asks for: `python tests/tidy_notebooks.py`, after executing."""
+"""Bring stored notebooks into the form that tests/test_notebooks.py asks for.
 
+`python tests/tidy_notebooks.py`, after executing them, and after a change of the version: the setup
+cell of every chapter installs the tag of the version that it was written for.
+"""
+
+import re
 from pathlib import Path
 
 import nbformat
+
+from dpo_from_scratch import __version__
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
@@ -15,7 +22,11 @@ for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
     book.metadata = nbformat.from_dict(METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):  # a stored widget has no kernel: its static twin is what readers see
+        if "%pip install" in cell.source:
+            tag = rf"\1@v{__version__}"
+            cell.source = re.sub(r'("git\+https://[^@"]+)(@v[^"]+)?(?=")', tag, cell.source)
+        # a stored widget has no kernel: its static twin is what readers see
+        for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
     nbformat.write(book, path)
     print("tidy:", path.name)

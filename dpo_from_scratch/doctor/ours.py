@@ -1,0 +1,46 @@
+"""`check` of this package's own functions: `dpo train` asks before the first step."""
+
+import torch
+from torch import nn
+
+from ..data import DataError
+from ..losses import LOSSES
+from ..models import Scorer, context_length, pad_id
+from ..tokens import collate, encode_rows
+from ..training import TrainConfig
+from ..training.metrics import loss_and_metrics
+from .findings import Finding
+from .probe import check
+
+
+def check_ours(
+    policy: nn.Module, reference: nn.Module, tokenizer, rows: list[dict], config: TrainConfig
+) -> list[Finding]:
+    """`check` of this package's own functions on a model and pairs; makes no step."""
+    limit = config.max_length or context_length(policy)
+    fitting = [row for row in rows[:256] if encode_rows(tokenizer, [row], limit, skip_bad=True)[0]]
+    if len(fitting) < 2:
+        raise DataError("two pairs or more that fit into the model are needed")
+    by_length = sorted(fitting, key=lambda row: len(str(row["chosen"])))
+
+    def make_batch(pairs):
+        examples, _ = encode_rows(tokenizer, pairs, limit)
+        return collate([e for side in zip(*examples, strict=True) for e in side], pad_id(tokenizer))
+
+    def loss(chosen, rejected, *references):
+        ref = torch.cat(references) if "reference" in LOSSES[config.loss].inputs else None
+        lengths = torch.full((2 * len(chosen),), 20.0, device=chosen.device)
+        return loss_and_metrics(
+            config, torch.cat([chosen, rejected]), ref, lengths, torch.ones(len(chosen)), delta=0.0
+        )[0]
+
+    pairs = [by_length[0], by_length[len(by_length) // 2], by_length[-1]]
+    return check(
+        lambda m, batch: Scorer(m)(**batch).chunk(2),
+        make_batch,
+        policy,
+        reference,
+        pairs,
+        tokenizer,
+        loss,
+    )

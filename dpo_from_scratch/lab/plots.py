@@ -1,0 +1,109 @@
+"""The book's figures: one style, and the pictures that several chapters share."""
+
+import os
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from .. import world
+
+# Okabe-Ito colours, one meaning each; never colour alone, so each line has its own marker or dash
+# too
+POLICY, REFERENCE, OPTIMUM, CHOSEN, REJECTED, PPO = (
+    "#0072B2",
+    "#7F7F7F",
+    "#000000",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+)
+
+STYLE = {
+    "figure.figsize": (7, 4),
+    "figure.dpi": 110,
+    "font.size": 11,
+    "axes.grid": True,
+    "grid.linewidth": 0.5,
+    "grid.alpha": 0.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.constrained_layout.use": True,
+    "axes.titlesize": 11,
+}
+
+
+def setup_notebook() -> None:
+    """What every chapter's first cell calls: the book's figure style, and quiet libraries."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    plt.rcParams.update(STYLE)
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*IProgress not found.*")
+
+
+def smooth(values, width: int = 8) -> np.ndarray:
+    """Mean of each value and those before it, at most `width` of them; shape kept."""
+    sums = np.cumsum(np.insert(np.asarray(values, float), 0, 0.0))
+    ends = np.arange(1, len(sums))
+    starts = np.maximum(ends - width, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def draw_frontier(ax, label: str = "exact optimum") -> None:
+    """The exact reward-KL frontier of the grammar: no policy at that KL to it can be above."""
+    rows = [{"kl": 0.0, "mean_reward": world.REVIEWS.policy(world.prompts()[0]).mean_reward}]
+    rows += sorted(world.REVIEWS.frontier(np.geomspace(0.4, 20, 30)), key=lambda row: row["kl"])
+    ax.plot([r["kl"] for r in rows], [r["mean_reward"] for r in rows], color=OPTIMUM, lw=1.5)
+    end = rows[-1]
+    ax.annotate(
+        label, (end["kl"], end["mean_reward"]), (-4, 6), textcoords="offset points", ha="right"
+    )
+    ax.set_xlabel("KL to the reference, nats per reply")
+    ax.set_ylabel("mean true reward")
+
+
+def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""):
+    """Six curves of a DPO run, from the metrics of `training.train`; returns the figure.
+
+    Thin lines are single batches, thick ones running means over 16 steps. `ceiling` marks the
+    accuracy that label noise allows.
+    """
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5.2), sharex=True)
+    panels = {
+        "loss, nats per pair": {"loss": POLICY},
+        "accuracy": {"accuracy": POLICY},
+        "margin (reward)": {"margin": POLICY},
+        "implicit rewards": {"chosen_reward": CHOSEN, "rejected_reward": REJECTED},
+        "log-probability, nats": {"chosen_logp": CHOSEN, "rejected_logp": REJECTED},
+        "gradient norm": {"grad_norm": POLICY},
+    }
+    steps = [row["step"] for row in history]
+    for ax, (name, lines) in zip(axes.flat, panels.items(), strict=True):
+        for (key, color), dash in zip(lines.items(), ("-", "--"), strict=False):
+            values = [row[key] for row in history]
+            ax.plot(steps, values, color=color, alpha=0.25, lw=0.7)
+            ax.plot(steps, smooth(values, 16), color=color, ls=dash, label=key.split("_")[0])
+        ax.set_title(name)
+        if len(lines) == 2:
+            ax.legend(fontsize=9, loc="best")
+    axes[0, 0].axhline(np.log(2), color=REFERENCE, ls=":")
+    axes[0, 1].axhline(0.5, color=REFERENCE, ls=":")
+    if ceiling:
+        axes[0, 1].axhline(ceiling, color=OPTIMUM, ls=":")
+        axes[0, 1].annotate(
+            "ceiling",
+            (steps[-1], ceiling),
+            (0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=9,
+        )
+    for ax in axes[1]:
+        ax.set_xlabel("step")
+    figure.suptitle(title)
+    return figure

@@ -1,0 +1,179 @@
+"""Records of studies that take longer than a minute: made once, kept under data/results/.
+
+A record holds a study's points (settings, seeds) with their figures, and who made them: commit,
+date, CPU, threads, versions. Chapters plot records; `compare` says whether a point that is made
+again comes out the same.
+"""
+
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from numbers import Number
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from .. import __version__
+from ..data import data_path
+
+
+class Record:
+    """Points and their results, as chapters read them."""
+
+    def __init__(self, content: dict):
+        self.content, self.points = content, content["points"]
+
+    @classmethod
+    def load(cls, name: str) -> "Record":
+        """A shipped record, such as "wrong_labels"."""
+        return cls(json.loads(data_path(f"results/{name}.json").read_text(encoding="utf-8")))
+
+    def __str__(self) -> str:
+        return f"{self.content['title']} | made by: {self.content['command']}"
+
+    def select(self, **where) -> list[dict]:
+        """Points that hold all of this, in the record's order; None: a key that is not there."""
+        holds = lambda point: all(point.get(key) == value for key, value in where.items())
+        return [p for p in self.points if holds(p["point"])]
+
+    def values(self, key: str, **where) -> list:
+        """One figure of each of these points: of each seed, if all else is named."""
+        return [p["result"][key] for p in self.select(**where)]
+
+    def at(self, **point) -> dict:
+        """The result of exactly this point. KeyError if there is none."""
+        for p in self.points:
+            if p["point"] == point:
+                return p["result"]
+        raise KeyError(f"{self.content['study']} has no point {point}")
+
+    def best(self, setting: str, by: str = "objective", **where):
+        """The value of a tuned setting with the largest figure `by`.
+
+        Among the points that hold `where` and this setting, and nothing else: name a tuning seed.
+        """
+        tuned = [p for p in self.select(**where) if p["point"].keys() == {setting, *where}]
+        if not tuned:
+            raise KeyError(f"{self.content['study']} has no points that tune {setting} at {where}")
+        return max(tuned, key=lambda p: p["result"][by])["point"][setting]
+
+
+# ---------------------------------------------------------------- comparing a point made again
+@dataclass(frozen=True)
+class Difference:
+    """One figure of a point, as recorded and as made again."""
+
+    key: str
+    told: object
+    found: object
+    tolerance: float | None  # None: not known, so only equal figures will do
+
+    @property
+    def verdict(self) -> str:
+        """ "equal", "within" or "different"."""
+        if self.told == self.found:
+            return "equal"
+        if not isinstance(self.told, Number) or not isinstance(self.found, Number):
+            return "different"
+        near = self.tolerance is not None and abs(self.told - self.found) <= self.tolerance
+        return "within" if near else "different"
+
+    def __str__(self) -> str:
+        known = "unknown" if self.tolerance is None else f"{self.tolerance:.3g}"
+        return (
+            f"{self.key}: {self.told!r} recorded, {self.found!r} now, tolerance {known}: "
+            f"{self.verdict}"
+        )
+
+
+def figures(result, name: str = "") -> dict[str, object]:
+    """The comparable figures of a result: numbers by dotted key; lists by length and last value.
+
+    Texts and clock times ("seconds") are left out.
+    """
+    if isinstance(result, str) or result is None or name.split(".")[-1] == "seconds":
+        return {}
+    if isinstance(result, dict):
+        parts = [figures(v, f"{name}.{k}" if name else str(k)) for k, v in result.items()]
+        return {key: value for part in parts for key, value in part.items()}
+    if isinstance(result, list):
+        last = figures(result[-1], f"{name}[-1]") if result else {}
+        return {f"{name} (length)": len(result)} | last
+    return {name: result}
+
+
+def seeds_spread(record: Record, point: dict) -> dict[str, float]:
+    """Three standard deviations of each figure over the seeds of this point, if it has three."""
+    rest = {key: value for key, value in point.items() if key != "seed"}
+    same = [
+        figures(p["result"])
+        for p in record.points
+        if {k: v for k, v in p["point"].items() if k != "seed"} == rest
+    ]
+    if "seed" not in point or len(same) < 3:
+        return {}
+    keys = set.intersection(*(set(s) for s in same))
+    return {key: 3 * float(np.std([s[key] for s in same], ddof=1)) for key in keys}
+
+
+def compare(record: Record, point: dict, found: dict, told: dict[str, float]) -> list[Difference]:
+    """Each figure of a point beside the one made again, with its tolerance.
+
+    That is three standard deviations over the point's seeds, or what the study tells by a figure's
+    key (or a part of it: "win_rates" for win_rates.1.0), whichever is larger.
+    """
+    recorded, now = figures(record.at(**point)), figures(json.loads(json.dumps(found)))
+    spread, out = seeds_spread(record, point), []
+    for key in sorted(recorded.keys() | now.keys()):
+        plain = key.removesuffix(" (length)").replace("[-1]", "")
+        known = [spread[key]] if key in spread else []
+        known += [tolerance for name, tolerance in told.items() if f".{name}." in f".{plain}."]
+        tolerance = max(known, default=None)
+        out.append(Difference(key, recorded.get(key), now.get(key), tolerance))
+    return out
+
+
+def verdict(differences: list[Difference]) -> str:
+    """The worst of them."""
+    found = {d.verdict for d in differences}
+    return next(v for v in ("different", "within", "equal") if v in found or v == "equal")
+
+
+# ---------------------------------------------------------------- who made it
+def made_by() -> dict:
+    """Commit (or version, where there is no checkout), date, CPU, threads and versions."""
+    return {
+        "commit": _commit() or f"version {__version__}",
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    found = {"python": platform.python_version(), "torch": torch.__version__}
+    return found | {"transformers": transformers.__version__, "numpy": np.__version__}
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        named = next(line for line in lines if line.startswith("model name"))
+        name = named.split(":", 1)[1].strip()
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

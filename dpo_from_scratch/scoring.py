@@ -1,0 +1,60 @@
+"""Log-probabilities of many responses, in batches on the model's device."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .models import Scorer, device_of
+from .tokens import Example, collate
+
+
+@torch.no_grad()
+def score_examples(
+    scorer: nn.Module,
+    examples: list[Example],
+    pad: int,
+    batch_size: int = 64,
+    progress: bool = False,
+) -> Tensor:
+    """log pi(y|x) of N examples, shape (N,), on the CPU, in the order given.
+
+    Batches hold responses of like length, and at most 4,096 tokens.
+    """
+    order = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
+    out: dict[int, Tensor] = {}
+    bar = tqdm(total=len(order), desc="scoring", disable=not progress, leave=False)
+    while len(out) < len(order):
+        size = max(1, min(batch_size, 4096 // len(examples[order[len(out)]].ids)))
+        part = order[len(out) : len(out) + size]
+        batch = collate([examples[i] for i in part], pad, device=device_of(scorer))
+        out |= dict(zip(part, scorer(**batch).cpu(), strict=True))
+        bar.update(len(part))
+    bar.close()
+    return torch.stack([out[i] for i in range(len(examples))])
+
+
+def score_pairs(
+    scorer: nn.Module, pairs: list[tuple[Example, ...]], pad: int, progress: bool = False
+) -> Tensor:
+    """log pi(y|x) of N pairs, (N, 2): chosen, rejected; of rows with one response each, (N, 1)."""
+    flat = [example for pair in pairs for example in pair]
+    return score_examples(scorer, flat, pad, progress=progress).view(len(pairs), -1)
+
+
+def log_ratios(
+    policy: nn.Module, reference: nn.Module, examples: list[Example], pad: int
+) -> np.ndarray:
+    """rho = log pi(y|x) - log pi_ref(y|x), shape (N,), nats, no beta."""
+    scores = [
+        score_examples(Scorer(m), examples, pad).double().numpy() for m in (policy, reference)
+    ]
+    return scores[0] - scores[1]
+
+
+def pair_log_ratios(
+    policy: nn.Module, reference: nn.Module, pairs: list[tuple[Example, ...]], pad: int
+) -> np.ndarray:
+    """rho of the two responses of N pairs, (N, 2); times beta it is the implicit reward."""
+    scores = [score_pairs(Scorer(m), pairs, pad).double().numpy() for m in (policy, reference)]
+    return scores[0] - scores[1]

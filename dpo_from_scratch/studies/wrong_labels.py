@@ -1,0 +1,81 @@
+"""Chapter 11: DPO, cDPO and robust DPO on labels of which some are turned round, five seeds.
+
+About an hour on one core.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from .. import world
+from ..lab.studies import VALIDATION, Study, Trained, train_tiny
+
+PAIRS, STEPS = 1024, 128
+LOSSES = ("dpo", "cdpo", "robust_dpo")
+RATES = (2.5e-4, 5e-4, 1e-3)
+BETAS = (0.1, 0.25, 0.6, 1.5)
+NOISY = (
+    ("dpo", 0.0),
+    ("cdpo", 0.2),
+    ("robust_dpo", 0.2),
+    ("cdpo", 0.4),
+    ("robust_dpo", 0.4),
+)
+CASES = [  # true share of turned labels, loss, share that the loss is told
+    (0.0, "dpo", 0.0),
+    *[(flips, loss, told) for flips in (0.2, 0.4) for loss, told in NOISY],
+]
+
+study = Study(
+    __file__,
+    "Labels that are turned round",
+    tolerances={"true_reward": 0.15, "kl": 0.15, "objective": 0.15},  # where there is one seed
+)
+
+
+def flipped_pairs(flips: float, seed: int) -> list[dict]:
+    """The same texts for every share of flips: each label is drawn once, then turned or not."""
+    rows = world.make_pairs(PAIRS, seed=2000 + seed)
+    turned = np.random.default_rng(seed).random(PAIRS) < flips
+    other = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows]
+    return [b if turn else a for a, b, turn in zip(rows, other, turned, strict=True)]
+
+
+def trained(rows: list[dict], loss: str, told: float, **settings) -> Trained:
+    """A run of a loss that is told a share of wrong labels."""
+    options = f"label_smoothing={told}" if told else ""
+    return train_tiny(rows, loss=loss, loss_options=options, steps=STEPS, **settings)
+
+
+@study.points([{"loss": loss, "learning_rate": rate} for loss in LOSSES for rate in RATES])
+def tune(loss: str, learning_rate: float) -> dict:
+    """True reward less 0.6 KL on prompts held out for this, 20 % of the labels turned."""
+    rows = [row for row in flipped_pairs(0.2, 99) if row["prompt"] not in VALIDATION]
+    told = 0.0 if loss == "dpo" else 0.2
+    found = trained(rows, loss, told, beta=0.6, learning_rate=learning_rate, seed=99)
+    return found.quality(VALIDATION, seed=99)
+
+
+@cache
+def best_rate(loss: str) -> float:
+    """The learning rate that the tuning chose for a loss."""
+    return study.record().best("learning_rate", loss=loss)
+
+
+@study.points(
+    [
+        {"flips": flips, "loss": loss, "told": told, "beta": beta, "seed": seed}
+        for seed in range(5)
+        for flips, loss, told in CASES
+        for beta in BETAS
+    ]
+)
+def run(flips: float, loss: str, told: float, beta: float, seed: int) -> dict:
+    """All measures of a run at its loss's best learning rate."""
+    rows, rate = flipped_pairs(flips, seed), best_rate(loss)
+    found = trained(rows, loss, told, beta=beta, learning_rate=rate, seed=seed)
+    return found.last("loss", "accuracy", "margin") | found.evaluation(seed)
+
+
+if __name__ == "__main__":
+    study.main()

@@ -1,0 +1,70 @@
+"""What the reference says of a batch: nothing, scores that were kept, or a forward pass a step."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..losses import Loss
+from ..models import Scorer, frozen_copy, pad_id
+from ..scoring import score_pairs
+from .batches import Batch, TrainingData
+from .settings import TrainConfig
+
+
+class NoReference:
+    """For losses that have none: SFT, SimPO, ORPO, CPO."""
+
+    def logps(self, batch: Batch) -> None:
+        """Nothing."""
+
+
+@dataclass
+class KeptScores:
+    """Every response scored once, before anything moves: a forward pass less at every step."""
+
+    scores: Tensor  # (rows, responses a row), on the CPU
+    model: nn.Module  # the reference's Scorer, for KTO, which asks about new texts too
+
+    def logps(self, batch: Batch) -> Tensor:
+        """log pi_ref(y|x) in the order of the batch: all chosen responses, then all rejected."""
+        return self.scores[batch.rows].T.flatten().to(batch.tokens["input_ids"].device)
+
+
+@dataclass
+class LiveReference:
+    """A frozen copy that scores each batch again."""
+
+    model: nn.Module
+    accelerator: object
+
+    def logps(self, batch: Batch) -> Tensor:
+        """log pi_ref(y|x) in the order of the batch."""
+        with torch.no_grad(), self.accelerator.autocast():
+            return self.model(**batch.tokens)
+
+
+Reference = NoReference | KeptScores | LiveReference
+
+
+def reference_of(
+    loss: Loss,
+    config: TrainConfig,
+    model: nn.Module,
+    data: TrainingData,
+    run,
+    accelerator,
+    progress: bool,
+) -> Reference:
+    """The reference of a run, made before the first step; a run that goes on reads its scores."""
+    if "reference" not in loss.inputs:
+        return NoReference()
+    frozen = Scorer(model.eval()).to(accelerator.device)
+    if config.live_reference:
+        return LiveReference(frozen_copy(frozen), accelerator)
+    scores = run.kept_reference()
+    if scores is None:
+        with accelerator.autocast():
+            scores = score_pairs(frozen, data.examples, pad_id(data.tokenizer), progress)
+        run.keep_reference(scores)
+    return KeptScores(scores, frozen_copy(frozen) if "kl" in loss.inputs else frozen)

@@ -1,0 +1,241 @@
+"""What decides a run besides model and data: configuration, presets, schedule, order of rows."""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..losses import LOSSES
+
+Beta = float | dict[str, float] | None  # a number, or a table of numbers by loss
+
+
+def option(default, text: str):
+    """A configuration field with its help text: the command line is made from these."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass
+class TrainConfig:
+    """Everything that decides a run, but for the model and the data.
+
+    `beta` may be a number, a table of numbers by loss (as in the presets of the review world), or
+    left out; afterwards it is the number in force (see `beta_of`).
+    """
+
+    loss: str = option("dpo", "which loss: " + ", ".join(LOSSES))
+    beta: Beta = option(  # noqa: RUF009
+        None, "how dear it is to leave the reference: larger keeps the optimum closer to it"
+    )
+    loss_options: str = option(
+        "",
+        'more options of the loss: "label_smoothing=0.2", '
+        '"desirable_weight=2,undesirable_weight=1"',
+    )
+    learning_rate: float = option(1e-6, "peak learning rate of AdamW")
+    steps: int = option(200, "optimizer steps")
+    batch_size: int = option(32, "rows (pairs, for DPO) per optimizer step")
+    accumulation: int = option(
+        1, "parts that a batch is cut into, to save memory; the gradient is the same"
+    )
+    warmup: int = option(10, "steps over which the learning rate rises")
+    decay: str = option(
+        "linear", 'what the learning rate does after the warm-up: "linear", "cosine" or "constant"'
+    )
+    weight_decay: float = option(0.0, "AdamW's weight decay")
+    max_grad_norm: float = option(1.0, "gradients are clipped to this norm")
+    max_length: int = option(0, "tokens a row may have; 0: what the model can read")
+    lora_rank: int = option(0, "train LoRA adapters of this rank; 0: train all weights")
+    live_reference: bool = option(
+        False, "score with the reference at every step instead of once before training"
+    )
+    precision: str = option("no", 'mixed precision: "no", "bf16", or on a GPU "fp16"')
+    save_every: int = option(
+        0, "steps between checkpoints; 0: none (Ctrl-C leaves one all the same)"
+    )
+    skip_bad: bool = option(
+        False, "leave out rows that can't be used, and count them, instead of stopping"
+    )
+    seed: int = option(0, "decides the order of the rows and all else that is random")
+
+    def __post_init__(self):
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
+        self.beta = beta_of(self.loss, self.beta)
+        self.options()
+        problem = next((text for holds, text in self._rules() if not holds), None)
+        if problem:
+            raise ValueError(problem)
+
+    def _rules(self) -> list[tuple[bool, str]]:
+        """What must hold, and what to say if it does not."""
+        one_or_more = min(self.steps, self.batch_size, self.accumulation)
+        zero_or_more = min(self.max_length, self.lora_rank, self.save_every)
+        batch = LOSSES[self.loss].needs != "labels" or self.batch_size >= 2
+        gpu = "a CPU would compute in float32 and not say so"
+        return [
+            (
+                batch,
+                f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more",
+            ),
+            (one_or_more >= 1, "steps, batch_size and accumulation must be 1 or more"),
+            (zero_or_more >= 0, "max_length, lora_rank and save_every must be 0 or more"),
+            (
+                math.isfinite(self.learning_rate) and self.learning_rate >= 0,
+                f"learning_rate must be a number that is not negative, not {self.learning_rate}",
+            ),
+            (
+                math.isfinite(self.beta) and self.beta > 0,
+                f"beta must be positive, not {self.beta}",
+            ),
+            (
+                self.precision in ("no", "bf16", "fp16"),
+                f"precision is no, bf16 or fp16, not {self.precision!r}",
+            ),
+            (
+                self.precision != "fp16" or torch.cuda.is_available(),
+                f"fp16 needs a GPU ({gpu}): use bf16 or no",
+            ),
+            (
+                self.decay in DECAYS,
+                f"decay is one of {', '.join(DECAYS)}, not {self.decay!r}",
+            ),
+        ]
+
+    def options(self) -> dict:
+        """The keyword options of the loss: its defaults, its `beta`, then `loss_options`."""
+        known = LOSSES[self.loss].defaults
+        found = known | ({"beta": self.beta} if "beta" in known else {})
+        for part in filter(None, self.loss_options.split(",")):
+            name, _, value = (x.strip() for x in part.partition("="))
+            # beta has its own field, which metrics and BCO's delta use too
+            others = [key for key in known if key != "beta"]
+            if name not in others or not value:
+                takes = ", ".join(others) or "no options"
+                raise ValueError(
+                    f"loss {self.loss!r} takes {takes} here; {part.strip()!r} is none of them"
+                )
+            try:
+                found[name] = type(known[name])(value)
+            except ValueError:
+                raise ValueError(f"loss option {name} must be a number, not {value!r}") from None
+        return found
+
+    def resolved(self) -> dict:
+        """All settings as numbers in force, for config.json and for comparing a run with another.
+
+        `options` are what the loss is called with. `reward_factor` is what makes rewards of
+        log-ratios in the metrics: beta, also where the loss has none (ipo, orpo, sft).
+        """
+        return asdict(self) | {"options": self.options(), "reward_factor": self.beta}
+
+    def __str__(self) -> str:
+        """One line with every setting in force."""
+        has_beta = "beta" in LOSSES[self.loss].defaults
+        rest = {f.name: getattr(self, f.name) for f in fields(self)} | {"loss_options": None}
+        factor = {} if has_beta else {"reward_factor": self.beta}
+        found = {"loss": self.loss} | self.options() | factor
+        found |= {k: v for k, v in rest.items() if k not in ("loss", "beta", "loss_options")}
+        return ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+DECAYS = {
+    "constant": lambda share: 1.0,
+    "linear": lambda share: 1.0 - share,
+    "cosine": lambda share: 0.5 * (1.0 + math.cos(math.pi * share)),
+}
+
+# beta of the review world's runs, a line each; a loss that is not here has its own default
+REVIEW_BETAS = {
+    "dpo": 0.6,
+    "cdpo": 0.6,
+    "robust_dpo": 0.6,
+    "hinge": 0.6,
+    "exo": 0.6,
+    "apo_zero": 0.6,
+    "apo_down": 0.6,
+    "bco_pair": 0.6,
+    "dno": 0.6,
+    "r_dpo": 0.6,
+    "f_dpo": 0.6,
+    "cpo": 0.6,
+    "kto": 0.6,
+    "bco": 0.6,
+    "simpo": 10.0,  # a reply's mean log-probability differs by tenths of a nat
+    "ipo": 0.6,  # this and the next two have no beta: a factor for the reward columns
+    "orpo": 0.6,
+    "sft": 0.6,
+}
+
+# the settings of the book's runs, in one place: `TrainConfig(**PRESETS["tiny"])`
+PRESETS = {
+    "tiny": {
+        "beta": REVIEW_BETAS,
+        "learning_rate": 5e-4,
+        "steps": 256,
+        "batch_size": 32,
+        "warmup": 10,
+    },
+    "tiny-sft": {
+        "loss": "sft",
+        "beta": REVIEW_BETAS | {"sft": 0.1},
+        "learning_rate": 3e-3,
+        "steps": 12000,
+        "batch_size": 64,
+        "warmup": 200,
+        "decay": "cosine",
+        "max_grad_norm": 10.0,
+    },
+    "smollm2": {
+        "learning_rate": 2e-4,
+        "steps": 40,
+        "batch_size": 8,
+        "accumulation": 2,
+        "warmup": 4,
+        "lora_rank": 8,
+        "max_length": 512,
+    },
+    "gpt2": {
+        "learning_rate": 5e-6,
+        "steps": 400,
+        "batch_size": 32,
+        "accumulation": 4,
+        "warmup": 20,
+        "max_length": 512,
+    },
+}
+
+
+def beta_of(loss: str, given: Beta = None) -> float:
+    """The beta in force: what was given, else the table's for this loss, else the loss's own.
+
+    For a loss without beta it is only the factor of the reward columns: 0.1 unless told.
+    """
+    number = given.get(loss) if isinstance(given, dict) else given
+    return LOSSES[loss].defaults.get("beta", 0.1) if number is None else float(number)
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """The learning rate of a step (from 0): a linear rise, then the configured decay."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / (config.warmup + 1)
+    share = (step - config.warmup) / max(config.steps - config.warmup, 1)
+    return config.learning_rate * DECAYS[config.decay](share)
+
+
+def pick_rows(step: int, rows: int, config: TrainConfig) -> Tensor:
+    """Row numbers (batch_size,) of a step: epoch after epoch, each in a new order.
+
+    Seed and epoch alone decide the order.
+    """
+    wanted = range(step * config.batch_size, (step + 1) * config.batch_size)
+    orders = {e: _permutation(rows, config.seed, e) for e in {i // rows for i in wanted}}
+    return torch.stack([orders[i // rows][i % rows] for i in wanted])
+
+
+@lru_cache(maxsize=4)
+def _permutation(rows: int, seed: int, epoch: int) -> Tensor:
+    generator = torch.Generator("cpu").manual_seed(seed * 100_003 + epoch)
+    return torch.randperm(rows, generator=generator, device="cpu")

@@ -1,0 +1,110 @@
+"""The website, built by `make book` from the notebooks' stored outputs.
+
+No notebook is executed, and nothing comes from another host.
+"""
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+REPOSITORY = "https://github.com/dpo-from-scratch/dpo-from-scratch"
+CHAPTERS = {path.name[:2]: path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+
+project = html_title = "DPO from Scratch"
+author = "The DPO from Scratch authors"
+language = "en"
+extensions = ["myst_nb", "sphinx.ext.mathjax"]
+exclude_patterns = ["_build", "runs", "**.ipynb_checkpoints"]
+
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # the default loads scripts of other hosts; each widget has a static twin
+nb_code_prompt_show = "Show the solution"  # nothing else is folded
+nb_code_prompt_hide = "Hide the solution"
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+
+# MathJax 2 with its fonts, from a Python package. MyST's own settings are for later versions, so
+# say the same in the old words.
+mathjax_path = "mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML-full"
+mathjax2_config = {
+    "tex2jax": {"ignoreClass": "tex2jax_ignore", "processClass": "math"},
+    "HTML-CSS": {"preferredFont": None, "availableFonts": [], "webFont": "STIX-Web"},
+    "showMathMenu": False,
+    "messageStyle": "none",
+}
+myst_update_mathjax = False
+
+html_theme = "sphinx_book_theme"
+templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["book.css"]
+html_show_copyright = False
+html_theme_options = {
+    "repository_url": REPOSITORY,
+    "repository_branch": "main",
+    "path_to_docs": "notebooks",
+    "use_repository_button": True,
+    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    "extra_footer": "Code under the Apache License 2.0, text under CC BY 4.0.",
+}
+
+
+def link_chapters(text):
+    """[04] becomes a link to chapter 04 if there is one, else plain 04."""
+
+    def link(found):
+        number = found[1]
+        return f"[{number}]({CHAPTERS[number]})" if number in CHAPTERS else number
+
+    return re.sub(r"\[(\d\d)\](?!\()", link, text)
+
+
+def prepare_markdown(text):
+    """No remote pictures, links to files outside the book as addresses, hints read as Markdown."""
+    text = re.sub(r"\[!\[Open in Colab\]\(.*?\)\]", "[Open in Colab]", text)  # the badge
+    text = text.replace("](../", f"]({REPOSITORY}/blob/main/")
+    return re.sub(r"(</summary>)(.*?)(</details>)", r"\1\n\n\2\n\n\3", text, flags=re.S)
+
+
+def prepare_notebook(name, text):
+    """What the website needs and a stored chapter doesn't say: its number, folded solutions, alt
+    texts where MyST looks.
+    """
+    book = json.loads(text)
+    for cell in book["cells"]:
+        meta = cell["metadata"]
+        if cell["cell_type"] == "markdown":
+            cell["source"] = prepare_markdown("".join(cell["source"]))
+        if "solution" in meta.get("tags", []):
+            meta["tags"].append("hide-cell")
+        if "alt" in meta:
+            meta["mystnb"] = {"image": {"alt": meta["alt"]}}
+    first = book["cells"][0]
+    first["source"] = first["source"].replace("# ", f"# {name[:2]}. ", 1)
+    return json.dumps(book)
+
+
+def prepare(app, name, source):
+    """Sphinx has read a page: chapters and other pages each need their own care."""
+    if f"{name}.ipynb" in CHAPTERS.values():
+        source[0] = prepare_notebook(name, source[0])
+    else:
+        source[0] = link_chapters(source[0])
+
+
+def copy_mathjax(app, error):
+    """Put MathJax beside the pages."""
+    from sphinx.util.fileutil import copy_asset
+
+    if not error:
+        package = Path(find_spec("jupyter_server_mathjax").origin).parent
+        copy_asset(package / "static", app.outdir / "_static" / "mathjax")
+
+
+def setup(app):
+    """What Sphinx calls first."""
+    app.connect("source-read", prepare)
+    app.connect("build-finished", copy_mathjax)
