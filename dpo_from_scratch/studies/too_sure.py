@@ -23,7 +23,20 @@ STRENGTHS = (0.1, 0.3, 1.0)  # beta, and tau of IPO
 RATES = (2.5e-4, 5e-4, 1e-3)
 SMOOTHING = 0.1
 
-study = Study(__file__, "Few pairs, many epochs")
+study = Study(
+    __file__,
+    "Few pairs, many epochs",
+    tolerances={  # for the tuning's one seed: what another CPU's rounding may do to a run
+        "true_reward": 0.15,
+        "kl": 0.15,
+        "grammatical": 0.02,
+        **dict.fromkeys(("train_delta", "held_out_delta"), 0.02),
+        **dict.fromkeys(("train_least", "held_out_least"), 0.05),
+        **dict.fromkeys(("train_most", "held_out_most"), 0.05),
+        **dict.fromkeys(("train_right", "held_out_right"), 0.04),
+        **dict.fromkeys(("train_dpo_loss", "held_out_dpo_loss"), 0.005),
+    },
+)
 
 
 def few_pairs(seed: int) -> tuple[list[dict], list[dict]]:
