@@ -77,9 +77,9 @@ studies-check: $(REAL)
 # every small change that a tool makes to the modules of Part I, and whether a unit test notices; CONTRIBUTING.md lists the survivors
 mutants: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mutmut==3.8.1
-	rm -rf mutants
-	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1
-	$(BIN)/mutmut results
+	rm -rf mutants && $(BIN)/python tests/undecorated.py mutants
+	cd mutants && OMP_NUM_THREADS=1 ../$(BIN)/mutmut run --max-children 1
+	cd mutants && ../$(BIN)/mutmut results
 
 # clicks in JupyterLab; needs a Chromium on the machine
 browser: $(SETUP)
