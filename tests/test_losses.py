@@ -685,6 +685,19 @@ def test_registry_rows_are_complete_and_their_defaults_are_those_of_the_function
         losses.cpo(ONE, TWO)
 
 
+def test_what_is_wrong_with_shapes_lengths_and_batches_is_said_in_whole_sentences():
+    one, two = torch.zeros(1), torch.zeros(2)
+    with pytest.raises(ValueError, match=r"one shape \(B,\), got \[\(1,\), \(2,\)\]$"):
+        losses.cpo(one, two)
+    needed = "are needed: the tokens of each response, end-of-text included$"
+    with pytest.raises(ValueError, match=needed):
+        losses.simpo(one, one, None, None)
+    with pytest.raises(
+        ValueError, match="rows or more: a prompt is scored with another row's resp"
+    ):
+        losses.kto_kl(one)
+
+
 # name: (paper, defaults, inputs), in order; a signature compared with itself proves nothing
 REGISTRY = {
     "dpo": ("2305.18290", {"beta": 0.1}, ("reference",)),
