@@ -16,6 +16,7 @@ Core, what the chapters derive                                  -> nothing
   exact.py                  Bradley-Terry and the Gibbs optimum where all replies can be listed
   tokens.py                 from rows to tensors: token ids, what is scored, padding
   data.py                   preference files: read, check, convert, write
+  others.py                 other people's code, templates and judges, behind one wrapper
   models.py                 language models as folders, and the Scorer around one
   scoring.py                log-probabilities and log-ratios of many responses
   training/                 one loop for supervised fine-tuning and for every loss
@@ -94,7 +95,8 @@ Studies, a module for every record in data/results              -> all of the ab
 Commands                                                        -> all of the above
   cli/                      `dpo`
     options.py              options and judges that several commands share
-    train.py                dpo train, dpo iterate
+    train.py                dpo train
+    iterate.py              dpo iterate
     feedback.py             dpo feedback
     read.py                 dpo sample, dpo score
     check.py                dpo check-data, dpo doctor, dpo fetch-human-ratings

@@ -74,6 +74,15 @@ def context_length(model: nn.Module) -> int | None:
     return getattr(model.config, "max_position_embeddings", None)
 
 
+def length_limit(model: nn.Module, asked: int = 0) -> int | None:
+    """The most tokens of a row: the smaller of what was asked (0: nothing) and what is read.
+
+    None where neither says a number.
+    """
+    known = [n for n in (asked, context_length(model)) if n]
+    return min(known, default=None)
+
+
 # ---------------------------------------------------------------- load and save
 def cache_folder() -> Path:
     """Where converted models are kept: $DPO_CACHE, or ~/.cache/dpo_from_scratch."""

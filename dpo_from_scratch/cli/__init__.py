@@ -1,13 +1,13 @@
 """The command line: `dpo train`, `dpo sample`, `dpo score`. `dpo COMMAND --help` tells more.
 
-A file a group of commands: train (train, iterate), feedback, read (sample, score), check
+A file a group of commands: train, iterate, feedback, read (sample, score), check
 (check-data, doctor, fetch-human-ratings); options has what several of them share.
 """
 
 import argparse
 import sys
 
-from . import check, feedback, read, train
+from . import check, feedback, iterate, read, train
 from .options import quiet_libraries
 
 DESCRIPTION = """Direct Preference Optimization, from the notebooks to real models.
@@ -65,6 +65,6 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    for group in (train, feedback, read, check):
+    for group in (train, iterate, feedback, read, check):
         group.add_commands(add)
     return parser

@@ -16,6 +16,15 @@ def quiet_libraries() -> None:
     huggingface_hub.utils.logging.set_verbosity_error()
 
 
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Which model, in which folder, and whether an earlier run goes on."""
+    parser.add_argument("--model", default="tiny", help=f"{MODEL_HELP} (default: tiny)")
+    parser.add_argument(
+        "--out", default="runs/latest", help="folder of the run (default: runs/latest)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
+
+
 def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) -> None:
     """One option for each field of TrainConfig; what is not given comes from the preset.
 
