@@ -48,7 +48,7 @@ def test_what_it_does_is_told_in_one_sentence(call, told):
 
 def test_what_comes_back_comes_back_and_our_own_errors_and_ctrl_c_pass():
     assert guarded("it", max, [1, 3, 2], key=lambda x: -x) == 1
-    with pytest.raises(DataError, match="^line 3$"):
+    with pytest.raises(DataError, match=r"^line 3$"):
         guarded("it", exec, "raise E('line 3')", {"E": DataError})
     with pytest.raises(KeyboardInterrupt):
         guarded("it", exec, "raise KeyboardInterrupt")
