@@ -49,14 +49,15 @@ def kind_by_keys(keys: Iterable[str]) -> str | None:
 def has_kind(keys: Iterable[str], kind: str) -> bool:
     """Whether rows with these keys can be read as this kind."""
     there = set(keys)
-    return set(KEYS[kind]) <= there or (kind == "pairs" and {"chosen", "rejected"} <= there)
+    transcripts = {"chosen", "rejected"} <= there and not there & set(ALIASES["prompt"])
+    return set(KEYS[kind]) <= there or (kind == "pairs" and transcripts)
 
 
 def misfit(columns: list[str], kind: str) -> str:
     """What to say of a file whose columns make no rows of this kind: one sentence and a recipe."""
     found = ", ".join(columns[:20]) or "none"
     other = kind_by_keys(columns)
-    holds = f"rows of kind {other}, not {kind}" if other else f"no {kind}"
+    holds = f"rows of kind {other}, not {kind}" if other not in (None, kind) else f"no {kind}"
     told = f"holds {holds}: {kind} need {', '.join(KEYS[kind])}, and its columns are {found}"
     made = recipe(columns, kind)
     return f"{told}. {made}" if made else told

@@ -1,18 +1,19 @@
 """Texts of a row: strings, messages, transcripts; what is dropped from them is compared first."""
 
 import json
+import re
 
 from .report import DataError
 
 ROLES = ("system", "user", "assistant", "tool")
+SURROGATE = re.compile("[\ud800-\udfff]")
 HH_TURN, HH_HUMAN = "\n\nAssistant:", "\n\nHuman:"
 
 
 def check_text(value, key: str):
     """The value, if it is a string or a list of messages; DataError with the reason if not."""
     if isinstance(value, str):
-        if any("\ud800" <= c <= "\udfff" for c in value):
-            raise DataError(f"{key} holds half a character (a lone surrogate)")
+        _check_characters(value, key)
         if value.lstrip().startswith(("[{", "{'role", '{"role')) and "role" in value[:200]:
             raise DataError(f"{key} is messages written as text: parse them ({_parser(value)})")
         return value
@@ -30,13 +31,12 @@ def check_text(value, key: str):
             raise DataError(
                 f"{key} has the unknown role {message['role']!r} (known: {', '.join(ROLES)})"
             )
-        check_text_only(message["content"], key)
+        _check_characters(message["content"], key)
     return value
 
 
-def check_text_only(value: str, key: str) -> None:
-    """DataError for half a character; what else stands in a message is its own affair."""
-    if any("\ud800" <= c <= "\udfff" for c in value):
+def _check_characters(value: str, key: str) -> None:
+    if not value.isascii() and SURROGATE.search(value):
         raise DataError(f"{key} holds half a character (a lone surrogate)")
 
 
