@@ -43,8 +43,8 @@ def sample(
     A response ends at the tokenizer's end of text, at every id of the model's generation
     configuration, and, where a prompt of the call is messages, at the end of a turn as the chat
     template writes it. Temperature 0 is greedy. `max_new_tokens` defaults to what the model's
-    context leaves, at most 256. Same seed, same batch size: same texts. ValueError for a negative temperature or a prompt
-    that fills the context; DataError where the model's numbers are not finite.
+    context leaves, at most 256. Same seed, same batch size: same texts. ValueError for a negative
+    temperature or a prompt that fills the context; DataError for logits that are not finite.
     """
     if temperature < 0 or (max_new_tokens is not None and max_new_tokens < 1):
         given = f"{temperature}, {max_new_tokens}"

@@ -1,4 +1,4 @@
-"""Saving a model: the small files tried beforehand, the weights first, nobody's files written over."""
+"""Saving a model: small files tried beforehand, weights first, nobody's files written over."""
 
 import copy
 import os
@@ -8,7 +8,6 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors import SafetensorError
 from torch import nn
 from transformers import GenerationConfig
 

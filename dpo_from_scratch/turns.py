@@ -4,6 +4,7 @@ Training scores this end, sampling stops at it, and nothing else is appended. Te
 tokenizers are other people's code: every call of theirs stands in `render` or `ids_of`.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from weakref import WeakKeyDictionary
 
@@ -98,10 +99,8 @@ def ends(tokenizer) -> list[tuple[int, ...]]:
     key = (str(tokenizer.chat_template), tokenizer.eos_token)
     if tokenizer not in _ends or _ends[tokenizer][0] != key:
         found = [] if tokenizer.eos_token_id is None else [(tokenizer.eos_token_id,)]
-        try:
+        with suppress(DataError):  # rows of messages say what is wrong with a template
             found += [end_of_turn(tokenizer)] if tokenizer.chat_template else []
-        except DataError:  # rows of messages say what is wrong with the template; strings go on
-            pass
         _ends[tokenizer] = key, list(dict.fromkeys(found))
     return _ends[tokenizer][1]
 
