@@ -129,7 +129,8 @@ def context_length(model: nn.Module) -> int | None:
     config = config.get_text_config() if hasattr(config, "get_text_config") else config
     found = getattr(config, "max_position_embeddings", None)
     counts = isinstance(found, int) and not isinstance(found, bool) and found > 0
-    return found if counts and not getattr(config, "alibi", False) else None
+    endless = getattr(config, "alibi", False) or getattr(config, "model_type", "") == "rwkv"
+    return found if counts and not endless else None
 
 
 def length_limit(model: nn.Module, asked: int = 0) -> int | None:

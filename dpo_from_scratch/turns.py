@@ -4,15 +4,18 @@ Training scores this end, sampling stops at it, and nothing else is appended. Te
 tokenizers are other people's code: every call of theirs stands in `render` or `ids_of`.
 """
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from types import SimpleNamespace
 from weakref import WeakKeyDictionary
+
+from transformers.utils import chat_template_utils
 
 from .data import DataError
 from .others import guarded
 
 CONTENT = "ContentOfTheTurn"  # looked for in what the template writes
-HELLO = ({"role": "user", "content": "Hello"},)
+HELLO = [{"role": "user", "content": "Hello"}]
 
 _now = [datetime.now()]
 _after: WeakKeyDictionary = WeakKeyDictionary()  # tokenizer -> (its template, what `after` says)
@@ -36,12 +39,25 @@ def render(tokenizer, messages: list[dict], **options) -> str:
             "these rows hold messages, but the tokenizer has no chat template; "
             "use a chat model or plain strings"
         )
-    if "strftime_now" in str(tokenizer.chat_template):
-        options = {"strftime_now": clock().strftime} | options
     told = [{k: v for k, v in message.items() if v is not None} for message in messages]
-    return guarded(
-        "the chat template", tokenizer.apply_chat_template, told, tokenize=False, **options
-    )
+    with _told_the_time(tokenizer):
+        return guarded(
+            "the chat template", tokenizer.apply_chat_template, told, tokenize=False, **options
+        )
+
+
+@contextmanager
+def _told_the_time(tokenizer):
+    """While it renders, transformers' clock stands still; only for templates that look at it."""
+    if "strftime_now" not in str(tokenizer.chat_template):
+        yield
+        return
+    running = chat_template_utils.datetime
+    chat_template_utils.datetime = SimpleNamespace(now=clock)
+    try:
+        yield
+    finally:
+        chat_template_utils.datetime = running
 
 
 def clock(moment: datetime | None = None) -> datetime:
@@ -58,9 +74,14 @@ def writes_the_time(tokenizer) -> bool:
     """Whether the chat template's text depends on the clock."""
     if "strftime_now" not in str(tokenizer.chat_template):
         return False
-    moments = datetime(2001, 2, 3, 4, 5, 6), datetime(2012, 11, 10, 19, 48, 57)
-    early, late = (render(tokenizer, [*HELLO], strftime_now=m.strftime) for m in moments)
-    return early != late
+    before, texts = clock(), []
+    for moment in (datetime(2001, 2, 3, 4, 5, 6), datetime(2012, 11, 10, 19, 48, 57)):
+        _now[0] = moment
+        try:
+            texts.append(render(tokenizer, HELLO))
+        finally:
+            _now[0] = before
+    return texts[0] != texts[1]
 
 
 # ---------------------------------------------------------------- the end

@@ -126,3 +126,6 @@ def score_command(options) -> None:
     counted = f"{len(scores)} pairs, {report.left_out.total()} left out"
     told = f"{counted}; {what} of the chosen above the rejected in {right:.3f}"
     print(told, file=sys.stderr)
+    report.rows = len(scores)
+    if report.left_out or report.warnings:
+        print(report, file=sys.stderr)
