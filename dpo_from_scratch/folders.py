@@ -142,7 +142,7 @@ def check_finite(place, model: nn.Module) -> None:
 
 def _check_tokenizer(place, model: nn.Module, tokenizer) -> None:
     """It has tokens; where it names no end of text, the model's generation configuration does."""
-    if not len(tokenizer):
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # made up, where files are missing
         raise ModelError(f"{place}: its tokenizer has no tokens (tokenizer.json is missing)")
     ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     first = ends[0] if isinstance(ends, list | tuple) and ends else ends
@@ -201,8 +201,8 @@ def _merge(model: nn.Module, folder: Path) -> nn.Module:
     except Exception as error:
         raise _not_loaded(folder, error) from error
     if lost:
-        what = "is not in the adapter's weights and its configuration alike"
+        what = "stands in its weights or in its configuration alone"
         raise ModelError(f"{folder}: the tensor {lost[0]!r} {what}; {AGAIN}")
     if hasattr(model, "peft_config"):
         del model.peft_config  # nothing of the adapter is left
-    return model
+    return model.requires_grad_(True)
