@@ -14,6 +14,7 @@ Core, what the chapters derive                                  -> nothing
     without_reference.py    SimPO, ORPO, CPO, and supervised fine-tuning
     thumbs.py               KTO and BCO: single responses, liked or not
   exact.py                  Bradley-Terry and the Gibbs optimum where all replies can be listed
+  turns.py                  where a response ends, asked of the chat template and the model
   tokens.py                 from rows to tensors: token ids, what is scored, padding
   data/                     preference files: read, check, convert, write
     report.py               what reading found, and the error for what can't be used
@@ -24,7 +25,10 @@ Core, what the chapters derive                                  -> nothing
     rows.py                 one row in normal form, and what is odd about it
     reading.py              a file of rows with a report, by one reader for all
   others.py                 other people's code, templates and judges, behind one wrapper
-  models.py                 language models as folders, and the Scorer around one
+  folders.py                model folders and adapters, looked at before they are trusted
+  saving.py                 model folders written: weights first, nothing of others touched
+  smollm2.py                SmolLM2-135M-Instruct, converted once from a package
+  models.py                 language models by name, their limits, and the Scorer around one
   scoring.py                log-probabilities and log-ratios of many responses
   training/                 one loop for supervised fine-tuning and for every loss
     loop.py                 sample, score with the reference, score with the policy, step back
