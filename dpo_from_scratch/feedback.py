@@ -177,6 +177,12 @@ def as_chats(rows: list[dict]) -> list[dict]:
     return [{key: message(row[key], role) for key, role in roles.items()} for row in rows]
 
 
+def cut_off(cut: int, drawn: int) -> str:
+    """The sentence about responses that had not ended."""
+    mend = "give more tokens (--max-new-tokens), or first train on texts that end (--loss sft)"
+    return f"{cut} of {drawn} responses had not come to their end and were left out: {mend}"
+
+
 # ---------------------------------------------------------------- all of it
 def stage(path: Path, make: Callable[[], list[dict]]) -> list[dict]:
     """The rows of a file; where it is missing, they are made and written first."""

@@ -6,6 +6,7 @@ methods can be compared at equal numbers of labels.
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -15,7 +16,8 @@ import numpy as np
 from torch import nn
 
 from .data import DataError, read_rows, write_rows
-from .judges import Labeller
+from .feedback import as_chats, cut_off
+from .judges import Labeller, checked_probability
 from .models import frozen_copy, load_model, pad_id
 from .sampling import sample
 from .scoring import pair_log_ratios
@@ -25,13 +27,18 @@ from .training.runs import RunFolder
 
 
 def judged_pairs(
-    policy: nn.Module, tokenizer, prompts: list, judge: Labeller, seed: int = 0
+    policy: nn.Module,
+    tokenizer,
+    prompts: list,
+    judge: Labeller,
+    seed: int = 0,
+    max_new_tokens: int | None = None,
 ) -> list[dict]:
     """Two samples of the policy for each prompt, in the order that a label of the judge gives.
 
-    Two equal samples leave no row.
+    Two equal samples leave no row, nor does one that was cut off.
     """
-    return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed)
+    return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed, max_new_tokens)
 
 
 def winning_pairs(
@@ -42,23 +49,35 @@ def winning_pairs(
     k: int = 5,
     margin: float = 0.5,
     seed: int = 0,
+    max_new_tokens: int | None = None,
 ) -> list[dict]:
     """DNO's pairs: of k samples for each prompt, those whose win rates differ by `margin` or more.
 
     arXiv 2404.03715, algorithm 2. Each sample is compared once with each other one: k (k - 1) / 2
-    labels a prompt. Empty samples are not compared.
+    labels a prompt. Empty samples are not compared, nor are those that were cut off after
+    `max_new_tokens` (None: what the context leaves, at most 256): training would put an end behind
+    them that the policy never wrote. A warning says how many; DataError where they leave no pair.
     """
+    if k < 2 or not margin > 0:
+        raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
     rng, rows = np.random.default_rng(seed), []
-    drawn = sample(policy, tokenizer, [p for p in prompts for _ in range(k)], seed=seed)
+    asked = [p for p in prompts for _ in range(k)]
+    drawn = sample(policy, tokenizer, asked, max_new_tokens=max_new_tokens, seed=seed)
     for i in range(0, len(drawn), k):
         prompt = drawn[i].prompt
-        texts = list(dict.fromkeys(s.text for s in drawn[i : i + k] if s.text.strip()))
+        whole = [s.text for s in drawn[i : i + k] if s.finished and s.text.strip()]
+        texts = list(dict.fromkeys(whole))
         rates = win_rates(prompt, texts, judge, rng)
         for a, b in combinations(range(len(texts)), 2):
             good, bad = (a, b) if rates[a] > rates[b] else (b, a)
             if rates[good] - rates[bad] >= margin:
                 rows.append({"prompt": prompt, "chosen": texts[good], "rejected": texts[bad]})
-    return rows
+    cut = sum(not s.finished for s in drawn)
+    if not rows and 2 * cut > len(drawn):
+        raise DataError(cut_off(cut, len(drawn)))
+    if cut:
+        warnings.warn(cut_off(cut, len(drawn)), stacklevel=2)
+    return [row if isinstance(row["prompt"], str) else as_chats([row])[0] for row in rows]
 
 
 def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generator) -> np.ndarray:
@@ -68,7 +87,7 @@ def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generato
     """
     wins = np.zeros((len(texts), len(texts)))
     for i, j in combinations(range(len(texts)), 2):
-        wins[i, j] = rng.random() < judge(prompt, texts[i], texts[j])
+        wins[i, j] = rng.random() < checked_probability(judge, prompt, texts[i], texts[j])
         wins[j, i] = 1 - wins[i, j]
     return wins.sum(1) / max(len(texts) - 1, 1)
 
@@ -94,19 +113,22 @@ def plan(
     config: TrainConfig,
     k: int = 2,
     margin: float = 1.0,
+    max_new_tokens: int | None = None,
 ) -> Callable[[int], list[dict]]:
     """The rows of each round for `in_rounds`.
 
     "sdpo": parts of the rows, easy pairs first, told by a run of half the steps. Else samples of
     the model as it is by then, on prompts drawn from the rows, with one label for every row of a
-    training step.
+    training step. DataError for more parts than rows.
     """
     if method == "sdpo":
+        size = -(-len(rows) // max(rounds, 1))
+        if size * (rounds - 1) >= len(rows):
+            raise DataError(f"{len(rows)} pairs make no {rounds} parts: give fewer rounds")
         guide, reference = frozen_copy(model).requires_grad_(True), frozen_copy(model)
         half = replace(config, steps=max(config.steps // 2, 1))
         train(guide, tokenizer, rows, half, progress=False)
         ordered = easy_to_hard(guide, reference, tokenizer, rows)
-        size = -(-len(rows) // max(rounds, 1))
         return lambda r: ordered[r * size : (r + 1) * size]
 
     def sampled(r: int) -> list[dict]:
@@ -115,7 +137,7 @@ def plan(
         drawn = rng.integers(len(rows), size=max(2 * labels // (k * (k - 1)), 1))
         asked = [rows[i]["prompt"] for i in drawn]
         seed = int(rng.integers(2**31))
-        return winning_pairs(model, tokenizer, asked, judge, k, margin, seed=seed)
+        return winning_pairs(model, tokenizer, asked, judge, k, margin, seed, max_new_tokens)
 
     return sampled
 
