@@ -46,6 +46,7 @@ Roads, other ways than DPO on a file of pairs                   -> core
     parts.py                PPO's rewards, advantages and clipped losses
     loop.py                 PPO: sample, score, estimate advantages, take clipped steps
   judges.py                 who compares two responses or scores several; each from the other
+  stages.py                 files that are made once and remember what made them
   rounds.py                 iterated and online DPO, sDPO, DNO
   feedback.py               Zephyr's recipe: responses, a judge, pairs, DPO
 

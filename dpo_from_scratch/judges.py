@@ -14,10 +14,12 @@ and False count as 1 and 0; a number may come in a tensor or an array of one.
 import copy
 import inspect
 import math
+import re
 import reprlib
 import runpy
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from itertools import islice, permutations
 from numbers import Real
@@ -155,6 +157,37 @@ def from_comparisons(compare: Labeller) -> Scores:
         return [w / max(2 * (len(texts) - 1), 1) for w in wins]
 
     return judge
+
+
+# ---------------------------------------------------------------- a judge without a network
+@cache
+def vader():
+    """The analyser of vaderSentiment (Hutto and Gilbert, ICWSM 2014); DataError without it."""
+    try:
+        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
+    except ImportError:
+        mend = "`pip install vaderSentiment`, or this package with its extra `feedback`"
+        raise DataError(f"the rubric needs vaderSentiment, which is missing: {mend}") from None
+    return SentimentIntensityAnalyzer()
+
+
+def sentiment(text: str) -> float:
+    """VADER's compound sentiment of a text, from -1 to 1."""
+    return vader().polarity_scores(text)["compound"]
+
+
+def rubric(prompt: str | list[dict], texts: list[str]) -> list[float]:
+    """A judge that needs no network: kind words, the topic, few words; one number for each text.
+
+    The sentiment, half a point for naming what was asked for, less a twentieth for each word past
+    20. What was asked for is the prompt's last word, as a whole: "view" doesn't stand in "review".
+    """
+    words = text_of(prompt).rstrip(".").split("'s ")[-1].lower().split()
+    topic = re.compile(rf"\b{re.escape(words[-1])}\b", re.IGNORECASE) if words else None
+    return [
+        sentiment(t) + 0.5 * bool(topic and topic.search(t)) - 0.05 * max(len(t.split()) - 20, 0)
+        for t in texts
+    ]
 
 
 # ---------------------------------------------------------------- the only calls of a judge

@@ -85,9 +85,10 @@ def ppo(
 ) -> list[dict]:
     """Train `policy` in place to get a high `score` and stay near `reference`, on its device.
 
-    `score` maps N samples to N finite numbers, else DataError. Every iteration: sample, score, add up the rewards,
-    estimate advantages with the value model, and take a few clipped steps. A text that was cut off
-    at the context's end is scored as it is. Returns one row of metrics per iteration.
+    `score` maps N samples to N finite numbers, else DataError. Every iteration: sample, score, add
+    up the rewards, estimate advantages with the value model, and take a few clipped steps. A text
+    that was cut off at the context's end is scored as it is. Returns one row of metrics per
+    iteration.
     """
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)

@@ -1,0 +1,84 @@
+"""Stages: files of rows that are made once, and remember what made them.
+
+made_by.json, beside them, holds for each what decided it, in words, and a hash of its content. So a
+run that goes on with another judge, or finds half a file, says so.
+"""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from .data import DataError
+from .training.runs import write_text
+
+NOTES = "made_by.json"
+AGAIN = "delete it and what was made after it, and --resume makes them again"
+
+
+def stage(path: Path, make: Callable[[], list[dict]], made_by: dict | None = None) -> list[dict]:
+    """The rows of a file; where it is missing, they are made and written first.
+
+    `made_by` is what decides them, such as the judge. DataError if the file that is there was made
+    by something else, or is not as it was written.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(row) + "\n" for row in make())
+        remember(path, (made_by or {}) | {"sha256": _hash(text)})
+        write_text(path, text)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    written = compare(path, made_by or {}).get("sha256")
+    if written and written != _hash(text):
+        raise DataError(f"{path} is damaged, or was changed: {AGAIN}")
+    return rows_of(path, text)
+
+
+def rows_of(path: Path, text: str | None = None) -> list[dict]:
+    """The rows of a file of JSON Lines that the package wrote; DataError names a broken line."""
+    text = path.read_text(encoding="utf-8", errors="replace") if text is None else text
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise DataError(f"{path}, line {number}: broken JSON: {AGAIN}") from None
+    return rows
+
+
+def remember(path: Path, made_by: dict) -> None:
+    """Note what decides the file, or the folder, `path`; it is written after this."""
+    notes = _notes(path) | {path.name: made_by}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path.with_name(NOTES), json.dumps(notes, indent=2) + "\n")
+
+
+def compare(path: Path, made_by: dict) -> dict:
+    """What was noted about `path`; DataError if something that decides it is another one now.
+
+    What an older version did not note yet has nothing to compare it with.
+    """
+    noted = _notes(path).get(path.name, {})
+    changed = [key for key in made_by if key in noted and noted[key] != made_by[key]]
+    if changed:
+        told = ", ".join(f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in changed)
+        mend = f"give the same, name another folder with --out, or {AGAIN}"
+        raise DataError(f"{path} was made otherwise ({told}): {mend}")
+    return noted
+
+
+def _notes(path: Path) -> dict:
+    notes = path.with_name(NOTES)
+    if not notes.exists():
+        return {}
+    try:
+        found = json.loads(notes.read_text(encoding="utf-8"))
+        if all(isinstance(value, dict) for value in found.values()):
+            return found
+    except (ValueError, AttributeError):
+        pass
+    raise DataError(f"{notes} is damaged: start again with --overwrite, or in another folder")
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode("utf-8", errors="replace")).hexdigest()
