@@ -15,10 +15,9 @@ from torch import nn
 
 from .data import DataError
 from .judges import Scores, checked_scores, rubric, sentiment, vader  # noqa: F401 (their old place)
-from .models import load_model
 from .others import guarded
 from .sampling import sample
-from .stages import compare, remember, rows_of, stage
+from .stages import compare, finished, remember, stage
 from .tokens import prompt_ids
 from .training import PRESETS, TrainConfig, train
 from .training.runs import fingerprint
@@ -283,5 +282,4 @@ def _trained(
         told = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in changed)
         mend = "give the same, or name another folder"
         raise DataError(f"{run} holds a model of other settings ({told}): {mend}")
-    model.load_state_dict(load_model(str(run / "model"))[0].state_dict())
-    return rows_of(run / "metrics.jsonl")
+    return finished(run, model, config.steps)

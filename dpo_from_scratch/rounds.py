@@ -9,21 +9,23 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from .data import DataError, read_rows, write_rows
+from .data import DataError
 from .feedback import as_chats, cut_off
 from .judges import Labeller, checked_probability
-from .models import frozen_copy, load_model, pad_id
+from .models import frozen_copy, pad_id
 from .sampling import sample
 from .scoring import pair_log_ratios
+from .stages import finished, stage
 from .tokens import encode_rows
 from .training import TrainConfig, train
-from .training.runs import RunFolder
+from .training.runs import RunFolder, fingerprint, write_text
 
 
 def judged_pairs(
@@ -127,9 +129,13 @@ def plan(
             raise DataError(f"{len(rows)} pairs make no {rounds} parts: give fewer rounds")
         guide, reference = frozen_copy(model).requires_grad_(True), frozen_copy(model)
         half = replace(config, steps=max(config.steps // 2, 1))
-        train(guide, tokenizer, rows, half, progress=False)
-        ordered = easy_to_hard(guide, reference, tokenizer, rows)
-        return lambda r: ordered[r * size : (r + 1) * size]
+
+        @cache
+        def ordered() -> list[dict]:  # only if a round asks: one that is done does not
+            train(guide, tokenizer, rows, half, progress=False)
+            return easy_to_hard(guide, reference, tokenizer, rows)
+
+        return lambda r: ordered()[r * size : (r + 1) * size]
 
     def sampled(r: int) -> list[dict]:
         rng = np.random.default_rng([config.seed, r])
@@ -152,6 +158,7 @@ def in_rounds(
     run_folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    decided_by: dict | None = None,
 ) -> list[dict]:
     """Train `model` in place, `config.steps // rounds` steps a round, on the rows of each round.
 
@@ -161,22 +168,27 @@ def in_rounds(
     2402.04792): the same with many rounds; sDPO (arXiv 2403.19270): rows_of gives parts of a data
     set, moving reference; DNO (arXiv 2404.03715): rows_of gives `winning_pairs`, moving reference.
     Returns the metrics, one row a step. `run_folder` gets a run for each round, with its pairs;
-    with `resume`, rounds that are done are not done again. DataError if a round has no rows.
+    with `resume`, rounds that are done are not done again. `decided_by` is what else decides the
+    rounds, such as the judge and the data: a run does not go on with another one. DataError if a
+    round has no rows.
     """
     if not 1 <= rounds <= config.steps:
         most = f"at most the number of steps, {config.steps}"
         raise ValueError(f"rounds must be at least 1 and {most}, not {rounds}")
     if run_folder:
-        _claim(Path(run_folder), config, rounds, moving_reference, resume)
+        settings = {"rounds": rounds, "moving_reference": moving_reference} | (decided_by or {})
+        settings["model"] = fingerprint(*model.parameters())
+        _claim(Path(run_folder), config.resolved() | settings, resume)
     reference, history, length = frozen_copy(model), [], config.steps // rounds
     for r in range(rounds):
         reference = frozen_copy(model) if moving_reference else reference
         folder = Path(run_folder) / f"round-{r + 1}" if run_folder else None
-        rows, begun = _rows_of_round(r, rows_of, folder, resume)
-        if begun and (folder / "model").exists():
-            done = _finished_round(model, folder)
+        rows = _rows_of_round(r, rows_of, folder, model)
+        settings = _settings_of_round(config, r, rounds)
+        if folder and (folder / "model").exists():
+            done = finished(folder, model, settings.steps)
         else:
-            settings = _settings_of_round(config, r, rounds)
+            begun = bool(folder and (folder / "config.json").exists())
             done = train(
                 model,
                 tokenizer,
@@ -190,32 +202,40 @@ def in_rounds(
         told = {"round": r + 1, "rows": len(rows)}
         history += [row | {"step": r * length + row["step"]} | told for row in done]
         if run_folder:
-            write_rows(Path(run_folder) / "metrics.jsonl", history)
+            text = "".join(json.dumps(row) + "\n" for row in history)
+            write_text(Path(run_folder) / "metrics.jsonl", text)
     return history
 
 
-def _claim(folder: Path, config: TrainConfig, rounds: int, moving: bool, resume: bool) -> None:
+def _claim(folder: Path, settings: dict, resume: bool) -> None:
     """The folder of all rounds: new, or with `resume` one of a run with the same settings."""
     if not resume and (folder / "config.json").exists():
         choice = "go on with --resume, or name another folder with --out"
         raise DataError(f"{folder} holds a run: {choice}")
-    settings = config.resolved() | {"rounds": rounds, "moving_reference": moving}
+    if not (folder / "config.json").exists() and (folder / "round-1").exists():
+        told = "holds round-1, and no config.json that tells whose it is"
+        raise DataError(f"{folder} {told}: move it away, or name another folder with --out")
     RunFolder(folder, settings, resume)
 
 
 def _rows_of_round(
-    r: int, rows_of: Callable[[int], list[dict]], folder: Path | None, resume: bool
-) -> tuple[list[dict], bool]:
-    """The rows of a round, and whether an earlier run has begun it; they are kept in its folder."""
-    pairs = folder / "pairs.jsonl" if folder else None
-    begun = bool(resume and folder and pairs.exists() and (folder / "config.json").exists())
-    rows = read_rows(pairs)[0] if begun else rows_of(r)
-    if not rows:
-        raise DataError(f"round {r + 1} has no pairs: give more prompts, or a smaller margin")
-    if folder and not begun:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_rows(pairs, rows)
-    return rows, begun
+    r: int, rows_of: Callable[[int], list[dict]], folder: Path | None, model: nn.Module
+) -> list[dict]:
+    """The rows of a round; with a folder they are kept there, and read if an earlier run made them.
+
+    The policy that they were made with must be the one that is here now.
+    """
+
+    def make() -> list[dict]:
+        rows = rows_of(r)
+        if not rows:
+            raise DataError(f"round {r + 1} has no pairs: give more prompts, or a smaller margin")
+        return rows
+
+    if not folder:
+        return make()
+    begins_with = {"policy of the round before": fingerprint(*model.parameters())}
+    return stage(folder / "pairs.jsonl", make, begins_with)
 
 
 def _settings_of_round(config: TrainConfig, r: int, rounds: int) -> TrainConfig:
@@ -225,10 +245,3 @@ def _settings_of_round(config: TrainConfig, r: int, rounds: int) -> TrainConfig:
     length, rate = config.steps // rounds, config.learning_rate * (1 - r / rounds)
     warmup = min(config.warmup, length // 4)
     return replace(config, steps=length, learning_rate=rate, decay="constant", warmup=warmup)
-
-
-def _finished_round(model: nn.Module, folder: Path) -> list[dict]:
-    """The model takes the weights of a round that is done; returns its metrics."""
-    model.load_state_dict(load_model(folder / "model")[0].state_dict())
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]

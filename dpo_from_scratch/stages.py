@@ -9,7 +9,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from torch import nn
+
 from .data import DataError
+from .models import ModelError, load_model
 from .training.runs import write_text
 
 NOTES = "made_by.json"
@@ -44,6 +47,22 @@ def rows_of(path: Path, text: str | None = None) -> list[dict]:
         except ValueError:
             raise DataError(f"{path}, line {number}: broken JSON: {AGAIN}") from None
     return rows
+
+
+def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
+    """The model takes the weights of a run that is done; returns its metrics, a row for each step.
+
+    DataError if the run is damaged.
+    """
+    try:
+        history = rows_of(run / "metrics.jsonl")
+        if len(history) != steps:
+            raise DataError(f"metrics.jsonl has {len(history)} rows and not {steps}")
+        model.load_state_dict(load_model(str(run / "model"))[0].state_dict())
+    except (DataError, ModelError, OSError, RuntimeError) as error:
+        told = str(error).splitlines()[0].removesuffix(f": {AGAIN}")
+        raise DataError(f"{run} holds a finished run that is damaged ({told}): {AGAIN}") from error
+    return history
 
 
 def remember(path: Path, made_by: dict) -> None:

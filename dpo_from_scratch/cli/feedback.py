@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .options import MODEL_HELP, add_train_options, known_judges, train_config
+from .options import MODEL_HELP, add_train_options, known_judges, notes, train_config
 
 
 def add_commands(add) -> None:
@@ -26,8 +26,15 @@ def add_commands(add) -> None:
         default="rubric",
         help="rubric (default), reviews, panel, or FILE.py:FUNCTION, which gets prompt and a list "
         "of responses, and returns a number for each, larger is better; or it gets prompt, first "
-        "and second response, and returns the probability that the first is better",
+        "and second response, and returns the probability that the first is better; a call may "
+        "take ten minutes",
     )
+    add_group_options(command, ROUNDS)
+    add_train_options(command, DEFAULTS)
+
+
+def add_group_options(command, groups: int) -> None:
+    """How many responses, how long, what becomes a pair, and whether an earlier run goes on."""
     command.add_argument(
         "--rule",
         choices=("random", "worst"),
@@ -37,20 +44,25 @@ def add_commands(add) -> None:
     command.add_argument(
         "--groups",
         type=int,
-        default=ROUNDS,
-        help=f"groups of four responses for each prompt, a pair each (default: {ROUNDS})",
+        default=groups,
+        help=f"groups of four responses for each prompt, a pair each (default: {groups})",
+    )
+    command.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=64,
+        help="the longest response; longer ones are cut off and left out (default: 64)",
     )
     command.add_argument(
         "--resume",
         action="store_true",
         help="go on with what --out holds; stages that are there are not made again",
     )
-    add_train_options(command, DEFAULTS)
 
 
 def feedback_command(options) -> None:
     from ..feedback import DEFAULTS, pipeline, rubric, vader
-    from ..judges import as_scores, load_judge
+    from ..judges import as_scores, named_judge
     from ..losses import LOSSES
     from ..models import load_model
 
@@ -60,16 +72,27 @@ def feedback_command(options) -> None:
     if options.groups < 1:
         raise ValueError(f"--groups must be 1 or more, not {options.groups}")
     print(f"options: {config}")
-    judge = as_scores(load_judge(options.judge, {"rubric": rubric} | known_judges()))
+    judge, judge_name = named_judge(options.judge, {"rubric": rubric} | known_judges())
+    judge = as_scores(judge)
     if options.judge == "rubric":
         vader()  # says now what is missing, and not after the responses
     refuse_to_mix(options.out, options.resume)
     prompts = prompts_to_answer(options, config.skip_bad)
     try:
         model, tokenizer = load_model(options.model)
-        pairs, history = pipeline(
-            options.out, model, tokenizer, prompts, judge, options.rule, options.groups, config
-        )
+        with notes():
+            pairs, history = pipeline(
+                options.out,
+                model,
+                tokenizer,
+                prompts,
+                judge,
+                options.rule,
+                options.groups,
+                config,
+                judge_name,
+                options.max_new_tokens,
+            )
     except KeyboardInterrupt:
         # of the whole run: the folder that training names is that of the last stage
         told = f"before its end; {options.out} goes on with --resume"

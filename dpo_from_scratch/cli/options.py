@@ -1,7 +1,9 @@
 """What several commands share: the options of training, judges by name, a reference to compare."""
 
 import argparse
+import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import fields
 
 MODEL_HELP = '"tiny", "smollm2", a folder, or a hub id like gpt2'
@@ -76,6 +78,15 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         if getattr(options, f.name) is not None
     }
     return TrainConfig(**(PRESETS[preset] | own | given))
+
+
+@contextmanager
+def notes():
+    """What the package warns of is printed, a line each, as often as it happens."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module="dpo_from_scratch")
+        warnings.showwarning = lambda message, *where, **more: print(f"note: {message}")
+        yield
 
 
 def known_judges() -> dict[str, Callable]:
