@@ -15,12 +15,11 @@ from torch import nn
 
 from .data import DataError
 from .judges import Scores, checked_scores, rubric, sentiment, vader  # noqa: F401 (their old place)
-from .others import guarded
 from .sampling import sample
-from .stages import compare, finished, remember, stage
-from .tokens import prompt_ids
 from .training import PRESETS, TrainConfig, train
 from .training.runs import fingerprint
+from .training.stages import compare, finished, remember, stage
+from .turns import render
 
 SUBJECTS = {
     "film": ("ending", "lead actor", "music", "plot", "dialogue", "camera work", "humor", "length"),
@@ -117,10 +116,9 @@ def takes_system_turns(tokenizer) -> bool:
     user = [{"role": "user", "content": "Hello."}]
     system = {"role": "system", "content": "Be brief."}
     try:
-        told = guarded("the chat template", prompt_ids, tokenizer, [system, *user])
+        return render(tokenizer, [system, *user]) != render(tokenizer, user)
     except DataError:
         return False
-    return told != prompt_ids(tokenizer, user)
 
 
 def _asked(prompt: str | list, system: str | None, talks: bool, apart: bool) -> str | list[dict]:

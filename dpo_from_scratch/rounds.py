@@ -22,10 +22,10 @@ from .judges import Labeller, checked_probability
 from .models import frozen_copy, pad_id
 from .sampling import sample
 from .scoring import pair_log_ratios
-from .stages import finished, stage
 from .tokens import encode_rows
 from .training import TrainConfig, train
 from .training.runs import RunFolder, fingerprint, write_text
+from .training.stages import finished, stage
 
 
 def judged_pairs(

@@ -21,7 +21,8 @@ PACKAGE = ROOT / "dpo_from_scratch"
 ROOM = {  # what stands directly in the package -> its room
     **dict.fromkeys(("logprobs", "losses", "exact", "tokens", "data", "models"), "core"),
     **dict.fromkeys(("scoring", "training", "sampling", "others"), "core"),
-    **dict.fromkeys(("rlhf", "rounds", "judges", "stages", "feedback"), "roads"),
+    **dict.fromkeys(("turns", "folders", "saving", "smollm2"), "core"),
+    **dict.fromkeys(("rlhf", "rounds", "judges", "feedback"), "roads"),
     **{name: name for name in ("doctor", "world", "lab", "studies", "cli")},
 }
 ARROWS = {  # room -> rooms that it may import from; world.tiny may ask the core as well

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from torch import nn
 
-from .data import DataError
-from .models import ModelError, load_model
-from .training.runs import write_text
+from ..data import DataError
+from ..models import ModelError, load_model
+from .runs import write_text
 
 NOTES = "made_by.json"
 AGAIN = "delete it and what was made after it, and --resume makes them again"
