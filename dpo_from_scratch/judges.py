@@ -196,8 +196,9 @@ def checked_scores(judge: Scores, prompt, texts: list[str]) -> list[float]:
 
     def ask() -> tuple[object, list]:
         given = judge(copy.deepcopy(prompt), list(texts))  # it may change what it gets
-        words = isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable)
-        return given, [] if words else list(islice(given, len(texts) + 1))
+        row = given.tolist() if hasattr(given, "tolist") else given  # an array, or a tensor
+        words = isinstance(row, str | bytes | Mapping) or not isinstance(row, Iterable)
+        return given, [] if words else list(islice(row, len(texts) + 1))
 
     given, values = guarded("the judge", ask, seconds=PATIENCE)
     scores = [number(value) for value in values]
