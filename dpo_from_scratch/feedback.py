@@ -6,19 +6,28 @@ responses.jsonl, scores.jsonl, pairs.jsonl, then the run of DPO in dpo/; a stage
 read and not made again, if what decides it (made_by.json) is the same.
 """
 
-import json
 import random
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
 
 from .data import DataError
-from .judges import Scores, checked_scores, rubric, sentiment, vader  # noqa: F401 (their old place)
+from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for here)
+    Scores,
+    as_chats,
+    checked_scores,
+    cut_off,
+    rubric,
+    sentiment,
+    vader,
+)
 from .sampling import sample
 from .training import PRESETS, TrainConfig, train
-from .training.runs import fingerprint
-from .training.stages import compare, finished, remember, stage
+from .training.fingerprints import differences, fingerprint
+from .training.folders import clear, recorded
+from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
 from .turns import render
 
 SUBJECTS = {
@@ -26,27 +35,19 @@ SUBJECTS = {
     "restaurant": ("soup", "service", "desserts", "prices", "decor", "menu", "noise", "wine list"),
     "hotel": ("beds", "breakfast", "location", "staff", "pool", "view", "lobby", "bathrooms"),
     "book": (
-        "first chapter",
-        "main character",
-        "style",
-        "cover",
-        "illustrations",
-        "message",
-        "twist",
-        "pace",
+        *("first chapter", "main character", "style", "cover"),
+        *("illustrations", "message", "twist", "pace"),
     ),
 }
 # of each subject, six aspects to train on and the last two held out
-PROMPTS = [
-    f"Write a one-sentence review of the {s}'s {a}."
-    for s, aspects in SUBJECTS.items()
-    for a in aspects[:6]
-]
-HELD_OUT = [
-    f"Write a one-sentence review of the {s}'s {a}."
-    for s, aspects in SUBJECTS.items()
-    for a in aspects[6:]
-]
+PROMPTS, HELD_OUT = (
+    [
+        f"Write a one-sentence review of the {s}'s {a}."
+        for s, of in SUBJECTS.items()
+        for a in of[part]
+    ]
+    for part in (slice(6), slice(6, None))
+)
 
 SOURCES = {  # who responds: a system prompt (None: the model's own) and a temperature
     "cool": (None, 0.7),
@@ -163,22 +164,6 @@ def binarise(groups: list[dict], rule: str = "random", seed: int = 0) -> list[di
     return rows
 
 
-def as_chats(rows: list[dict]) -> list[dict]:
-    """The same pairs as messages, so that the chat template is used; messages stay as they are."""
-    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
-
-    def message(text: str | list[dict], role: str) -> list[dict]:
-        return [{"role": role, "content": text}] if isinstance(text, str) else text
-
-    return [{key: message(row[key], role) for key, role in roles.items()} for row in rows]
-
-
-def cut_off(cut: int, drawn: int) -> str:
-    """The sentence about responses that had not ended."""
-    mend = "give more tokens (--max-new-tokens), or first train on texts that end (--loss sft)"
-    return f"{cut} of {drawn} responses had not come to their end and were left out: {mend}"
-
-
 # ---------------------------------------------------------------- all of it
 def settings(steps: int, seed: int) -> TrainConfig:
     """The settings of chapter 19: SmolLM2's preset, and a short run at a high learning rate."""
@@ -196,31 +181,69 @@ def pipeline(
     config: TrainConfig,
     judge_name: str = "",
     max_new_tokens: int = 64,
+    resume: bool = True,
+    overwrite: bool = False,
 ) -> tuple[list[dict], list[dict]]:
     """From prompts to a trained model in `folder`; returns the pairs and the metrics of each step.
 
     `rounds` groups of responses for each prompt are drawn; `rule` is "random" or "worst". Stages
     that are there are read. `model` is trained in place. `judge_name` tells the judge from others
-    (judges.named_judge); without it nobody looks whether it is the same. DataError if there is
-    nothing to choose, or if what is in the folder was made by something else.
+    (judges.named_judge); without it nobody looks whether it is the same. `resume=False` wants a
+    folder without a run, `overwrite` deletes the run that is there. DataError if there is nothing
+    to choose, or if what is in the folder was made by something else.
     """
     begun = begun_with(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
-    groups = stage(
-        folder / "responses.jsonl",
-        lambda: _enough(respond(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)),
-        begun,
+    judged_by = {"judge": judge_name} if judge_name else {}
+    chosen_by = {"rule": rule, "seed": config.seed}
+    decided = dict(zip(STAGES, (begun, judged_by, chosen_by, {}), strict=True))
+    with claimed(
+        folder,
+        lambda: _found(folder),
+        lambda: _differs(folder, decided, config),
+        lambda: _clear(folder),
+        resume and not overwrite,
+        overwrite,
+    ):
+        make = lambda: respond(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
+        groups = stage(folder / "responses.jsonl", lambda: _enough(make()), begun)
+        asked = [p for p in prompts for _ in range(rounds)]
+        if [g["prompt"] for g in groups] != asked:
+            mend = "give the same prompts and as many groups, or name another folder"
+            raise DataError(f"{folder} holds responses to other prompts: {mend}")
+        judged_by["responses"] = fingerprint(groups)
+        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge), judged_by)
+        chosen_by["scores"] = fingerprint(judged)
+        choose = lambda: _some(binarise(judged, rule, config.seed), groups)
+        pairs = stage(folder / "pairs.jsonl", choose, chosen_by)
+        rows = pairs if tokenizer.chat_template is None else as_chats(pairs)
+        return pairs, _trained(folder / "dpo", model, tokenizer, rows, config)
+
+
+def _found(folder: Path) -> str:
+    """Which stages of an earlier run a folder holds, in words."""
+    found = [name for name in STAGES if (folder / name).exists()]
+    return f"{', '.join(found)} of an earlier run" if found else ""
+
+
+def _differs(folder: Path, decided: dict[str, dict], config: TrainConfig) -> list[str]:
+    """What is other than the stages that are there were made with, and the run of DPO."""
+    there = [name for name in STAGES if (folder / name).exists()]
+    out = [told for name in there for told in changed(folder / name, decided[name])]
+    return list(
+        dict.fromkeys(out + differences(recorded(folder / "dpo") or {}, config.resolved(), {}))
     )
-    asked = [p for p in prompts for _ in range(rounds)]
-    if [g["prompt"] for g in groups] != asked:
-        mend = "give the same prompts and as many groups, or name another folder"
-        raise DataError(f"{folder} holds responses to other prompts: {mend}")
-    judged_by = {"responses": fingerprint(groups)} | ({"judge": judge_name} if judge_name else {})
-    judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge), judged_by)
-    chosen_by = {"scores": fingerprint(judged), "rule": rule, "seed": config.seed}
-    make = lambda: _some(binarise(judged, rule, config.seed), groups)
-    pairs = stage(folder / "pairs.jsonl", make, chosen_by)
-    rows = pairs if tokenizer.chat_template is None else as_chats(pairs)
-    return pairs, _trained(folder / "dpo", model, tokenizer, rows, config)
+
+
+def _clear(folder: Path) -> None:
+    """Delete the stages that a run made, and nothing else."""
+    if not (folder / NOTES).exists():
+        told = f"holds {_found(folder)}, and no {NOTES} that tells whose"
+        raise DataError(f"{folder} {told}: move them away, or name another folder with --out")
+    clear(folder / "dpo")
+    with suppress(OSError):
+        (folder / "dpo").rmdir()  # unless something else is in it
+    for name in (*STAGES[:3], NOTES):
+        (folder / name).unlink(missing_ok=True)
 
 
 def begun_with(
@@ -274,10 +297,4 @@ def _trained(
         remember(run, made_by)
         begun = (run / "config.json").exists()
         return train(model, tokenizer, rows, config, run, resume=begun)
-    before, now = json.loads((run / "config.json").read_text(encoding="utf-8")), config.resolved()
-    changed = [key for key in now if key in before and before[key] != now[key]]
-    if changed:
-        told = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in changed)
-        mend = "give the same, or name another folder"
-        raise DataError(f"{run} holds a model of other settings ({told}): {mend}")
     return finished(run, model, config.steps)

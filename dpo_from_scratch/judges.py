@@ -101,6 +101,22 @@ def text_of(prompt: str | list[dict]) -> str:
     return said[-1] if said else prompt[-1]["content"]
 
 
+def as_chats(rows: list[dict]) -> list[dict]:
+    """The same pairs as messages, so that the chat template is used; messages stay as they are."""
+    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+
+    def message(text: str | list[dict], role: str) -> list[dict]:
+        return [{"role": role, "content": text}] if isinstance(text, str) else text
+
+    return [{key: message(row[key], role) for key, role in roles.items()} for row in rows]
+
+
+def cut_off(cut: int, drawn: int) -> str:
+    """The sentence about responses that had not ended."""
+    mend = "give more tokens (--max-new-tokens), or first train on texts that end (--loss sft)"
+    return f"{cut} of {drawn} responses had not come to their end and were left out: {mend}"
+
+
 def compares(judge: Callable) -> bool:
     """Whether a judge is asked about two responses (three parameters) or about a list (two).
 

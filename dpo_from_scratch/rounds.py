@@ -8,6 +8,7 @@ methods can be compared at equal numbers of labels.
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from itertools import combinations
@@ -17,15 +18,16 @@ import numpy as np
 from torch import nn
 
 from .data import DataError
-from .feedback import as_chats, cut_off
-from .judges import Labeller, checked_probability
+from .judges import Labeller, as_chats, checked_probability, cut_off
 from .models import frozen_copy, pad_id
 from .sampling import sample
 from .scoring import pair_log_ratios
 from .tokens import encode_rows
 from .training import TrainConfig, train
-from .training.runs import RunFolder, fingerprint, write_text
-from .training.stages import finished, stage
+from .training.fingerprints import differences, fingerprint
+from .training.folders import clear, recorded
+from .training.runs import write_text
+from .training.stages import NOTES, claimed, finished, stage
 
 
 def judged_pairs(
@@ -159,6 +161,7 @@ def in_rounds(
     resume: bool = False,
     progress: bool = True,
     decided_by: dict | None = None,
+    overwrite: bool = False,
 ) -> list[dict]:
     """Train `model` in place, `config.steps // rounds` steps a round, on the rows of each round.
 
@@ -169,53 +172,98 @@ def in_rounds(
     set, moving reference; DNO (arXiv 2404.03715): rows_of gives `winning_pairs`, moving reference.
     Returns the metrics, one row a step. `run_folder` gets a run for each round, with its pairs;
     with `resume`, rounds that are done are not done again. `decided_by` is what else decides the
-    rounds, such as the judge and the data: a run does not go on with another one. DataError if a
-    round has no rows.
+    rounds, such as the judge and the data: a run does not go on with another one. `overwrite`
+    begins anew where the folder holds a run. DataError if a round has no rows.
     """
     if not 1 <= rounds <= config.steps:
         most = f"at most the number of steps, {config.steps}"
         raise ValueError(f"rounds must be at least 1 and {most}, not {rounds}")
-    if run_folder:
-        settings = {"rounds": rounds, "moving_reference": moving_reference} | (decided_by or {})
-        settings["model"] = fingerprint(*model.parameters())
-        _claim(Path(run_folder), config.resolved() | settings, resume)
+    work = (model, tokenizer, rounds, rows_of, config, moving_reference, progress)
+    if not run_folder:
+        return _do(*work, folder=None)
+    folder, decided = Path(run_folder), (config, rounds, moving_reference, decided_by)
+    settings, begun = decides(model, *decided)
+    before = recorded(folder)
+    with claimed(
+        folder,
+        lambda: _found(folder, resume),
+        lambda: differences(before or {}, settings, begun),
+        lambda: _clear(folder),
+        resume,
+        overwrite,
+    ):
+        if recorded(folder) is None:
+            text = json.dumps(settings | {"begun_with": begun}, indent=2) + "\n"
+            write_text(folder / "config.json", text)
+        return _do(*work, folder=folder)
+
+
+def decides(
+    model: nn.Module,
+    config: TrainConfig,
+    rounds: int,
+    moving_reference: bool,
+    decided_by: dict | None = None,
+) -> tuple[dict, dict]:
+    """(settings, hashes of what it begins with): all that decides a run in rounds, in words."""
+    settings = config.resolved() | {"rounds": rounds, "moving_reference": moving_reference}
+    return settings | (decided_by or {}), {"starting model": fingerprint(*model.parameters())}
+
+
+def _do(
+    model: nn.Module,
+    tokenizer,
+    rounds: int,
+    rows_of: Callable[[int], list[dict]],
+    config: TrainConfig,
+    moving_reference: bool,
+    progress: bool,
+    folder: Path | None,
+) -> list[dict]:
+    """All rounds, one after the other; those that the folder holds are read."""
     reference, history, length = frozen_copy(model), [], config.steps // rounds
     for r in range(rounds):
         reference = frozen_copy(model) if moving_reference else reference
-        folder = Path(run_folder) / f"round-{r + 1}" if run_folder else None
-        rows = _rows_of_round(r, rows_of, folder, model)
+        run = folder / f"round-{r + 1}" if folder else None
+        rows = _rows_of_round(r, rows_of, run, model)
         settings = _settings_of_round(config, r, rounds)
-        if folder and (folder / "model").exists():
-            done = finished(folder, model, settings.steps)
+        if run and (run / "model").exists():
+            done = finished(run, model, settings.steps)
         else:
-            begun = bool(folder and (folder / "config.json").exists())
-            done = train(
-                model,
-                tokenizer,
-                rows,
-                settings,
-                folder,
-                reference,
-                resume=begun,
-                progress=progress,
-            )
+            begun = bool(run and (run / "config.json").exists())
+            how = {"reference": reference, "resume": begun, "progress": progress}
+            done = train(model, tokenizer, rows, settings, run, **how)
         told = {"round": r + 1, "rows": len(rows)}
         history += [row | {"step": r * length + row["step"]} | told for row in done]
-        if run_folder:
+        if folder:
             text = "".join(json.dumps(row) + "\n" for row in history)
-            write_text(Path(run_folder) / "metrics.jsonl", text)
+            write_text(folder / "metrics.jsonl", text)
     return history
 
 
-def _claim(folder: Path, settings: dict, resume: bool) -> None:
-    """The folder of all rounds: new, or with `resume` one of a run with the same settings."""
-    if not resume and (folder / "config.json").exists():
-        choice = "go on with --resume, or name another folder with --out"
-        raise DataError(f"{folder} holds a run: {choice}")
-    if not (folder / "config.json").exists() and (folder / "round-1").exists():
-        told = "holds round-1, and no config.json that tells whose it is"
-        raise DataError(f"{folder} {told}: move it away, or name another folder with --out")
-    RunFolder(folder, settings, resume)
+def _found(folder: Path, resume: bool) -> str:
+    """ "a run" where one is; DataError for rounds of which nobody can tell whose they are."""
+    if recorded(folder):
+        return "a run"
+    strange = [name for name in ("config.json", "round-1") if (folder / name).exists()]
+    if strange:
+        told = f"{strange[0]}, which no run in rounds wrote, or which is damaged"
+        raise DataError(f"{folder} holds {told}: move it away, or name another folder with --out")
+    if resume:
+        raise DataError(f"{folder} holds no run to go on with: start it without --resume")
+    return ""
+
+
+def _clear(folder: Path) -> None:
+    """Delete the run in rounds that a folder holds, and nothing else."""
+    for run in sorted(folder.glob("round-*"), reverse=True):
+        if recorded(run) or (run / NOTES).exists():
+            for name in ("pairs.jsonl", NOTES):
+                (run / name).unlink(missing_ok=True)
+            clear(run)
+            with suppress(OSError):
+                run.rmdir()  # unless something else is in it
+    clear(folder)
 
 
 def _rows_of_round(

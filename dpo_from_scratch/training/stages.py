@@ -6,6 +6,7 @@ run that goes on with another judge, or finds half a file, says so.
 
 import json
 from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import nn
 
 from ..data import DataError
 from ..models import ModelError, load_model
+from .locks import Lock
 from .runs import write_text
 
 NOTES = "made_by.json"
@@ -65,6 +67,48 @@ def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
     return history
 
 
+@contextmanager
+def claimed(
+    folder: Path,
+    found: Callable[[], str],
+    differs: Callable[[], list[str]],
+    clear: Callable[[], None],
+    resume: bool,
+    overwrite: bool,
+):
+    """A folder of several stages or runs, for this process alone while it writes there.
+
+    `found` names what of a run is there ("" for nothing), `differs` what is other than that run
+    had it, `clear` deletes it. DataError unless the folder is free, may be overwritten, or goes on
+    with the same.
+    """
+    if resume and overwrite:
+        raise DataError("going on and beginning anew exclude each other: give one of the two")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder)
+    except OSError as error:
+        why = f"{folder} ({error.strerror})"
+        raise DataError(f"can't write a run to {why}: name another folder with --out") from error
+    try:
+        there = found()
+        told = ", ".join(differs()) if there and not overwrite else ""
+        if there and overwrite:
+            clear()
+        elif there and not resume:
+            choice = "go on with --resume, begin anew with --overwrite, or name another with --out"
+            other = f" with other settings ({told})" if told else ""
+            raise DataError(f"{folder} holds {there}{other}: {choice}")
+        elif told:
+            mend = "give the same, or name another folder with --out"
+            raise DataError(f"{folder} can't go on with other settings ({told}): {mend}")
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # only where nothing was written
+
+
 def remember(path: Path, made_by: dict) -> None:
     """Note what decides the file, or the folder, `path`; it is written after this."""
     notes = _notes(path) | {path.name: made_by}
@@ -77,13 +121,18 @@ def compare(path: Path, made_by: dict) -> dict:
 
     What an older version did not note yet has nothing to compare it with.
     """
-    noted = _notes(path).get(path.name, {})
-    changed = [key for key in made_by if key in noted and noted[key] != made_by[key]]
-    if changed:
-        told = ", ".join(f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in changed)
+    told = changed(path, made_by)
+    if told:
         mend = f"give the same, name another folder with --out, or {AGAIN}"
-        raise DataError(f"{path} was made otherwise ({told}): {mend}")
-    return noted
+        raise DataError(f"{path} was made otherwise ({', '.join(told)}): {mend}")
+    return _notes(path).get(path.name, {})
+
+
+def changed(path: Path, made_by: dict) -> list[str]:
+    """What decides the file `path` and is another one now than was noted, a phrase each."""
+    noted = _notes(path).get(path.name, {})
+    other = [key for key in made_by if key in noted and noted[key] != made_by[key]]
+    return [f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in other]
 
 
 def _notes(path: Path) -> dict:
