@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from .options import add_run_options, add_train_options, known_judges, notes, train_config
+from .options import (
+    add_overwrite_option,
+    add_run_options,
+    add_train_options,
+    known_judges,
+    notes,
+    stoppable,
+    train_config,
+)
+
+NAME = Path("runs", "iterate")  # of runs that nobody named
 
 
 def add_commands(add) -> None:
@@ -14,6 +24,8 @@ def add_commands(add) -> None:
     )
     add_round_options(rounds)
     add_run_options(rounds)
+    rounds.set_defaults(out=None)
+    add_overwrite_option(rounds)
     add_train_options(rounds)
 
 
@@ -71,8 +83,8 @@ def add_sampling_options(rounds) -> None:
 def iterate_command(options) -> None:
     from ..judges import as_labeller, named_judge
     from ..models import load_model
-    from ..rounds import in_rounds, plan
-    from ..training.runs import fingerprint
+    from ..rounds import decides, in_rounds, plan
+    from ..training.fingerprints import fingerprint
 
     if options.k < 2:
         why = "responses are compared with each other"
@@ -87,24 +99,41 @@ def iterate_command(options) -> None:
     samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
     asked = (rows, as_labeller(judge), rounds, config)
     rows_of = plan(options.method, model, tokenizer, *asked, *samples)
-    with notes():
-        history = in_rounds(
-            model,
-            tokenizer,
-            rounds,
-            rows_of,
-            config,
-            moving,
-            options.out,
-            options.resume,
-            decided_by=by,
-        )
+    out = folder_of(options, decides(model, config, rounds, moving, by))
+    done = (out / f"round-{rounds}" / "model").exists() and not options.overwrite
+    whole = (model, tokenizer, rounds, rows_of, config, moving, out, options.resume)
+    with notes(), stoppable(out):
+        history = in_rounds(*whole, decided_by=by, overwrite=options.overwrite)
+    if done:
+        print(f"{out} holds this run, and it is finished: nothing was made again")
     for row in history:
         if row["step"] % (config.steps // rounds) == 0:
             last = f"last batch: loss {row['loss']:.4g}, accuracy {row['accuracy']:.3g}"
             print(f"round {row['round']}: {row['rows']} pairs, {last}")
-    trained = Path(options.out) / f"round-{rounds}" / "model"
-    print(f"model: {trained}   each round's pairs lie beside its model")
+    print(f"model: {out / f'round-{rounds}' / 'model'}   each round's pairs lie beside its model")
+
+
+def folder_of(options, decided: tuple[dict, dict]) -> Path:
+    """--out, or the next free runs/iterate-N; to go on, the newest that began with the same."""
+    from ..data import DataError
+    from ..training.fingerprints import differences
+    from ..training.folders import family, next_free, recorded
+
+    if options.out is not None:
+        if not options.out.strip():
+            raise DataError("--out names no folder (a variable that is not set?)")
+        return Path(options.out)
+    if not options.resume:
+        return next_free(NAME)
+    found = family(NAME)
+    for folder in reversed(found):
+        if not differences(recorded(folder), *decided):
+            print(f"going on with {folder}")
+            return folder
+    there = f"only {', '.join(map(str, found))}" if found else "none"
+    raise DataError(
+        f"no run {NAME}* began with these settings, there is {there}: name one by --out"
+    )
 
 
 def decided(options, judge_name: str) -> dict:

@@ -1,6 +1,7 @@
 """What several commands share: the options of training, judges by name, a reference to compare."""
 
 import argparse
+import signal
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -78,6 +79,40 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         if getattr(options, f.name) is not None
     }
     return TrainConfig(**(PRESETS[preset] | own | given))
+
+
+def folder_name(text: str) -> str:
+    """What --out is given; an empty name is a shell variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no folder (a variable that is not set?)")
+    return text
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Whether the run that a folder holds may be deleted."""
+    text = "begin anew where --out holds a run: what that run made is deleted, and nothing else"
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
+@contextmanager
+def stoppable(folder):
+    """SIGTERM, as batch systems send it, stops like Ctrl-C; the sentence names the whole run."""
+
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        before = None
+    try:
+        yield
+    except KeyboardInterrupt:
+        # training names the folder of its own part
+        raise KeyboardInterrupt(f"before its end; {folder} goes on with --resume") from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
