@@ -239,3 +239,11 @@ def pick_rows(step: int, rows: int, config: TrainConfig) -> Tensor:
 def _permutation(rows: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(seed * 100_003 + epoch)
     return torch.randperm(rows, generator=generator, device="cpu")
+
+
+def rows_picked(rows: int, config: TrainConfig) -> list[int]:
+    """The numbers of the rows that a run will use, in order; with `score_all` all of them."""
+    wanted = config.steps * config.batch_size
+    if config.score_all or wanted >= rows:
+        return list(range(rows))
+    return sorted(_permutation(rows, config.seed, 0)[:wanted].tolist())
