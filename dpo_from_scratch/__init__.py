@@ -14,10 +14,14 @@ Core, what the chapters derive                                  -> nothing
     without_reference.py    SimPO, ORPO, CPO, and supervised fine-tuning
     thumbs.py               KTO and BCO: single responses, liked or not
   exact.py                  Bradley-Terry and the Gibbs optimum where all replies can be listed
+  turns.py                  where a response ends, asked of the chat template and the model
   tokens.py                 from rows to tensors: token ids, what is scored, padding
   data.py                   preference files: read, check, convert, write
   others.py                 other people's code, templates and judges, behind one wrapper
-  models.py                 language models as folders, and the Scorer around one
+  folders.py                model folders and adapters, looked at before they are trusted
+  saving.py                 model folders written: weights first, nothing of others touched
+  smollm2.py                SmolLM2-135M-Instruct, converted once from a package
+  models.py                 language models by name, their limits, and the Scorer around one
   scoring.py                log-probabilities and log-ratios of many responses
   training/                 one loop for supervised fine-tuning and for every loss
     loop.py                 sample, score with the reference, score with the policy, step back

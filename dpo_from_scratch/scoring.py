@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .data import DataError
 from .models import Scorer, device_of
 from .tokens import Example, collate
 
@@ -37,9 +38,21 @@ def score_examples(
 def score_pairs(
     scorer: nn.Module, pairs: list[tuple[Example, ...]], pad: int, progress: bool = False
 ) -> Tensor:
-    """log pi(y|x) of N pairs, (N, 2): chosen, rejected; of rows with one response each, (N, 1)."""
+    """log pi(y|x) of N pairs, (N, 2): chosen, rejected; of rows with one response each, (N, 1).
+
+    DataError where one of them is nan or inf.
+    """
     flat = [example for pair in pairs for example in pair]
-    return score_examples(scorer, flat, pad, progress=progress).view(len(pairs), -1)
+    return finite(score_examples(scorer, flat, pad, progress=progress)).view(len(pairs), -1)
+
+
+def finite(scores: Tensor) -> Tensor:
+    """The scores; DataError if one of them is not a number that can be compared."""
+    bad = (~scores.isfinite()).nonzero()
+    if len(bad):
+        which, mend = f"response {int(bad[0, 0]) + 1} of {len(scores)}", "its weights are damaged"
+        raise DataError(f"the log-probability of {which} is {float(scores[bad[0, 0]])}: {mend}")
+    return scores
 
 
 def log_ratios(
@@ -47,7 +60,8 @@ def log_ratios(
 ) -> np.ndarray:
     """rho = log pi(y|x) - log pi_ref(y|x), shape (N,), nats, no beta."""
     scores = [
-        score_examples(Scorer(m), examples, pad).double().numpy() for m in (policy, reference)
+        finite(score_examples(Scorer(m), examples, pad)).double().numpy()
+        for m in (policy, reference)
     ]
     return scores[0] - scores[1]
 

@@ -3,12 +3,15 @@ are one sentence.
 """
 
 import copy
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from dpo_from_scratch import models, world
+from dpo_from_scratch import models, smollm2, world
 from dpo_from_scratch.models import ModelError, Scorer, load_model, save_model
 from dpo_from_scratch.tokens import collate, encode
 from dpo_from_scratch.training import TrainConfig, train
@@ -28,7 +31,8 @@ def test_plain_transformers_opens_what_was_saved_and_agrees(tiny, tmp_path):
     save_model(model, tokenizer, tmp_path / "model")
     assert (tmp_path / "model" / "model.safetensors").is_file()
     other, other_tokenizer = (
-        c.from_pretrained(tmp_path / "model") for c in (AutoModelForCausalLM, AutoTokenizer)
+        c.from_pretrained(tmp_path / "model", trust_remote_code=False)
+        for c in (AutoModelForCausalLM, AutoTokenizer)
     )
     (example,) = encode(tokenizer, "film : how was the plot ?", "the plot was superb ! thank you .")
     assert other_tokenizer("film : how was the plot ?")["input_ids"] == list(
@@ -70,7 +74,7 @@ def test_what_cannot_be_loaded_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"holds no config\.json"):
         load_model(str(tmp_path / "empty"))
     monkeypatch.setenv("DPO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="make smollm2"):
         load_model("smollm2")
 
@@ -99,3 +103,11 @@ def test_a_gpt2_of_full_size_trains_two_steps_saves_and_loads(tiny, tmp_path):
     assert not torch.equal(before, model.transformer.wte.weight)
     loaded, _ = load_model(str(tmp_path / "run" / "model"))
     torch.testing.assert_close(loaded.transformer.wte.weight, model.transformer.wte.weight)
+
+
+def test_the_oldest_transformers_that_is_tested_is_the_oldest_that_is_allowed():
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (bound,) = (d for d in project["dependencies"] if d.startswith("transformers"))
+    tested = re.search(r"transformers==(\d+\.\d+)", (root / "Makefile").read_text())[1]
+    assert bound == f"transformers>={tested}"

@@ -103,8 +103,8 @@ if __name__ == "__main__":
         exec(source)
         sys.argv.pop()
     model_name, data, out = sys.argv[1:]
-    tokenizer = AutoTokenizer.from_pretrained(model_name)
-    model = AutoModelForCausalLM.from_pretrained(model_name)
+    tokenizer = AutoTokenizer.from_pretrained(model_name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(model_name, trust_remote_code=False)
     policy, _, history = train(model, tokenizer, [json.loads(line) for line in open(data)])
     Path(out).mkdir(parents=True, exist_ok=True)
     (Path(out) / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in history))

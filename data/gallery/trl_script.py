@@ -39,6 +39,6 @@ def train(model, tokenizer, rows, out, seed=0):
 
 if __name__ == "__main__":
     name, data, out = sys.argv[1:]
-    tokenizer = AutoTokenizer.from_pretrained(name)
-    trained = train(AutoModelForCausalLM.from_pretrained(name), tokenizer, [json.loads(line) for line in open(data)], out)
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    trained = train(AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False), tokenizer, [json.loads(line) for line in open(data)], out)
     trained.save_model(out)

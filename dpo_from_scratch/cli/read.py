@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 
 from .options import load_reference
 
@@ -82,16 +83,35 @@ def sample_command(options) -> None:
         print(json.dumps(row, ensure_ascii=False))
 
 
-def score_command(options) -> None:
-    from ..data import read_rows
-    from ..models import Scorer, context_length, load_model, pad_id
-    from ..scoring import score_pairs
-    from ..tokens import encode_rows
+def numbered_rows(path, report, skip_bad: bool) -> Iterator[tuple[int, dict]]:
+    """The pairs of a file with their line numbers; a bad one is counted, or stops as elsewhere."""
+    from ..data import DataError, scan
 
-    rows, report = read_rows(options.data, "pairs", options.skip_bad)
+    for number, row, reason in scan(path, "pairs", report):
+        if row is not None:
+            yield number, row
+        elif skip_bad:
+            report.error(number, reason)
+        else:
+            mend = "(skip_bad, --skip-bad, leaves such rows out)"
+            raise DataError(f"{path}, line {number}: {reason} {mend}")
+
+
+def score_command(options) -> None:
+    from ..data import DataError, Report
+    from ..models import Scorer, length_limit, load_model, pad_id
+    from ..scoring import score_pairs
+    from ..tokens import encode_each
+    from ..training.metrics import share_right
+
+    report = Report(options.data)
+    rows = list(numbered_rows(options.data, report, options.skip_bad))
     model, tokenizer = load_model(options.model)
-    limit = options.max_length or context_length(model)
-    pairs, cut = encode_rows(tokenizer, rows, limit, options.skip_bad)
+    limit = length_limit(model, options.max_length)
+    found = list(encode_each(tokenizer, rows, report, limit, options.skip_bad, "line"))
+    if not found:
+        raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
+    lines, pairs = zip(*found, strict=True)
     scores = score_pairs(Scorer(model), pairs, pad_id(tokenizer))
     keys, what = ["chosen_logps", "rejected_logps"], "log-probability"
     if options.reference:
@@ -99,9 +119,13 @@ def score_command(options) -> None:
         before = score_pairs(Scorer(reference), pairs, pad_id(tokenizer))
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
-    for chosen, rejected in scores.tolist():
-        print(json.dumps({keys[0]: chosen, keys[1]: rejected}))
-    right = (scores[:, 0] > scores[:, 1]).double().mean()
-    counted = f"{len(scores)} pairs, {report.left_out.total() + cut.left_out.total()} left out"
+    for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):
+        print(json.dumps({"line": line, keys[0]: chosen, keys[1]: rejected}))
+    margin = scores[:, 0] - scores[:, 1]
+    right = share_right(margin, margin > 0).double().mean()  # a tie counts one half
+    counted = f"{len(scores)} pairs, {report.left_out.total()} left out"
     told = f"{counted}; {what} of the chosen above the rejected in {right:.3f}"
     print(told, file=sys.stderr)
+    report.rows = len(scores)
+    if report.left_out or report.warnings:
+        print(report, file=sys.stderr)
