@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from ..data import DataError, Report, split_pairs
 from ..losses import LOSSES
 from ..models import length_limit, pad_id
-from ..tokens import Example, collate, encode_rows
+from ..tokens import Example, collate, encode_each
 from .settings import TrainConfig, rows_picked
 
 
@@ -59,42 +59,27 @@ def prepare(tokenizer, rows: list[dict], config: TrainConfig, model: nn.Module) 
     Rows that seed and steps will not pick are not tokenised, unless all must be to tell which can
     be used (`skip_bad`).
     """
-    loss, limit, report = LOSSES[config.loss], length_limit(model, config.max_length), Report("")
+    loss, limit = LOSSES[config.loss], length_limit(model, config.max_length)
     if loss.needs == "labels" and len(rows) and "chosen" in rows[0]:
         rows = split_pairs(rows)
-    usable: list[int] | range = range(len(rows))
+    report, usable = Report("tokens"), range(len(rows))
     if config.skip_bad:
-        found = encode_some(tokenizer, rows, usable, limit, Report(), skip_bad=True)
-        usable = [i for i, _ in found]
-    if not usable:
+        numbered = ((i + 1, rows[i]) for i in usable)
+        usable = [i - 1 for i, _ in encode_each(tokenizer, numbered, report, limit, skip_bad=True)]
+    if not len(usable):
         raise DataError("no row is left to train on")
     picked = rows_picked(len(usable), config)
-    report = Report("tokens")
-    numbers = (usable[position] for position in picked)
-    encoded = encode_some(tokenizer, rows, numbers, limit, report, skip_bad=False)
+    numbered = ((usable[i] + 1, rows[usable[i]]) for i in picked)
+    again = Report() if config.skip_bad else report
+    encoded = encode_each(tokenizer, numbered, again, limit)
     examples = dict(zip(picked, (found for _, found in encoded), strict=True))
+    report.rows = len(usable)
+    if report.left_out or report.warnings:
+        tqdm.write(str(report))
     if len(next(iter(examples.values()))) != (2 if loss.needs == "pairs" else 1):
         raise DataError(f"loss {config.loss!r} needs rows of kind {loss.needs!r}")
     labels = row_labels(loss.needs, (rows[i] for i in usable))
     return TrainingData(len(usable), examples, labels, tokenizer, limit)
-
-
-def encode_some(
-    tokenizer, rows: list[dict], numbers: Iterable[int], limit: int | None, report, skip_bad: bool
-):
-    """(number, examples) of the rows of these numbers, one at a time, and what the report says."""
-    for i in numbers:
-        found, said = encode_rows(tokenizer, [rows[i]], limit, skip_bad=True)
-        for reason in said.warnings:
-            report.warning(i + 1, reason)
-        for reason in said.left_out:
-            report.error(i + 1, reason)
-            if not skip_bad:
-                hint = "(skip_bad, --skip-bad, leaves such rows out)"
-                raise DataError(f"row {i + 1}: {reason} {hint}")
-        if found:
-            report.rows += 1
-            yield i, found[0]
 
 
 def row_labels(needs: str, rows: Iterable[dict]) -> Tensor | None:

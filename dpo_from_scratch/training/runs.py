@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..data import DataError
-from ..models import load_model, save_model
+from ..models import load_model
+from ..saving import WRITTEN, save_model, try_saving
 from .checkpoints import not_finite, put_back, read_state, state_of, sync, write_state
 from .fingerprints import differences, fingerprint
 from .folders import (
     ELSEWHERE,
-    MODEL,
     check_ours,
     checkpoints,
     clear,
@@ -201,6 +201,10 @@ class RunFolder:
         return scores if check in (None, fingerprint(scores)) else None
 
     # ------------------------------------------------------------ at its end
+    def try_saving(self, model: nn.Module, tokenizer) -> None:
+        """ModelError, before the first step, if what is small of the model can't be written."""
+        try_saving(model, tokenizer, self.folder / "model")
+
     def finish(self, model: nn.Module, tokenizer) -> None:
         """Write the trained model; the checkpoints are no longer needed and go."""
         try:
@@ -208,9 +212,10 @@ class RunFolder:
             for path in (self.folder / "model").iterdir():
                 sync(path)
         except Exception as error:  # whatever it is: the weights are safe, and that must be said
-            remove(self.folder / "model.partial", MODEL)
+            remove(self.folder / "model.partial", WRITTEN)
             why = f"can't write {self.folder / 'model'} ({_reason(error)})"
-            then = "mend that, and --resume writes the model"
+            again = "writes the model" if checkpoints(self.folder) else "trains it again"
+            then = f"mend that, and --resume {again}"
             raise DataError(f"{why}{self.where()}: {then}") from error
         for old in checkpoints(self.folder):
             remove(old)
@@ -251,7 +256,7 @@ class NoRun:
     def log(self, *whatever, **more) -> None:
         """Nothing is written."""
 
-    save = keep_reference = finish = __exit__ = log
+    save = keep_reference = try_saving = finish = __exit__ = log
 
     def __enter__(self) -> "NoRun":
         return self

@@ -7,7 +7,10 @@ import math
 import signal
 from contextlib import contextmanager
 
+from torch import nn
+
 from ..data import DataError
+from .checkpoints import not_finite, trainable
 from .settings import TrainConfig
 
 
@@ -62,6 +65,13 @@ def check_finite(name: str, value: float, step: int, config: TrainConfig, run) -
         anew = ", and begin anew with --overwrite or in another folder" if run.where() else ""
         cause = likely_cause(step, config) + anew
         raise DataError(f"the {name} of step {step + 1} is {value}: {cause}{run.where()}")
+
+
+def check_weights(model: nn.Module, step: int, config: TrainConfig, run) -> None:
+    """The same for the weights that the update of a step has left."""
+    broken = not_finite(trainable(model))
+    if broken:
+        check_finite(f"weights ({broken})", math.nan, step, config, run)
 
 
 def likely_cause(step: int, config: TrainConfig) -> str:
