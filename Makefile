@@ -4,13 +4,14 @@ BIN := .venv/bin
 SETUP := .venv/.ready
 REAL := .venv/.real
 COLAB := .venv/ipywidgets7
+FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 ratings trl notebooks studies-check data mutants browser format clean
+.PHONY: run test lab book setup smollm2 ratings trl floor notebooks studies-check data mutants browser format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -63,6 +64,18 @@ smollm2: $(SETUP)
 # TRL, which some tests and the study of chapter 09 compare with; --no-deps, since all that it needs here is installed
 trl: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps trl==1.16.0
+
+# other people's models with the oldest transformers that pyproject.toml allows, and behind it all that .venv holds
+floor: $(FLOOR)/.ready
+	$(FLOOR)/bin/python -m pytest -q -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,folders turns models sampling gotchas others))
+
+$(FLOOR)/.ready: $(SETUP)
+	$(PYTHON) -m venv $(FLOOR)
+	$(FLOOR)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		transformers==4.56.2 tokenizers==0.22.1 huggingface_hub==0.36.0
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> "$$($(FLOOR)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+	@touch $@
 
 notebooks: $(SETUP)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 notebooks/*.ipynb

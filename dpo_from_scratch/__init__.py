@@ -32,9 +32,6 @@ Core, what the chapters derive                                  -> nothing
     settings.py             configuration, presets, where beta comes from, order of the rows
     lora.py                 adapters of low rank, for models too large to train whole
     runs.py                 run folders: metrics, checkpoints, going on after being killed
-    folders.py              whose a folder is before a run writes to it, and what it is called
-    locks.py                one process writes to a run
-    fingerprints.py         what a run began with, in words
     stages.py               files that are made once and remember what made them
   sampling.py               batched sampling with a key-value cache
 

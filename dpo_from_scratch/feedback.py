@@ -201,7 +201,7 @@ def pipeline(
         lambda: _found(folder),
         lambda: _differs(folder, decided, config),
         lambda: _clear(folder),
-        resume and not overwrite,
+        resume,
         overwrite,
     ):
         make = lambda: respond(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
@@ -295,6 +295,5 @@ def _trained(
     compare(run, made_by)
     if not (run / "model").exists():
         remember(run, made_by)
-        begun = (run / "config.json").exists()
-        return train(model, tokenizer, rows, config, run, resume=begun)
+        return train(model, tokenizer, rows, config, run, resume=recorded(run) is not None)
     return finished(run, model, config.steps)

@@ -7,6 +7,7 @@ missing, damaged or not a number is a ModelError before anything is trained on i
 import json
 import os
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,9 +112,12 @@ def _check_tensors(place, model: nn.Module, told: dict) -> None:
         mend = "download it, and give its folder, so that it is merged into its base first"
         raise ModelError(f"{place}: is a LoRA adapter on the hub; {mend}")
     for key in sorted(told.get("mismatched_keys") or (), key=str):
-        name, there, wanted = key if isinstance(key, tuple) else (key, "another", "wanted")
-        shapes = f"has the shape {_shape(there)}, and its configuration says {_shape(wanted)}"
-        raise ModelError(f"{place}: the tensor {name!r} {shapes}; {AGAIN}")
+        name, *shapes = key if isinstance(key, tuple) else (key,)  # transformers 4 tells no shapes
+        shown = ["x".join(map(str, shape)) for shape in shapes]
+        says = "has another shape than its configuration says"
+        if shown:
+            says = f"has the shape {shown[0]}, and its configuration says {shown[1]}"
+        raise ModelError(f"{place}: the tensor {name!r} {says}; {AGAIN}")
     lost = sorted(told.get("missing_keys") or ())
     left = sorted(k for k in told.get("unexpected_keys") or () if not COMPUTED.search(k))
     for names, what in (
@@ -124,10 +128,6 @@ def _check_tensors(place, model: nn.Module, told: dict) -> None:
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             raise ModelError(f"{place}: the tensor {names[0]!r} {what}{more}; {AGAIN}")
     check_finite(place, model)
-
-
-def _shape(size) -> str:
-    return "x".join(map(str, size)) if isinstance(size, list | tuple) else str(size)
 
 
 def check_finite(place, model: nn.Module) -> None:
@@ -192,7 +192,9 @@ def _merge(model: nn.Module, folder: Path) -> nn.Module:
     from safetensors import safe_open
 
     try:
-        whole = PeftModel.from_pretrained(model, str(folder))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is missing, which is told below
+            whole = PeftModel.from_pretrained(model, str(folder))
         with safe_open(folder / "adapter_model.safetensors", "pt") as file:
             there = set(file.keys())
         lost = sorted(set(get_peft_model_state_dict(whole)) ^ there)

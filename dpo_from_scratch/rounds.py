@@ -24,10 +24,10 @@ from .sampling import sample
 from .scoring import pair_log_ratios
 from .tokens import encode_rows
 from .training import TrainConfig, train
-from .training.fingerprints import differences, fingerprint
+from .training.fingerprints import fingerprint
 from .training.folders import clear, recorded
-from .training.runs import write_text
-from .training.stages import NOTES, claimed, finished, stage
+from .training.runs import RunFolder, write_text
+from .training.stages import NOTES, finished, stage
 
 
 def judged_pairs(
@@ -183,18 +183,13 @@ def in_rounds(
         return _do(*work, folder=None)
     folder, decided = Path(run_folder), (config, rounds, moving_reference, decided_by)
     settings, begun = decides(model, *decided)
-    before = recorded(folder)
-    with claimed(
-        folder,
-        lambda: _found(folder, resume),
-        lambda: differences(before or {}, settings, begun),
-        lambda: _clear(folder),
-        resume,
-        overwrite,
-    ):
-        if recorded(folder) is None:
-            text = json.dumps(settings | {"begun_with": begun}, indent=2) + "\n"
-            write_text(folder / "config.json", text)
+    if recorded(folder) is None and (folder / "round-1").exists():
+        told = "round-1, and no readable config.json of the run that made it: move it away"
+        raise DataError(f"{folder} holds {told}, or name another folder with --out")
+    last = f"round-{rounds}/model"
+    with RunFolder(folder, settings, begun, resume, overwrite, last):
+        if not resume:
+            _clear_rounds(folder)
         return _do(*work, folder=folder)
 
 
@@ -230,7 +225,7 @@ def _do(
         if run and (run / "model").exists():
             done = finished(run, model, settings.steps)
         else:
-            begun = bool(run and (run / "config.json").exists())
+            begun = bool(run and recorded(run))
             how = {"reference": reference, "resume": begun, "progress": progress}
             done = train(model, tokenizer, rows, settings, run, **how)
         told = {"round": r + 1, "rows": len(rows)}
@@ -241,21 +236,8 @@ def _do(
     return history
 
 
-def _found(folder: Path, resume: bool) -> str:
-    """ "a run" where one is; DataError for rounds of which nobody can tell whose they are."""
-    if recorded(folder):
-        return "a run"
-    strange = [name for name in ("config.json", "round-1") if (folder / name).exists()]
-    if strange:
-        told = f"{strange[0]}, which no run in rounds wrote, or which is damaged"
-        raise DataError(f"{folder} holds {told}: move it away, or name another folder with --out")
-    if resume:
-        raise DataError(f"{folder} holds no run to go on with: start it without --resume")
-    return ""
-
-
-def _clear(folder: Path) -> None:
-    """Delete the run in rounds that a folder holds, and nothing else."""
+def _clear_rounds(folder: Path) -> None:
+    """Delete the rounds that an earlier run left in the folder, and nothing else."""
     for run in sorted(folder.glob("round-*"), reverse=True):
         if recorded(run) or (run / NOTES).exists():
             for name in ("pairs.jsonl", NOTES):
@@ -263,7 +245,6 @@ def _clear(folder: Path) -> None:
             clear(run)
             with suppress(OSError):
                 run.rmdir()  # unless something else is in it
-    clear(folder)
 
 
 def _rows_of_round(

@@ -57,7 +57,9 @@ def test_train_then_sample_then_score(pairs, tmp_path, capsys):
         == 0
     )
     printed = capsys.readouterr()
-    assert set(json.loads(printed.out.splitlines()[0])) == {"chosen_rewards", "rejected_rewards"}
+    assert set(json.loads(printed.out.splitlines()[0])) == {
+        *("line", "chosen_rewards", "rejected_rewards")
+    }
     assert "24 pairs, 0 left out; implicit reward of the chosen above" in printed.err
     assert cli.main(["score", "--model", "tiny", "--data", pairs]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[0])["chosen_logps"] < -5

@@ -3,6 +3,9 @@ are one sentence.
 """
 
 import copy
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -100,3 +103,11 @@ def test_a_gpt2_of_full_size_trains_two_steps_saves_and_loads(tiny, tmp_path):
     assert not torch.equal(before, model.transformer.wte.weight)
     loaded, _ = load_model(str(tmp_path / "run" / "model"))
     torch.testing.assert_close(loaded.transformer.wte.weight, model.transformer.wte.weight)
+
+
+def test_the_oldest_transformers_that_is_tested_is_the_oldest_that_is_allowed():
+    root = Path(__file__).parent.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (bound,) = (d for d in project["dependencies"] if d.startswith("transformers"))
+    tested = re.search(r"transformers==(\d+\.\d+)", (root / "Makefile").read_text())[1]
+    assert bound == f"transformers>={tested}"

@@ -128,7 +128,7 @@ def test_a_run_in_rounds_that_was_killed_ends_as_if_it_had_not_been(tmp_path):
         json.loads(line)
         for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
     ] == whole
-    with pytest.raises(DataError, match="go on with --resume"):
+    with pytest.raises(DataError, match="holds a finished run of the same settings"):
         go(tmp_path / "whole")
     model, tokenizer = load_model("tiny")
     with pytest.raises(DataError, match="rounds was 4 and is 2"):
@@ -308,7 +308,7 @@ def test_a_run_in_rounds_goes_on_with_nothing_else(what, done, capsys):
     changed = [text.replace("PLACE", str(place)) for text in CHANGES[what]]
     assert main(["iterate", *given, "--out", str(place / "run"), *changed, "--resume"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert told.startswith(f"dpo iterate: {place / 'run'} can't go on with other settings (")
+    assert told.startswith(f"dpo iterate: {place / 'run'} can't go on with other settings or data (")
     assert what in told
     assert main(["iterate", *given, "--out", str(place / "run"), *changed]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
@@ -337,7 +337,7 @@ def test_overwrite_deletes_what_the_run_made_and_nothing_else(done, tmp_path, ca
     (tmp_path / "run" / "round-9" / "pairs.jsonl").write_text("mine")
     short = [*given, "--rounds", "1", "--steps", "2", "--out", str(tmp_path / "run")]
     assert main(["iterate", *short, "--overwrite", "--resume"]) == 2
-    assert "exclude each other" in capsys.readouterr().err
+    assert "give one of the two" in capsys.readouterr().err
     assert main(["iterate", *short, "--overwrite"]) == 0
     kept = {p.relative_to(tmp_path / "run").as_posix() for p in all_of(tmp_path / "run")}
     assert {"notes.txt", "round-2/figure.png", "round-9/pairs.jsonl"} <= kept
@@ -369,7 +369,7 @@ DAMAGES = {
     "round-1/made_by.json": "is damaged",
     "round-2/pairs.jsonl": "is damaged, or was changed",
     "round-2/model/model.safetensors": "holds a finished run that is damaged",
-    "config.json": "no run in rounds wrote, or which is damaged",
+    "config.json": "holds round-1, and no readable config.json",
 }
 
 

@@ -119,6 +119,8 @@ def folder_of(options, decided: tuple[dict, dict]) -> Path:
     from ..training.fingerprints import differences
     from ..training.folders import family, next_free, recorded
 
+    if options.resume and options.overwrite:
+        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
     if options.out is not None:
         if not options.out.strip():
             raise DataError("--out names no folder (a variable that is not set?)")

@@ -97,9 +97,10 @@ def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def stoppable(folder):
     """SIGTERM, as batch systems send it, stops like Ctrl-C; the sentence names the whole run."""
+    from ..training.stops import Stopped
 
     def stop(number, frame):
-        raise KeyboardInterrupt
+        raise Stopped("", number)
 
     try:
         before = signal.signal(signal.SIGTERM, stop)
@@ -107,9 +108,10 @@ def stoppable(folder):
         before = None
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         # training names the folder of its own part
-        raise KeyboardInterrupt(f"before its end; {folder} goes on with --resume") from None
+        told = f"before its end; {folder} goes on with --resume"
+        raise Stopped(told, getattr(error, "signal", signal.SIGINT)) from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)

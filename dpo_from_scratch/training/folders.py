@@ -8,18 +8,15 @@ import os
 import re
 import shutil
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from ..data import DataError
+from ..saving import WRITTEN, check_target
 
 OWN = ("metrics.jsonl", "reference.safetensors", "doctor.json", "model", "model.partial")
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 STATE = re.compile(r"state(-\d+)?\.safetensors|state\.json")
-MODEL = re.compile(  # what save_pretrained of models and tokenizers writes
-    r"(generation_|tokenizer_)?config\.json|model.*\.safetensors|model\.safetensors\.index\.json|"
-    r"tokenizer\.json|special_tokens_map\.json|added_tokens\.json|chat_template\.(jinja|json)|"
-    r"vocab\.(json|txt)|merges\.txt|.*\.(model|spm|bpe)"
-)
 ELSEWHERE = "name another folder with --out"
 
 
@@ -53,10 +50,10 @@ def whole_lines(path: Path) -> list[dict]:
     return rows
 
 
-def is_finished(folder: Path) -> bool:
+def is_finished(folder: Path, model: str = "model") -> bool:
     """Whether a run wrote its model, which it does last, at one stroke."""
     config = recorded(folder)
-    if config is None or not (folder / "model" / "config.json").is_file():
+    if config is None or not (folder / model / "config.json").is_file():
         return False
     # older versions let a new run begin beside the model of one before it
     return "begun_with" in config or len(whole_lines(folder / "metrics.jsonl")) >= config["steps"]
@@ -64,6 +61,8 @@ def is_finished(folder: Path) -> bool:
 
 def check_ours(folder: Path) -> None:
     """DataError if something stands in the folder's place, or in that of a file, that isn't ours.
+
+    ModelError for what stands in the place of its model.
 
     Called before the first step, and before anything is written.
     """
@@ -80,18 +79,7 @@ def check_ours(folder: Path) -> None:
             f"{folder} {told} {', '.join(there)} is: move that away, or {ELSEWHERE} (without "
             "--resume)"
         )
-    for name in ("model", "model.partial"):
-        _only(folder / name, MODEL)
-
-
-def _only(folder: Path, known: re.Pattern) -> None:
-    if not folder.exists():
-        return
-    inside = [p.name for p in folder.iterdir()] if folder.is_dir() else None
-    strange = inside is None or next((n for n in inside if not known.fullmatch(n)), None)
-    if strange:
-        what = f"{folder} is a file" if inside is None else f"{folder / strange} is none of its own"
-        raise DataError(f"a run would write over {folder}, and {what}: move it, or {ELSEWHERE}")
+    check_target(folder / "model")
 
 
 def remove(folder: Path, known: re.Pattern = STATE) -> None:
@@ -111,7 +99,7 @@ def tidy(folder: Path) -> None:
     for path in folder.glob("*.partial"):
         name = path.name.removesuffix(".partial")
         if name == "model":
-            remove(path, MODEL)
+            remove(path, WRITTEN)
         elif CHECKPOINT.fullmatch(name):
             remove(path)
         elif name in (*OWN, "config.json", "reference"):
@@ -121,7 +109,7 @@ def tidy(folder: Path) -> None:
 def clear(folder: Path) -> None:
     """Delete the run in a folder, and nothing else; what tells whose it is goes last."""
     tidy(folder)
-    remove(folder / "model", MODEL)
+    remove(folder / "model", WRITTEN)
     for checkpoint in checkpoints(folder):
         remove(checkpoint)
     for name in ("reference.safetensors", "doctor.json", "metrics.jsonl", "config.json"):
@@ -132,19 +120,16 @@ def clear(folder: Path) -> None:
 def next_free(stem: str | os.PathLike) -> Path:
     """A new folder: `stem`, or the first of stem-2, stem-3, ... that is not there; it is made."""
     stem = Path(stem)
-    number = 1
-    while True:
-        folder = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()  # at one stroke: two processes never take the same
-        except FileExistsError:
-            number += 1
-        except OSError as error:
-            why = f"{folder} ({error.strerror}): {ELSEWHERE}"
-            raise DataError(f"can't write a run to {why}") from error
-        else:
-            return folder
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            folder = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
+            with suppress(FileExistsError):
+                folder.mkdir()  # at one stroke: two processes never take the same
+                return folder
+    except OSError as error:
+        why = f"{stem} ({error.strerror}): {ELSEWHERE}"
+        raise DataError(f"can't write a run to {why}") from error
 
 
 def family(stem: str | os.PathLike) -> list[Path]:

@@ -1,5 +1,6 @@
 """One process writes to a run: a lock that the system takes back when its process dies."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ class Lock:
             file = open(self.path, "a")  # noqa: SIM115 (it stays open as long as the lock)
             try:
                 _take(file)
-            except OSError:
+            except (BlockingIOError, PermissionError):
                 file.close()
                 wait = "wait for its end, or name another folder with --out"
                 raise DataError(f"another process is writing to {folder}: {wait}") from None
@@ -41,12 +42,17 @@ class Lock:
 
 
 def _take(file) -> None:
-    """OSError if another process has it."""
+    """BlockingIOError or PermissionError if another process has it."""
     try:
         import fcntl
     except ImportError:
         import msvcrt
 
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
+        return
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        # a file system without locks: then there is none

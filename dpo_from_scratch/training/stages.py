@@ -83,7 +83,7 @@ def claimed(
     with the same.
     """
     if resume and overwrite:
-        raise DataError("going on and beginning anew exclude each other: give one of the two")
+        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = Lock(folder)
