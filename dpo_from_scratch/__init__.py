@@ -39,6 +39,7 @@ Core, what the chapters derive                                  -> nothing
     settings.py             configuration, presets, where beta comes from, order of the rows
     lora.py                 adapters of low rank, for models too large to train whole
     runs.py                 run folders: metrics, checkpoints, going on after being killed
+    stages.py               files that are made once and remember what made them
   sampling.py               batched sampling with a key-value cache
 
 Doctor, the tool on the core                                    -> core

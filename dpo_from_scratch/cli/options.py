@@ -1,7 +1,10 @@
 """What several commands share: the options of training, judges by name, a reference to compare."""
 
 import argparse
+import signal
+import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import fields
 
 MODEL_HELP = '"tiny", "smollm2", a folder, or a hub id like gpt2'
@@ -76,6 +79,51 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         if getattr(options, f.name) is not None
     }
     return TrainConfig(**(PRESETS[preset] | own | given))
+
+
+def folder_name(text: str) -> str:
+    """What --out is given; an empty name is a shell variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no folder (a variable that is not set?)")
+    return text
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Whether the run that a folder holds may be deleted."""
+    text = "begin anew where --out holds a run: what that run made is deleted, and nothing else"
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
+@contextmanager
+def stoppable(folder):
+    """SIGTERM, as batch systems send it, stops like Ctrl-C; the sentence names the whole run."""
+    from ..training.stops import Stopped
+
+    def stop(number, frame):
+        raise Stopped("", number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        before = None
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        # training names the folder of its own part
+        told = f"before its end; {folder} goes on with --resume"
+        raise Stopped(told, getattr(error, "signal", signal.SIGINT)) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def notes():
+    """What the package warns of is printed, a line each, as often as it happens."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module="dpo_from_scratch")
+        warnings.showwarning = lambda message, *where, **more: print(f"note: {message}")
+        yield
 
 
 def known_judges() -> dict[str, Callable]:
