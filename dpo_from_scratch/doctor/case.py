@@ -56,7 +56,7 @@ class Case:
 
     @torch.no_grad()
     def reference_values(self, pairs: list[dict]) -> Tensor:
-        """What the reference says of some pairs, (2, N): the module's scores, else the kept ones."""
+        """What the reference says of some pairs, (2, N): the module's scores, else kept ones."""
         if self.reference is not None:
             return self.values(self.reference, pairs)
         return self.kept_values(pairs)
@@ -101,7 +101,7 @@ def left_as_it_was(*models: nn.Module | None) -> Iterator[None]:
     tensors = {t: None for m in parts for t in (*m._parameters.values(), *m._buffers.values())}
     kept = [(t, t.detach().clone(), t.requires_grad, t.grad) for t in tensors if t is not None]
     places = [(m, dict(m._parameters), dict(m._buffers), m.training) for m in parts]
-    state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    state = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     on_gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     grads = [None if grad is None else grad.detach().clone() for *_, grad in kept]
     try:
@@ -118,7 +118,7 @@ def left_as_it_was(*models: nn.Module | None) -> Iterator[None]:
                 tensor.requires_grad_(trains)
                 tensor.grad = grad
         random.setstate(state[0])
-        np.random.set_state(state[1])
+        np.random.set_state(state[1])  # noqa: NPY002
         torch.set_rng_state(state[2])
         if on_gpu:
             torch.cuda.set_rng_state_all(on_gpu)

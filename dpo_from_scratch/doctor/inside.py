@@ -63,7 +63,9 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
             grads = [
                 torch.autograd.grad(s, flat, retain_graph=True, allow_unused=True) for s in side
             ]
-            found.append([_read(calls, g, float(s)) for g, s in zip(grads, side, strict=True)])
+            found.append(
+                [_read(calls, g, float(s.detach())) for g, s in zip(grads, side, strict=True)]
+            )
         if any(seen.labels for side in found for seen in side):
             return found
     why = "the score doesn't come from the logits of the policy's own forward with gradients"
@@ -168,20 +170,22 @@ def _inputs(args: tuple, kwargs: dict, looked_up: list[Tensor]) -> dict:
 
 
 def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
+    """What a gradient with respect to the logits of all calls says of the score, in its row."""
     size = torch.stack(
         [torch.tensor(0.0) if g is None else g.detach().abs().sum().cpu() for g in grads]
     )
     which = int(size.argmax())
     call, g = calls[which], grads[which]
-    ids = call["ids"]
     if g is None:
         g = torch.zeros_like(call["known"])
-    rows = (-1, *g.shape[-2:])
-    g, logits = g.reshape(rows), call["real"].reshape(rows)
+    g = g.reshape(-1, *g.shape[-2:])
     b = int(g.abs().sum((1, 2)).argmax())
+    logits, ids = (
+        call["real"].reshape(g.shape)[b].double(),
+        call["ids"][min(b, len(call["ids"]) - 1)],
+    )
     elsewhere = 1 - float(g[b].abs().sum()) / max(float(size.sum()), 1e-30)
-    g, logits, ids = g[b].double(), logits[b].double(), ids[min(b, len(ids) - 1)]
-    real = None if call["mask"] is None else call["mask"][b]
+    g, real = g[b].double(), None if call["mask"] is None else call["mask"][b]
     at = g.abs().amax(-1).nonzero().squeeze(-1)
     labels = g[at].abs().argmax(-1)
     logp = call["known"].detach().reshape(-1, g.shape[-1])[0].double().log_softmax(-1)
@@ -191,27 +195,32 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
         weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
     own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
+    sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
+    left = real is not None and not bool(real[0]) and not call["positions"]
+    return _scored(ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, (which, b))
+
+
+def _scored(ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, place) -> Scored:
     offset = _offset(at, labels, ids)
-    own_place = offset == 0
-    ends = (at if own_place else at + 1).clamp(max=len(ids) - 1)
     flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
+    padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
     return Scored(
-        labels.tolist(),
-        weights.tolist(),
-        (~flags[ends]).tolist(),
-        ids[flags].tolist(),
-        offset in (1, None),
-        float((weights * own).sum()),
-        real is not None and not bool(real[0]) and not call["positions"],
-        ids.tolist(),
-        None if real is None else real.tolist(),
-        (at + 1).tolist(),
-        offset,
-        misfit,
-        given,
-        float((weights * logp[labels]).sum()),
-        elsewhere,
-        (which, b),
+        labels=labels.tolist(),
+        weights=weights.tolist(),
+        padding=padding.tolist(),
+        row=ids[flags].tolist(),
+        shifted=offset in (1, None),
+        exact=sums[0],
+        left_padded=left,
+        ids=ids.tolist(),
+        real=None if real is None else real.tolist(),
+        targets=(at + 1).tolist(),
+        offset=offset,
+        misfit=misfit,
+        given=given,
+        expected=sums[1],
+        elsewhere=elsewhere,
+        place=place,
     )
 
 

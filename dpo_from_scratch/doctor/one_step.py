@@ -109,7 +109,7 @@ def best_scale(loss: Callable, seen: Tensor, policy: Tensor, reference: Tensor):
 def explanations(
     policy: Tensor, reference: Tensor, lengths: Tensor | None
 ) -> Iterator[tuple[str, str, Tensor, Tensor, bool]]:
-    """(code, what, policy, reference, whether sides are read exchanged): what a step may have used."""
+    """(code, what, policy, reference, whether rows are mixed): what a step may have used."""
     yield "no_reference", "has no reference", policy, torch.zeros_like(reference), False
     yield "reference_is_policy", "has the policy as its reference", policy, policy, False
     for told, other in rearranged(reference):

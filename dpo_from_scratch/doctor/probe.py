@@ -46,7 +46,7 @@ FOLLOWERS = {
     "loss_of_mean": ("bounded_loss", "step_differs"),
     "reference_exchanged": ("first_loss",),
     "reference_weight": ("first_loss",),
-    **{code: ("no_gradient", "reference_differs", *STEPS) for code in SHARED},
+    **dict.fromkeys(SHARED, ("no_gradient", "reference_differs", *STEPS)),
 }
 
 
@@ -139,9 +139,9 @@ def _conclusion(case: Case) -> list[Finding]:
         if cause in found and found[cause].level == "problem":
             for code in followers:
                 found.pop(code, None)
-    if {"mean", "no_reference"} <= found.keys() and case.loss:  # as in SimPO, on purpose
-        if found["no_reference"].level == "note":
-            found["mean"] = replace(found["mean"], level="note")
+    plain = found.get("no_reference")
+    if "mean" in found and plain and plain.level == "note":  # as in SimPO, on purpose
+        found["mean"] = replace(found["mean"], level="note")
     if not case.loss:
         case.unseen.append("the loss's shape and beta, since `loss` was not given")
     if not case.step:

@@ -34,11 +34,11 @@ def check_loss(case: Case) -> None:
             told = "the loss passes no gradient to the policy's log-probabilities"
         case.add("no_gradient", told)
         return
-    _check_sides(case, own, moved, size)
+    _check_sides(case, slopes, own, moved, size)
     _check_reference(case, own, moved, size)
     _check_batch(case)
     if not case.has("wrong_direction", "side_detached"):
-        _check_shape(case, own)
+        _check_shape(case, slopes)
 
 
 def _finite(x: Tensor) -> Tensor:
@@ -76,11 +76,11 @@ def _differences(case: Case, k: int) -> Tensor:
     return SIGNS[k] * (up - down) / (2 * STEP)
 
 
-def _check_sides(case: Case, own: Tensor, moved: Tensor, size: float) -> None:
+def _check_sides(case: Case, slopes: Tensor, own: Tensor, moved: Tensor, size: float) -> None:
     """Both responses are pushed, each in its direction."""
     chosen, rejected = _finite(own[0])[: ZERO + 1], _finite(own[1])[: ZERO + 1]
-    for name, slope, k in (("chosen", own[0], 0), ("rejected", own[1], 1)):
-        if float(_finite(slope).abs().max()) < 1e-6 * size:
+    for name, k in (("chosen", 0), ("rejected", 1)):
+        if float(_finite(slopes[:, k]).abs().max()) < 1e-6 * size:
             told = f"the loss pushes the {name} response nowhere"
             if float(_finite(moved[k]).abs().max()) > 1e-6 * size:
                 told += ": it depends on it, and passes it no gradient"
@@ -108,7 +108,8 @@ def _check_reference(case: Case, own: Tensor, moved: Tensor, size: float) -> Non
         case.add("no_reference", "the loss takes no account of the reference", level="note")
         return
     for name, one in (("chosen", 0), ("rejected", 1)):
-        if float(most[one]) < 1e-6 * size:
+        alone = float(most[one]) < 1e-6 * size
+        if alone and float(moved[one].abs().max()) > 1e-6 * size:
             told = f"the loss takes no account of the reference's {name} log-probability"
             case.add("reference_weight", told)
             return
@@ -116,12 +117,12 @@ def _check_reference(case: Case, own: Tensor, moved: Tensor, size: float) -> Non
     if bool((ratio + 1).abs().lt(0.02).any()):
         told = "the reference's sides are exchanged, or its sign is wrong: a response that the "
         case.add("reference_exchanged", told + "reference likes is pushed where it shouldn't be")
-    elif bool((ratio - ratio[0]).abs().lt(0.02 * ratio[0].abs()).all()) and not _extra(moved):
-        if abs(float(ratio[0]) - 1) > 0.02:
-            told = (
-                f"the reference's log-probabilities count {float(ratio[0]):.3g} times the policy's"
-            )
-            case.add("reference_weight", told)
+        return
+    times = float(ratio[0])
+    even = bool((ratio - times).abs().lt(0.02 * abs(times)).all())
+    if even and abs(times - 1) > 0.02 and not _extra(moved):
+        told = f"the reference's log-probabilities count {times:.3g} times the policy's"
+        case.add("reference_weight", told)
 
 
 def _extra(moved: Tensor) -> bool:
@@ -169,61 +170,66 @@ def _check_batch(case: Case) -> None:
 
 
 # ---------------------------------------------------------------- the shape, and beta
-def _check_shape(case: Case, own: Tensor) -> None:
+def _check_shape(case: Case, slopes: Tensor) -> None:
     """A badly wrong pair is pushed most; what beta the slope amounts to."""
-    h = -own[0]  # the push on the chosen response at each margin
-    if not bool(h.isfinite().all()):
+    h = -slopes[0, 0]  # the push on the chosen response at each margin
+    logistic = _logistic(_finite(h))
+    if not bool(h.isfinite().all()) and logistic:
         told = "the loss or its gradient is not finite at margins of some hundred nats"
         case.add("unstable_loss", told, level="note")
     h = _finite(h)
     start, wrong, right = float(h[ZERO]), float(h[:ZERO].max()), float(h[ZERO + 1 :].abs().max())
-    curve = _beta_of(case)
-    alike = (h - h.flip(0)).abs().max() < 1e-3 * h.abs().max()
-    falls = float(h[0].abs()) < 0.02 * abs(start) and float(h[-1].abs()) < 0.02 * abs(start)
-    joint = (own[0] + own[1]).abs().max() < 1e-6 * own[0].abs().max()
-    if bool(alike) and falls and bool(joint) and start > 0:
-        told = f"a pair with margin -1000 is pushed {float(h[0]):.2g}, one at 0 {start:.3g}"
+    most = float(h.abs().max())
+    # a loss of each response by itself, as APO's, may be bounded on purpose
+    joint = bool((slopes[1, 0] + slopes[1, 1]).abs().max() < 1e-3 * most)
+    even = bool((h - h.flip(0)).abs().max() < 1e-3 * most)
+    if joint and even and start > 0 and abs(float(h[0])) < 0.02 * start:
+        told = f"a pair with margin -1000 is pushed {abs(float(h[0])):.2g}, one at 0 {start:.3g}"
         case.add("bounded_loss", f"{told}: the sigmoid lacks its logarithm")
-        return
-    if bool(joint) and start > 0 and wrong < 0.9 * start and right > 1.5 * start:
+    elif joint and start > 0 and wrong < 0.9 * start and right > 1.5 * start:
         told = (
             f"a pair that is right already is pushed most ({right:.3g}, at the start {start:.3g})"
         )
         case.add("bounded_loss", told)
-        return
-    _say_beta(case, h, start, curve)
+    else:
+        _say_beta(case, h, start, logistic)
 
 
-def _beta_of(case: Case) -> float | None:
-    """The beta of a logistic loss, from slope and curvature where the margin is 0."""
-    x = torch.full((4, 3), BASE, dtype=torch.double)
-    x[0] += torch.tensor([-STEP, 0.0, STEP], dtype=torch.double)
-    x.requires_grad_()
-    with torch.enable_grad():
-        value = _each(case, x).sum()
-        (g,) = torch.autograd.grad(value, x)
-    low, middle, high = g[0].tolist()
-    return 2 * (high - low) / (2 * STEP) / -middle if middle else None
+def _logistic(h: Tensor) -> tuple[float, float, float] | None:
+    """(beta, factor, constant) of a push factor * beta * sigmoid(-beta m) + constant, if it is."""
+    m = torch.tensor(MARGINS, dtype=torch.double)
+
+    def fit(beta):
+        base = torch.stack([torch.sigmoid(-beta * m), torch.ones_like(m)], 1)
+        parts = torch.linalg.lstsq(base, h[:, None]).solution.squeeze(1)
+        return float((base @ parts - h).norm()), beta, *parts.tolist()
+
+    best = min(fit(10 ** (k / 40)) for k in range(-120, 121))
+    for width in (1e-2, 1e-3, 1e-4):
+        best = min(fit(best[1] * (1 + width * k)) for k in range(-8, 9))
+    error, beta, amount, constant = best
+    return (beta, amount / beta, constant) if error < 0.01 * float(h.norm()) else None
 
 
-def _say_beta(case: Case, h: Tensor, start: float, curve: float | None) -> None:
+def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     """The note that is always made: what the loss amounts to, in DPO's beta."""
-    most = float(h.abs().max())
     flat = float((h[:ZERO] - start).abs().max()) < 1e-3 * abs(start)
-    told = f"at margin 0 the loss pulls with {start:.4g}"
+    slope = float(h[ZERO - 1] - h[ZERO + 1]) / (MARGINS[ZERO + 1] - MARGINS[ZERO - 1])
+    straight = abs(float(h[0]) - start - slope * 1000.0) < 1e-3 * abs(float(h[0]))
     beta = None
     if flat and start > 0:
-        beta, told = start, f"a straight line below its hinge, beta {start:.4g}"
-    elif curve and curve > 0 and start > 0 and most < 4 * start:
-        beta = curve
-        told = f"the loss is curved like DPO's at beta {curve:.4g}"
-        times = 2 * start / curve
-        even = abs(times - 1) < 0.03
-        told += "" if even else f", and pulls {times:.3g} times as strongly as that"
-    elif start > 0 and most > 4 * start:
-        slope = float(h[ZERO - 1] - h[ZERO + 1]) / (MARGINS[ZERO + 1] - MARGINS[ZERO - 1])
-        if slope > 0:
-            told = f"a loss as IPO's, with its target at {start / slope:.4g} nats of margin"
+        beta, told = start, f"the loss has a hinge, as SLiC's, with a beta of {start:.4g}"
+    elif logistic:
+        beta, factor, constant = logistic
+        told = f"the loss is DPO's with a beta of {beta:.4g}"
+        told += "" if abs(factor - 1) < 0.03 else f", times {factor:.3g}"
+        told += (
+            "" if abs(constant) < 0.01 * abs(start) else f", and a constant pull of {constant:.3g}"
+        )
+    elif straight and slope > 0:
+        told = f"the loss is a parabola, as IPO's, with its target at {start / slope:.4g} nats"
+    else:
+        told = f"the loss has no beta as DPO's; at a margin of 0 it pulls with {start:.4g}"
     case.add("effective_beta", told, level="note")
     _check_named_beta(case, beta)
 

@@ -59,57 +59,54 @@ class Watch:
 
     def call(self, pairs: list[dict]) -> Seen:
         """One step, and what was seen of it."""
-        at = {id(p): i for i, p in enumerate(self.leaves)}
-        take = lambda: [sample(p, p) for p in self.leaves]
-        old = [None if p.grad is None else sample(p.grad, p) for p in self.leaves]
-        seen = Seen(take(), old)
-        counts = [0] * len(self.leaves)
-
-        def backward(i):
-            def note(grad):
-                seen.last[i] = sample(grad, self.leaves[i])
-                seen.came[i] = seen.came.get(i, 0) + seen.last[i]
-                counts[i] += 1
-
-            return note
-
-        def before(optimizer, args, kwargs):
-            seen.updates += 1
-            for p in (p for group in optimizer.param_groups for p in group["params"]):
-                i = at.get(id(p))
-                if i is None:
-                    self._add_outside(p, at)
-                    continue
-                seen.held.add(i)
-                if p.grad is not None:
-                    seen.handed[i] = seen.handed.get(i, 0) + sample(p.grad, p)
-
-        def after(optimizer, args, kwargs):
-            seen.updated = dict(enumerate(take()))
-
-        handles = [p.register_hook(backward(i)) for i, p in enumerate(self.leaves)]
-        handles += [register_optimizer_step_pre_hook(before)]
-        handles += [register_optimizer_step_post_hook(after)]
         n = len(self.leaves)
+        take = lambda: [sample(p, p) for p in self.leaves[:n]]
+        seen = Seen(take(), [None if p.grad is None else sample(p.grad, p) for p in self.leaves])
+        counts = [0] * n
+        handles = [
+            p.register_hook(self._backward(seen, counts, i)) for i, p in enumerate(self.leaves)
+        ]
+        handles.append(register_optimizer_step_pre_hook(lambda o, *_: self._handed(seen, o)))
+        handles.append(
+            register_optimizer_step_post_hook(lambda *_: seen.updated.update(enumerate(take())))
+        )
+        models = self.case.policy, self._apart()
         try:
-            with (
-                active_dropout(self.case.policy, self._apart()) as seen.dropout,
-                torch.enable_grad(),
-            ):
+            with active_dropout(*models) as seen.dropout, torch.enable_grad():
                 value = guarded("your step", self.case.step, pairs, seconds=PATIENCE)
         finally:
             for handle in handles:
                 handle.remove()
-        seen.passes, seen.after = max(counts, default=0), take()[:n]
-        seen.returned = _number(value)
+        seen.passes, seen.after, seen.returned = max(counts, default=0), take(), _number(value)
         return seen
+
+    def _backward(self, seen: Seen, counts: list[int], i: int):
+        def note(grad):
+            seen.last[i] = sample(grad, self.leaves[i])
+            seen.came[i] = seen.came.get(i, 0) + seen.last[i]
+            counts[i] += 1
+
+        return note
+
+    def _handed(self, seen: Seen, optimizer) -> None:
+        """What an optimizer is about to use."""
+        seen.updates += 1
+        at = {id(p): i for i, p in enumerate(self.leaves)}
+        for p in (p for group in optimizer.param_groups for p in group["params"]):
+            i = at.get(id(p))
+            if i is None:
+                self._add_outside(p)
+            else:
+                seen.held.add(i)
+                if p.grad is not None:
+                    seen.handed[i] = seen.handed.get(i, 0) + sample(p.grad, p)
 
     def _apart(self) -> nn.Module | None:
         reference = self.case.reference
         return None if reference is self.case.policy else reference
 
-    def _add_outside(self, p: Tensor, at: dict) -> None:
-        """A tensor that is trained and is no parameter of the policy, seen from the next step on."""
+    def _add_outside(self, p: Tensor) -> None:
+        """A trained tensor that is no parameter of the policy, seen from the next step on."""
         mine = {id(q) for q in self.case.policy.parameters()}
         if id(p) not in {id(q) for q, _ in self.outside} and id(p) not in mine and p.requires_grad:
             self.outside.append((p, p.detach().clone()))
