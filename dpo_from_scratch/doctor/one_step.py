@@ -15,19 +15,20 @@ from .alone import rearranged
 from .case import Case, low_precision
 from .watch import Seen, Watch, sample
 
-AGREE, DISAGREE = 0.03, 0.06  # share of the pushes that may be rounding; and that may not
-BETAS = torch.logspace(-3, 3, 241).tolist()
+AGREE, DISAGREE = 0.015, 0.03  # share of the pushes that may be rounding; and that may not
+BETAS = torch.logspace(-3, 1, 161).tolist()
 
 
-def perturb(case: Case, leaves: list[Tensor], pairs: list[dict], nats: float = 3.0) -> bool:
+def perturb(case: Case, leaves: list[Tensor], pairs: list[dict]) -> bool:
     """Move the policy away from the reference, until margins differ; False if it can't be moved.
 
     At the start all margins are 0, so that wrong numbers and exchanged rows look right.
     """
     before = case.values(case.policy, pairs)
     generator = torch.Generator().manual_seed(1)
-    scale = 0.02
-    for _ in range(7):
+    # a beta times margins of about one
+    scale, nats = 0.03, min(max(1 / (case.beta or 0.2), 3.0), 15.0)
+    for _ in range(12):
         with torch.no_grad():
             for p in leaves:
                 spread = max(float(p.detach().float().std()) if p.numel() > 1 else 0.0, 0.02)
@@ -36,7 +37,7 @@ def perturb(case: Case, leaves: list[Tensor], pairs: list[dict], nats: float = 3
         moved = case.values(case.policy, pairs) - before
         if float((moved[0] - moved[1]).std()) > nats:
             break
-        scale *= 1.7
+        scale *= 1.8
     return bool(moved.isfinite().all()) and float((moved[0] - moved[1]).std()) > 0.1
 
 
@@ -139,28 +140,35 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, whole: bool) -
     if factor < 0 and off(seen, wanted)[0] < DISAGREE:
         case.add("wrong_direction", "the gradient of a step is the loss's, with the sign turned")
         return
-    if _lost(case, seen, wanted if not search else None):
+    if search and _lost(case, seen, None):
         return
-    limit = min(AGREE, share / 3)
+    if _explained(case, loss, seen, policy, reference, lengths, min(AGREE, share / 3)):
+        return
+    if _lost(case, seen, None if search else wanted):
+        return
+    if case.loss:
+        error, factor, k = best_scale(loss, seen, policy, reference)
+        if error < AGREE:
+            told = f"beta in a step is {k:.3g} times the one in the loss that was given"
+            case.add("beta_differs", told)
+        elif whole:
+            told = f"the pushes on the responses differ by {share:.0%} from what the loss says"
+            case.add("step_differs", told, "likely")
+    else:
+        case.unseen.append("the step's loss, which is not DPO's, and `loss` was not given")
+
+
+def _explained(case: Case, loss, seen: Tensor, policy, reference, lengths, limit: float) -> bool:
+    """Whether other rows, sides or numbers than the loss should get explain the pushes."""
     for code, told, other, ref, mixed in explanations(policy, reference, lengths):
-        pushed = _pushes_of(loss, seen, other, ref, mixed, search)
+        pushed = _pushes_of(loss, seen, other, ref, mixed, case.loss is None)
         if lengths is not None and code == "mean":
             pushed = pushed / lengths
         error, factor = off(seen, pushed)
         if error < limit and factor > 0:
             case.add(_shared(case, code), f"the loss of a step {told}")
-            return
-    if case.loss:
-        error, factor, k = best_scale(loss, seen, policy, reference)
-        if error < limit:
-            told = f"beta in a step is {k:.3g} times the one in the loss that was given"
-            case.add("beta_differs", told)
-            return
-    if case.loss and whole:
-        told = f"the pushes on the responses differ by {share:.0%} from what the loss says"
-        case.add("step_differs", told, "likely")
-    elif not case.loss:
-        case.unseen.append("the step's loss, which is not DPO's, and `loss` was not given")
+            return True
+    return False
 
 
 def _pushes_of(loss, seen, policy, reference, mixed: bool, search: bool) -> Tensor:
@@ -183,15 +191,16 @@ def _shared(case: Case, code: str) -> str:
 
 def _lost(case: Case, seen: Tensor, wanted: Tensor | None) -> bool:
     """Whether the pushes of a side, or of some pairs, don't arrive."""
-    most = float(seen.abs().max())
-    arrives = seen.abs() > 0.005 * most
-    if wanted is not None:
-        arrives |= wanted.abs() < 0.02 * float(wanted.abs().max())
+    if wanted is None:  # a pair that is right by far is pushed by next to nothing
+        arrives, due = seen.abs() > 2e-5 * float(seen.abs().max()), torch.ones_like(seen).bool()
+    else:
+        arrives = seen.abs() > 1e-3 * float(seen.abs().max())
+        due = wanted.abs() > 0.02 * float(wanted.abs().max())
     for s, name in enumerate(("chosen", "rejected")):
-        if not bool(arrives[s].any()):
+        if bool(due[s].any()) and not bool((arrives & due)[s].any()):
             case.add("side_detached", f"no gradient of a step pushes the {name} responses")
             return True
-    gone = (~arrives.any(0)).nonzero().flatten().tolist()
+    gone = (due.any(0) & ~arrives.any(0)).nonzero().flatten().tolist()
     if gone:
         told = f"of the {seen.shape[1]} pairs of a batch, {len(gone)} don't reach the weights"
         case.add("pairs_lost", f"{told}: {', '.join(map(str, gone))} (counted from 0)")

@@ -231,6 +231,7 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     else:
         told = f"the loss has no beta as DPO's; at a margin of 0 it pulls with {start:.4g}"
     case.add("effective_beta", told, level="note")
+    case.beta = beta
     _check_named_beta(case, beta)
 
 
