@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import losses
 from .alone import rearranged
-from .case import Case, low_precision
+from .case import Case
 from .watch import Seen, Watch, sample
 
 AGREE, DISAGREE = 0.015, 0.03  # share of the pushes that may be rounding; and that may not
@@ -110,7 +110,7 @@ def best_scale(loss: Callable, seen: Tensor, policy: Tensor, reference: Tensor):
 def explanations(
     policy: Tensor, reference: Tensor, lengths: Tensor | None
 ) -> Iterator[tuple[str, str, Tensor, Tensor, int]]:
-    """(code, what, policy, reference, places that rejected is rolled by): what a step may have used."""
+    """(code, what, policy, reference, rolled by): what a step may have used."""
     yield "no_reference", "has no reference", policy, torch.zeros_like(reference), 0
     yield "reference_is_policy", "has the policy as its reference", policy, policy, 0
     for told, other in rearranged(reference):
@@ -135,7 +135,7 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, whole, returne
     share, factor = off(seen, wanted)
     if search:
         share, factor, _ = best_scale(loss, seen, policy, reference)
-    if share < (0.15 if low_precision(case.policy) else DISAGREE) and factor > 0:
+    if share < (0.15 if case.half else DISAGREE) and factor > 0:
         return
     if factor < 0 and off(seen, wanted)[0] < DISAGREE:
         case.add("wrong_direction", "the gradient of a step is the loss's, with the sign turned")
