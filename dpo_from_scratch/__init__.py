@@ -52,7 +52,15 @@ Core, what the chapters derive                                  -> nothing
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?
     findings.py             causes, what to do about each, and where it is taught
+    case.py                 one examination: a trainer's functions, called with care
     inside.py               which tokens a score counts, found by its gradient
+    window.py               where a response lies in its row, and what else is scored
+    responses.py            what is scored against what should be, by token ids
+    alone.py                a pair alone, twice, beside others; the reference at the start
+    shape.py                the loss as a function of each argument, and its beta
+    watch.py                one call of `step`: gradients, what the optimizer gets, moves
+    one_step.py             what each response adds to a step's gradient, and what it should
+    steps.py                some steps: what moves, what doesn't, how far
     probe.py                `check`: experiments on any trainer's own functions
     ours.py                 the same on this package, before the first step of a run
     curves.py               a run's metrics, ours or TRL's, read as causes
