@@ -265,10 +265,6 @@ class NoRun:
     def __enter__(self) -> "NoRun":
         return self
 
-    def restore(self, *whatever) -> tuple[int, list[dict], dict]:
-        """The beginning."""
-        return 0, [], {}
-
     def kept_reference(self) -> None:
         """No scores are stored."""
 
