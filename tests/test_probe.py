@@ -349,8 +349,12 @@ def packed(tokenizer, cut=True):
     """All responses of a batch in one row, each with positions of its own."""
 
     def collate(pairs):
-        rows = [e for s in (0, 1) for p in pairs for e in
-                (encode(tokenizer, p["prompt"], p["chosen"], p["rejected"])[s],)]  # fmt: skip
+        rows = [
+            e
+            for s in (0, 1)
+            for p in pairs
+            for e in (encode(tokenizer, p["prompt"], p["chosen"], p["rejected"])[s],)
+        ]
         ids = torch.tensor([[i for e in rows for i in e.ids]])
         place = torch.tensor([[t for e in rows for t in range(len(e.ids))]])
         owner = torch.tensor([[k for k, e in enumerate(rows) for _ in e.ids]])

@@ -51,11 +51,13 @@ def response_gradients(case: Case, leaves: list[Tensor], pairs: list[dict]) -> T
     for s in scores:
         grads = torch.autograd.grad(s, leaves, retain_graph=True, allow_unused=True)
         rows.append(
-            torch.cat([
-                sample(torch.zeros_like(p) if g is None else g, p)
-                for g, p in zip(grads, leaves, strict=True)
-            ])
-        )  # fmt: skip
+            torch.cat(
+                [
+                    sample(torch.zeros_like(p) if g is None else g, p)
+                    for g, p in zip(grads, leaves, strict=True)
+                ]
+            )
+        )
     return torch.stack(rows)
 
 
@@ -63,10 +65,12 @@ def pushes(
     gradients: Tensor, came: dict[int, Tensor], leaves: list[Tensor]
 ) -> tuple[Tensor, float]:
     """The push on each response, (2, N), and the share of the gradient that they don't explain."""
-    whole = torch.cat([
-        came[i].double() if i in came else torch.zeros_like(sample(p, p))
-        for i, p in enumerate(leaves)
-    ])  # fmt: skip
+    whole = torch.cat(
+        [
+            came[i].double() if i in came else torch.zeros_like(sample(p, p))
+            for i, p in enumerate(leaves)
+        ]
+    )
     norms = gradients.norm(dim=1).clamp(min=1e-30)
     solution = torch.linalg.lstsq((gradients / norms[:, None]).T, whole[:, None], driver="gelsd")
     c = solution.solution.squeeze(1) / norms
