@@ -16,7 +16,14 @@ Core, what the chapters derive                                  -> nothing
   exact.py                  Bradley-Terry and the Gibbs optimum where all replies can be listed
   turns.py                  where a response ends, asked of the chat template and the model
   tokens.py                 from rows to tensors: token ids, what is scored, padding
-  data.py                   preference files: read, check, convert, write
+  data/                     preference files: read, check, convert, write
+    report.py               what reading found, and the error for what can't be used
+    tables.py               Parquet files and `datasets` folders
+    sources.py              where rows come from: lines, arrays, tables; and writing them
+    columns.py              the kind that a file's columns make, and recipes for other names
+    texts.py                strings, messages, transcripts; what is dropped is compared first
+    rows.py                 one row in normal form, and what is odd about it
+    reading.py              a file of rows with a report, by one reader for all
   others.py                 other people's code, templates and judges, behind one wrapper
   folders.py                model folders and adapters, looked at before they are trusted
   saving.py                 model folders written: weights first, nothing of others touched

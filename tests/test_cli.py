@@ -89,7 +89,7 @@ def test_supervised_fine_tuning_from_the_command_line(tmp_path):
         (["train", "--data", "PAIRS", "--out", "/proc/run"], "can't write a run"),
         (["train", "--data", "PAIRS", "--beta", "0", "--steps", "1"], "beta must be positive"),
         (["train", "--data", "PAIRS", "--decay", "never"], "decay is one of"),
-        (["train", "--data", "PAIRS", "--loss", "sft"], "no 'completion'"),
+        (["train", "--data", "PAIRS", "--loss", "sft"], "holds rows of kind pairs, not texts"),
         (["train", "--data", "PAIRS", "--max-length", "4", "--steps", "1"], "leaves no room"),
         (["train", "--data", "PAIRS", "--learning-rate", "nan"], "learning_rate must be a number"),
         (

@@ -42,8 +42,8 @@ def add_checking_options(checking) -> None:
     """Which file, and whose tokens to count."""
     from ..data import KEYS
 
-    checking.add_argument("data", help="JSON Lines, .gz too")
-    checking.add_argument("--kind", choices=KEYS, help="default: what the first lines look like")
+    checking.add_argument("data", help="JSON Lines or an array (.gz too), Parquet")
+    checking.add_argument("--kind", choices=KEYS, help="default: what the columns make")
     checking.add_argument(
         "--model", help="count this model's tokens, and what its context cuts off, instead of words"
     )
@@ -57,16 +57,21 @@ def add_checking_options(checking) -> None:
 
 def check_data_command(options) -> int:
     from ..doctor import check_file
+    from ..doctor.files import findings_of
 
     tokenizer = limit = None
     if options.model:
-        from ..models import context_length, load_model
+        from ..models import length_limit, load_model
 
         model, tokenizer = load_model(options.model)
-        limit = options.max_length or context_length(model)
+        limit = length_limit(model, options.max_length)
     found = check_file(options.data, options.kind, tokenizer, limit)
-    print(found)
-    return int(found.report.left_out.total() > 0)
+    findings = findings_of(found)
+    print(found, *findings, sep="\n")
+    bad = found.report.left_out or any(f.level == "problem" for f in findings)
+    if not found.report.rows and not bad:
+        print("it holds no rows")
+    return int(bool(bad) or not found.report.rows)
 
 
 def doctor_command(options) -> int:

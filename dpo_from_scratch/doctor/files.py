@@ -1,22 +1,24 @@
 """What is in a preference file: counts, lengths, duplicates, contradictions, tokens lost.
 
-Reads line by line.
+It reads row by row, and keeps some twenty bytes of each.
 """
 
 import json
 from array import array
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from ..data import KEYS, DataError, Report, scan
+from ..data import KEYS, DataError, Report, kind_of, scan
+from ..tokens import encode, fit, prompt_ids
 from .findings import Finding
 
+guess_kind = kind_of
 # one response over three times as long as the other, and 20 words or more longer
 LENGTH_RATIO, LENGTH_WORDS = 3, 20
+UNKNOWN = 0.1  # share of a row's tokens that may be unknown without a word
 
 
 @dataclass
@@ -28,34 +30,57 @@ class FileCheck:
     unit: str = "words"
     lengths: dict[str, array] = field(default_factory=dict)
     tokens_lost: int = 0
+    unknown: array = field(default_factory=lambda: array("L", [0, 0]))  # tokens: unknown, all
 
     def __str__(self) -> str:
         out = [str(self.report)]
         for key, values in self.lengths.items():
-            ordered = sorted(values)
-            if ordered:
-                middle, most = ordered[len(ordered) // 2], ordered[int(0.95 * (len(ordered) - 1))]
-                told = f"mean {sum(ordered) / len(ordered):.1f}, median {middle}"
-                told = f"{told}, 95 % below {most}, longest {ordered[-1]}"
-                out.append(f"  {key:10s} {self.unit}: {told}")
-        rows = self.report.rows
-        if self.kind == "pairs" and rows:
-            chosen, rejected = self.lengths["chosen"], self.lengths["rejected"]
-            longer = sum(a > b for a, b in zip(chosen, rejected, strict=True)) / rows
-            gap = f"{(sum(chosen) / rows) - (sum(rejected) / rows):+.1f} {self.unit} on average"
-            out.append(f"  chosen minus rejected: {gap}; the chosen is longer in {longer:.0%}")
+            if len(values):
+                n = np.array(values)
+                middle, most = np.sort(n)[[len(n) // 2, int(0.95 * (len(n) - 1))]]
+                told = f"mean {n.mean():.1f}, median {middle}, 95 % below {most}"
+                out.append(f"  {key:10s} {self.unit}: {told}, longest {n.max()}")
+        if self.kind == "pairs" and self.report.rows:
+            chosen, rejected = (np.array(self.lengths[k], float) for k in ("chosen", "rejected"))
+            gap = f"{(chosen - rejected).mean():+.1f} {self.unit} on average"
+            longer = f"the chosen is longer in {(chosen > rejected).mean():.0%}"
+            out.append(f"  chosen minus rejected: {gap}; {longer}")
         if self.unit == "tokens":
             out.append(f"  prompt tokens lost to truncation: {self.tokens_lost}")
         return "\n".join(out)
 
 
-def guess_kind(path: str | Path) -> str:
-    """The kind that most of the first 50 lines can be read as; "pairs" if none can."""
-    usable = {
-        kind: sum(row is not None for _, row, _ in islice(scan(path, kind, Report()), 50))
-        for kind in KEYS
-    }
-    return max(usable, key=usable.get)  # labels stand before texts, whose keys they hold too
+class Seen:
+    """What each row is about, eight bytes a row: a hash, and in its last bit which way round."""
+
+    def __init__(self):
+        self.hashes, self.lines = array("Q"), array("I")
+
+    def add(self, row: dict, kind: str, number: int) -> None:
+        """Remember a row."""
+        sides = [_text_of(row[key]) for key in KEYS[kind] if key != "label"]
+        turned, about = int(row.get("label", False)), sides
+        if kind == "pairs":
+            turned, about = int(sides[1] > sides[2]), [sides[0], *sorted(sides[1:])]
+        digest = blake2b("\0".join(about).encode(), digest_size=8).digest()
+        self.hashes.append(int.from_bytes(digest, "big") & ~1 | turned)
+        self.lines.append(number)
+
+    def tell(self, report: Report) -> None:
+        """Duplicates of an earlier row, and rows that turn one round, as warnings."""
+        hashes = np.frombuffer(self.hashes, np.uint64) if self.hashes else np.zeros(0, np.uint64)
+        about = hashes >> np.uint64(1)
+        order = np.argsort(about, kind="stable")
+        ordered = about[order]
+        first = np.r_[True, ordered[1:] != ordered[:-1]] if len(order) else np.zeros(0, bool)
+        # of each later row, the first row about the same
+        later = np.flatnonzero(~first)
+        starts = np.flatnonzero(first)
+        firsts = order[starts[np.searchsorted(starts, later, side="right") - 1]]
+        same = (hashes[order[later]] & np.uint64(1)) == (hashes[firsts] & np.uint64(1))
+        for at, equal in sorted(zip(order[later].tolist(), same.tolist(), strict=True)):
+            turned = "contradicts an earlier row (the same texts, the other way round)"
+            report.warning(self.lines[at], "duplicate of an earlier row" if equal else turned)
 
 
 def check_file(
@@ -66,51 +91,42 @@ def check_file(
     With a tokenizer, lengths are tokens and truncation to `max_length` is counted. DataError if the
     file can't be read; bad rows are findings, not exceptions.
     """
-    kind = kind or guess_kind(path)
+    kind = kind or kind_of(path)
     report = Report(str(path))
     found = FileCheck(kind, report, "tokens" if tokenizer else "words")
     texts = [key for key in KEYS[kind] if key != "label"]
-    found.lengths = {key: array("L") for key in texts}
-    seen: dict[int, int] = {}  # hash of what a row is about -> which way round it was
+    found.lengths = {key: array("I") for key in texts}
+    seen = Seen()
     for number, row, reason in scan(path, kind, report):
         if row is None:
             report.error(number, reason)
             continue
         try:
-            lengths = (
-                _token_lengths(found, row, texts, number, tokenizer, max_length)
-                if tokenizer
-                else _word_lengths(row, texts)
-            )
+            if tokenizer:
+                lengths = _token_lengths(found, row, texts, number, tokenizer, max_length)
+            else:
+                lengths = _word_lengths(row, texts)
         except DataError as error:
             report.error(number, str(error))
             continue
         report.rows += 1
         for key, length in lengths.items():
             found.lengths[key].append(length)
-        _compare(row, kind, lengths, seen, report, number)
+        if kind == "pairs":
+            _compare_lengths(lengths, report, number)
+        seen.add(row, kind, number)
+    seen.tell(report)
     return found
 
 
-def _compare(
-    row: dict, kind: str, lengths: dict, seen: dict[int, int], report: Report, number: int
-) -> None:
-    sides = [json.dumps(row[key], sort_keys=True) for key in KEYS[kind] if key != "label"]
-    if kind == "pairs":
-        turned, about = int(sides[1] > sides[2]), [sides[0], *sorted(sides[1:])]
-    else:
-        turned, about = int(row.get("label", False)), sides
-    key = int.from_bytes(blake2b("\0".join(about).encode(), digest_size=8).digest(), "big")
-    before = seen.get(key)
-    seen.setdefault(key, turned)
-    if before == turned:
-        report.warning(number, "duplicate of an earlier row")
-    elif before is not None:
-        report.warning(number, "contradicts an earlier row (the same texts, the other way round)")
-    if kind == "pairs":
-        a, b = sorted((lengths["chosen"], lengths["rejected"]))
-        if b > LENGTH_RATIO * a and b - a >= LENGTH_WORDS:
-            report.warning(number, "one response is over three times as long as the other")
+def _compare_lengths(lengths: dict[str, int], report: Report, number: int) -> None:
+    a, b = sorted((lengths["chosen"], lengths["rejected"]))
+    if b > LENGTH_RATIO * a and b - a >= LENGTH_WORDS:
+        report.warning(number, "one response is over three times as long as the other")
+
+
+def _text_of(value: str | list[dict]) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _word_lengths(row: dict, texts: list[str]) -> dict[str, int]:
@@ -124,46 +140,59 @@ def _word_lengths(row: dict, texts: list[str]) -> dict[str, int]:
 def _token_lengths(
     found: FileCheck, row: dict, texts: list[str], number: int, tokenizer, max_length
 ) -> dict[str, int]:
-    from ..tokens import encode, fit, prompt_ids
-
     if texts == ["prompt"]:
         return {"prompt": len(prompt_ids(tokenizer, row["prompt"]))}
     whole = encode(tokenizer, row["prompt"], *(row[key] for key in texts[1:]))
+    if len(whole) == 2 and whole[0].ids == whole[1].ids:
+        raise DataError("chosen and rejected are the same tokens")
     lost = whole[0].prompt_length - fit(whole, max_length)[0].prompt_length if max_length else 0
     if lost:
         found.tokens_lost += lost
         found.report.warning(
             number, f"the prompt is cut at its beginning to fit into {max_length} tokens"
         )
+    _count_unknown(found, whole, number, tokenizer)
     return {"prompt": whole[0].prompt_length} | {
         key: e.response_length for key, e in zip(texts[1:], whole, strict=True)
     }
 
 
+def _count_unknown(found: FileCheck, whole: list, number: int, tokenizer) -> None:
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown == tokenizer.eos_token_id:
+        return
+    many = sum(e.ids.count(unknown) for e in whole)
+    total = sum(len(e.ids) for e in whole)
+    found.unknown[0] += many
+    found.unknown[1] += total
+    if many > UNKNOWN * total:
+        found.report.warning(number, "over a tenth of its tokens are unknown to this tokenizer")
+
+
 def check_data(path: str | Path) -> list[Finding]:
     """The findings of `check_file`, read as causes of what a run on this file will show."""
-    report = (checked := check_file(path)).report
-    found = []
+    return findings_of(check_file(path))
+
+
+def findings_of(checked: FileCheck) -> list[Finding]:
+    """What a file's check means for a run."""
+    report, found = checked.report, []
     if report.left_out:
-        found.append(
-            Finding(
-                "bad_rows",
-                f"{report.left_out.total()} rows can't be used ({next(iter(report.left_out))})",
-            )
-        )
+        reason, n = report.left_out.most_common(1)[0]
+        told = f"{report.left_out.total()} rows can't be used: {reason} ({report.where(reason, n)})"
+        found.append(Finding("bad_rows", told))
     for words, code in (("contradicts", "contradictions"), ("duplicate", "duplicates")):
-        n = sum(count for reason, count in report.warnings.items() if words in reason)
-        if n:
-            found.append(Finding(code, f"{n} of {report.rows} rows: {words}", level="note"))
+        for reason, n in report.warnings.items():
+            if words in reason:
+                told = f"{n} of {report.rows} rows: {reason} ({report.where(reason, n)})"
+                found.append(Finding(code, told, level="note"))
+    unknown, total = checked.unknown
+    if total and unknown > UNKNOWN * total:
+        told = f"{unknown} of {total} tokens unknown to this tokenizer"
+        found.append(Finding("unknown_tokens", told))
     if checked.kind == "pairs" and report.rows >= 50:
         longer = np.array(checked.lengths["chosen"]) > np.array(checked.lengths["rejected"])
         if longer.mean() > 0.6:
-            found.append(
-                Finding(
-                    "length_bias",
-                    f"the chosen response is longer in {longer.mean():.0%}",
-                    "certain",
-                    "note",
-                )
-            )
+            told = f"the chosen response is longer in {longer.mean():.0%}"
+            found.append(Finding("length_bias", told, "certain", "note"))
     return found
