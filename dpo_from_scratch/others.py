@@ -8,6 +8,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from .data import DataError
 
@@ -20,6 +21,7 @@ class _OutOfTime(BaseException):
 
 _lock = threading.Lock()
 _deadlines: dict[int, list[float]] = {}  # thread -> ends of its calls, the innermost last
+_sent: set[int] = set()  # threads that were told to stop, and may not have heard it
 _watchman: list[threading.Thread] = []
 
 
@@ -62,8 +64,21 @@ def _end(thread: int) -> None:
         _deadlines[thread].pop()
         if not _deadlines[thread]:
             del _deadlines[thread]
-        # what was sent and has not arrived yet must not break into our own code
-        _send(thread, None)
+        late = thread in _sent
+        _sent.discard(thread)
+    if late:
+        _let_it_arrive(thread)
+
+
+def _let_it_arrive(thread: int) -> None:
+    """What was sent and has not arrived yet must not break into our own code: it arrives here.
+
+    To take it back (with NULL) would leave Python asking at every line whether something came.
+    """
+    with suppress(_OutOfTime):
+        _send(thread, _OutOfTime)
+        while True:
+            time.sleep(0)
 
 
 def _watch() -> None:
@@ -77,9 +92,9 @@ def _watch() -> None:
             for thread, ends in _deadlines.items():
                 if time.monotonic() > ends[-1]:
                     ends[-1] += 1.0  # again in a second, if the call has caught it
+                    _sent.add(thread)
                     _send(thread, _OutOfTime)
 
 
-def _send(thread: int, what: type[BaseException] | None) -> None:
-    error = ctypes.py_object(what) if what else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), error)
+def _send(thread: int, what: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(what))

@@ -1,5 +1,6 @@
 """Other people's code: whatever it does, one sentence comes of it, and in time."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -66,3 +67,24 @@ def test_calls_within_calls_and_in_other_threads_have_their_own_time():
     assert guarded("outer", outer) == "went on"
     thread.join(20)
     assert seen == ["went on"]
+
+
+def test_a_profiler_or_a_debugger_may_look_on():
+    """A thread that is asked at every line whether something was sent to it never ends in one."""
+    program = (
+        "import cProfile; from dpo_from_scratch.others import guarded\n"
+        "profile = cProfile.Profile(); profile.enable()\n"
+        "for i in range(100): guarded('it', max, 1, 2)\n"
+        "profile.disable()\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_what_was_sent_arrives_in_the_call_and_never_after_it():
+    for _ in range(3):
+        with pytest.raises(DataError, match="had not ended"):
+            guarded("it", endless, seconds=0.05)
+        begun = time.monotonic()
+        while time.monotonic() - begun < 1.2:  # longer than until it would be sent again
+            pass
+        assert guarded("it", max, 1, 2) == 2
