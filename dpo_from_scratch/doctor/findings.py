@@ -96,10 +96,6 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         "The doctor",
     ),
     "duplicates": ("remove them, or know that they count twice", "The doctor"),
-    "unknown_tokens": (
-        "take a model whose tokenizer knows these words, or write with the words that it knows",
-        LOGITS,
-    ),
     "bad_rows": ("mend the rows, or leave them out with --skip-bad", "The doctor"),
     # what a look into a trainer's functions and steps shows
     "not_log_softmax": ("score with log_softmax(logits) at the label, in float32", NUMBERS),
