@@ -308,7 +308,9 @@ def test_a_run_in_rounds_goes_on_with_nothing_else(what, done, capsys):
     changed = [text.replace("PLACE", str(place)) for text in CHANGES[what]]
     assert main(["iterate", *given, "--out", str(place / "run"), *changed, "--resume"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert told.startswith(f"dpo iterate: {place / 'run'} can't go on with other settings or data (")
+    assert told.startswith(
+        f"dpo iterate: {place / 'run'} can't go on with other settings or data ("
+    )
     assert what in told
     assert main(["iterate", *given, "--out", str(place / "run"), *changed]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
