@@ -30,9 +30,16 @@ Core, what the chapters derive                                  -> nothing
     batches.py              rows, tokenised once and put together a batch at a time
     metrics.py              the loss of a batch, and what the dashboard shows of it
     settings.py             configuration, presets, where beta comes from, order of the rows
+    start.py                everything before the first step
+    stops.py                what ends a run early, in a sentence with its likely cause
+    endings.py              notes on settings that do little and on runs that end badly
     lora.py                 adapters of low rank, for models too large to train whole
     runs.py                 run folders: metrics, checkpoints, going on after being killed
     stages.py               files that are made once and remember what made them
+    folders.py              whose a folder is, what a run made in it, the next free name
+    fingerprints.py         what decides a result, in words, for a run that goes on
+    checkpoints.py          what a checkpoint holds, with checksums
+    locks.py                one process at a time, by a lock that dies with it
   sampling.py               batched sampling with a key-value cache
 
 Doctor, the tool on the core                                    -> core

@@ -50,6 +50,13 @@ def whole_lines(path: Path) -> list[dict]:
     return rows
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place and rename it: all of it, or nothing."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 def is_finished(folder: Path, model: str = "model") -> bool:
     """Whether a run wrote its model, which it does last, at one stroke."""
     config = recorded(folder)

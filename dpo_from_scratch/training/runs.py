@@ -33,6 +33,7 @@ from .folders import (
     step_of,
     tidy,
     whole_lines,
+    write_text,
 )
 from .locks import Lock
 
@@ -254,9 +255,9 @@ class RunFolder:
 class NoRun:
     """In place of a RunFolder where nothing is written."""
 
-    finished, resume = False, False
+    finished = False
 
-    def log(self, *whatever, **more) -> None:
+    def log(self, *whatever) -> None:
         """Nothing is written."""
 
     save = keep_reference = try_saving = finish = __exit__ = log
@@ -291,13 +292,6 @@ def open_run(
     if not str(folder).strip():
         raise DataError(f"the run's folder has no name (an unset variable?): {ELSEWHERE}")
     return RunFolder(folder, settings, begun_with(), resume, overwrite)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it: all of it, or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _reason(error: Exception) -> str:
