@@ -36,7 +36,10 @@ Doctor, the tool on the core                                    -> core
     inside.py               which tokens a score counts, found by its gradient
     probe.py                `check`: experiments on any trainer's own functions
     ours.py                 the same on this package, before the first step of a run
-    curves.py               a run's metrics, ours or TRL's, read as causes
+    logs.py                 a run's log, ours or TRL's: steps, spans, settings beside it
+    curves.py               such a log read as causes, and what it can't tell
+    beginning.py            a run's first row: the reference, dropout, a loss that is a multiple
+    signs.py                the whole log: not finite, counters, flat lines, the course
     files.py                what is in a file of rows: counts, lengths, contradictions
     hooks.py                how trainers in three styles are connected to the probe
 

@@ -17,7 +17,9 @@ def add_commands(add) -> None:
         "say what is wrong with a run, a file of pairs, or a model on such a file",
     )
     doctor.add_argument(
-        "what", help="runs/NAME, a metrics.jsonl, TRL's trainer_state.json, or a file of pairs"
+        "what",
+        help="runs/NAME, a metrics.jsonl, TRL's OUT, OUT/checkpoint-N or trainer_state.json, or a "
+        "file of pairs",
     )
     doctor.add_argument(
         "--model", help="score the pairs with this model and look at tokens, masks and precision"
@@ -71,7 +73,7 @@ def check_data_command(options) -> int:
 
 def doctor_command(options) -> int:
     from ..data import read_rows
-    from ..doctor import check_data, check_ours, check_run
+    from ..doctor import check_data, check_ours, diagnose
     from ..models import frozen_copy, load_model
     from ..training import TrainConfig
 
@@ -81,7 +83,9 @@ def doctor_command(options) -> int:
         rows, _ = read_rows(path, skip_bad=True)
         findings = check_ours(model, frozen_copy(model), tokenizer, rows, TrainConfig())
     elif path.is_dir() or path.suffix == ".json" or path.name == "metrics.jsonl":
-        findings = check_run(path)
+        found = diagnose(path)
+        print(found)
+        return int(bool(found.problems))
     else:
         findings = check_data(path)
     print(*findings or ["nothing wrong found"], sep="\n")
