@@ -15,41 +15,42 @@ EXACT = 0.02  # of rewards, before the first update
 TRL_LOSSES = {"sigmoid": "dpo", "hinge": "hinge", "ipo": "ipo", "apo_zero": "apo_zero"}
 
 
-def check_beginning(out, log: Log) -> None:
-    """The first row: are the rewards 0, and is the loss what it must be?"""
+def check_beginning(out, log: Log) -> bool:
+    """The first row: are the rewards 0, and is the loss what it must be? True: something found."""
     name, start = loss_of(log)
     first, begins = int(log.step[0]), int(log.span[0])
     if first > begins:
         out.could_not.append(f"the beginning: the log starts at step {first}")
-        return
+        return False
     if begins > 1:
         out.could_not.append(
             f"the first update: the first row is the mean of steps 1 to {first}, where rewards are "
             "not 0 any more; low precision and small noise of dropout can't be seen "
             "(TRL: logging_steps=1 or logging_first_step=True)"
         )
-    if name and name in LOSSES and "reference" not in LOSSES[name].inputs:
-        return
+    if name in LOSSES and "reference" not in LOSSES[name].inputs:
+        return False
     if name is None:
         out.could_not.append(
             "which loss it was: no settings lie beside the log, so a sigmoid loss is assumed"
         )
     out.looks_for("reference_differs", "dropout", "accumulation", "padding_rows")
-    known = name is not None
-    row = {key: float(column[0]) for key, column in log.columns.items()}
-    rewards = [row[k] for k in ("chosen_reward", "rejected_reward", "margin") if k in row]
-    largest = max(map(abs, rewards))
-    if begins == 1:
-        out.looks_for("precision")
-        if largest > EXACT:
-            _offset(out, log, start, known)
-        elif largest < 1e-6 and start == LN2 and 5e-4 < abs(row["loss"] - LN2) < 0.01:
-            seen = f"step 1: with all rewards 0 the loss is {row['loss']:.5f}, and ln 2 is 0.69315"
-            out.add("precision", seen, row=1, number=row["loss"])
-        else:
-            _scale(out, log, row, start, known)
-    elif not _scale(out, log, row, start, known) and _far(row) and row["loss"] > start + 0.02:
-        _offset(out, log, start, known)
+    row, before = {k: float(column[0]) for k, column in log.columns.items()}, len(out.findings)
+    largest = max(abs(row.get(k, 0)) for k in ("chosen_reward", "rejected_reward", "margin"))
+    if begins > 1:
+        scaled = _scale(out, log, row, start, name is not None)
+        if not scaled and _far(row) and log.mean("loss", _few(log)) > start + 0.02:
+            _offset(out, log, row, start, name is not None)
+        return len(out.findings) > before
+    out.looks_for("precision")
+    if largest > EXACT:
+        _offset(out, log, row, start, name is not None)
+    elif largest < 1e-6 and start == LN2 and 5e-4 < abs(row["loss"] - LN2) < 0.01:
+        seen = f"step 1: with all rewards 0 the loss is {row['loss']:.5f}, and ln 2 is {LN2:.5f}"
+        out.add("precision", seen, row=1, number=row["loss"])
+    else:
+        _scale(out, log, row, start, name is not None)
+    return len(out.findings) > before
 
 
 def loss_of(log: Log) -> tuple[str | None, float]:
@@ -58,17 +59,18 @@ def loss_of(log: Log) -> tuple[str | None, float]:
     told = told[0] if isinstance(told, list) and len(told) == 1 else told
     name = TRL_LOSSES.get(told, told) if isinstance(told, str) else None
     if name not in LOSSES or LOSSES[name].needs != "pairs":
-        return (name, LN2)
-    loss, zero = LOSSES[name], torch.zeros(2)
-    options = log.settings.get("options") or {}
-    if "reference" not in loss.inputs or not isinstance(options, dict):
         return name, LN2
-    fill = {"chosen_lengths": zero + 20, "rejected_lengths": zero + 20, "win_probability": zero + 1}
-    more = {k: v for k, v in fill.items() if k in loss.inputs or f"{k[:-1]}s" in loss.inputs}
+    loss, zero = LOSSES[name], torch.zeros(2)
+    options = log.settings.get("options")
+    if "reference" not in loss.inputs:
+        return name, LN2
+    more = dict(options) if isinstance(options, dict) else {}
     if "lengths" in loss.inputs:
-        more |= {k: v for k, v in fill.items() if k.endswith("lengths")}
+        more |= {"chosen_lengths": zero + 20, "rejected_lengths": zero + 20}
+    if "win_probability" in loss.inputs:
+        more["win_probability"] = zero + 1
     try:
-        return name, float(partial(loss.fn, *[zero] * 4)(**options, **more).mean())
+        return name, float(loss.fn(*[zero] * 4, **more).mean())
     except (TypeError, ValueError):
         return name, LN2
 
@@ -79,78 +81,97 @@ def _far(row: dict) -> bool:
     return chosen * rejected > 0 and min(abs(chosen), abs(rejected)) > OFFSET
 
 
+def _few(log: Log) -> slice:
+    """The rows of the first ten steps, or the first row: the noise of one batch is large."""
+    return slice(0, max(1, int((log.step <= 10).sum())))
+
+
 def _scale(out, log: Log, row: dict, start: float, known: bool) -> bool:
     """A loss that is a multiple of what the margins allow; is it one?"""
     near = max(abs(row.get("chosen_reward", 0)), abs(row.get("rejected_reward", 0)))
-    if near > 0.4 or abs(row["margin"]) > 0.6 or start <= 0:
+    if near > 0.5 or abs(row["margin"]) > 0.6 or start <= 0:
         return False
     expected = float(np.logaddexp(0, -row["margin"])) if start == LN2 else start
     times = row["loss"] / expected
+    whole, late = max(times, 1 / times), log.span[0] > 12
     slack = 0.01 if log.span[0] == 1 else 0.08
-    whole = times if times > 1 else 1 / times
-    if whole < 1.2 or (not known and abs(whole - round(2 * whole) / 2) > slack * whole):
+    halves = abs(whole - round(2 * whole) / 2) <= slack * whole
+    if whole < (1.8 if late else 1.2) or not (known or late or halves):
         return False
-    at = int(log.step[0])
+    at, ties = int(log.step[0]), _ties(log)
     words = f"{times:.2f} times" if times > 1 else f"1/{whole:.2f} of"
     seen = f"step {at}: with rewards near 0 the loss is {row['loss']:.3f}, {words} {expected:.3f}"
-    if times > 1 and _is_added(log, times):
-        code = "padding_rows"
-    else:
-        code = "accumulation"
-    sure = "likely" if known or times < 1 else "possible"
+    added = times > 1 and (ties or _slope(log) < 0.55)  # of one pair's loss: 1/2 at most near 0
+    other = added and not ties and not known and abs(times - 2) < (0.5 if late else 0.1)
+    sure, level = ("possible", "note") if other else ("likely", "problem")
     if not known:
-        seen += " (right for another loss_type: nca_pair and bco_pair begin at 2 ln 2)"
-    out.add(code, seen, sure, row=at, number=times)
+        seen += "; other losses begin elsewhere (TRL's nca_pair and bco_pair at 2 ln 2)"
+    code = "padding_rows" if added else "accumulation"
+    out.add(code, seen, sure, level, row=at, number=times)
     return True
 
 
-def _is_added(log: Log, times: float) -> bool:
-    """Were rows without a margin counted? Then ties abound, or the loss falls by its own slope."""
-    accuracy, margin = log.columns.get("accuracy"), log["margin"]
-    moved = np.abs(margin) > 1e-4
-    if accuracy is not None and moved.any() and margin[-1] > 0.02:
-        if np.average(accuracy[moved], weights=log.span[moved]) < 0.45:
-            return True  # TRL counts a tie as wrong
-    if np.ptp(margin) < 0.3 or len(log) < 4:
+def _ties(log: Log) -> bool:
+    """Is accuracy far too low for a margin that grows? TRL counts a row without margin as wrong."""
+    margin, moved = log["margin"], np.abs(log["margin"]) > 1e-4
+    if not log.has("accuracy") or not moved.any() or margin[-1] < 0.02:
         return False
-    slope = -np.polyfit(margin, log["loss"], 1)[0]
-    return bool(slope < 0.55)  # of one pair's loss: at most 1/2 near 0
+    return bool(np.average(log["accuracy"][moved], weights=log.span[moved]) < 0.45)
 
 
-def _offset(out, log: Log, start: float, known: bool) -> None:
+def _slope(log: Log) -> float:
+    """How far the loss falls for a margin of one; infinite where the margin hardly moves."""
+    if np.ptp(log["margin"]) < 0.3 or len(log) < 4:
+        return math.inf
+    return float(-np.polyfit(log["margin"], log["loss"], 1)[0])
+
+
+def _offset(out, log: Log, row: dict, start: float, known: bool) -> None:
     """Rewards that are not 0 at the beginning: another reference, dropout, or steps too large."""
-    row = {key: float(column[0]) for key, column in log.columns.items()}
-    chosen, rejected = row.get("chosen_reward", 0.0), row.get("rejected_reward", 0.0)
+    chosen, rejected, loss = (
+        log.mean(k, _few(log)) if log.has(k) else row["margin"]
+        for k in ("chosen_reward", "rejected_reward", "loss")
+    )
     at, middle = int(log.step[0]), (chosen + rejected) / 2
-    if log.span[0] > 1 and _runs_away(log, middle):
+    if log.span[0] > 1 and runs_away(log):
         return  # the course says so
     seen = (
-        f"step {at}: the loss is {row['loss']:.3f} and the rewards are {chosen:.2f} (chosen) and "
+        f"step {at}: the loss is {loss:.3f} and the rewards are {chosen:.2f} (chosen) and "
         f"{rejected:.2f} (rejected), where equal models have {start:.3f} and 0"
     )
     add = partial(out.add, row=at, number=middle)
-    if row["loss"] <= start + 0.01:
-        level = () if known else ("possible", "note")
-        add("reference_differs", seen, *level)  # CPO's and ORPO's trainers log such rewards too
+    if not known and not _has_reference(log):  # CPO's and ORPO's trainers log such rewards too
+        add("reference_differs", f"{seen}, if the loss has a reference", "possible", "note")
         return
     gone = _gone_in_evaluation(log, middle)
     if gone is not None:
         told = "gone" if gone else "there too"
         code = "dropout" if gone else "reference_differs"
-        add(code, f"{seen}; in evaluation they are {told}", "certain")
-    elif middle > 0 or _shrinks(log, middle):
-        add("reference_differs", f"{seen}; they come back towards 0 as training goes on")
+        add(code, f"{seen}; in evaluation, without dropout, they are {told}", "certain")
+    elif loss <= start + 0.01 or middle > 0 or _comes_back(log, middle) > 0.6:
+        add("reference_differs", f"{seen}, which noise of dropout does not do to both")
+    elif log.span[0] <= 12 and _comes_back(log, middle) < 0.3 and _trained(log, middle):
+        add("dropout", f"{seen}, and stay there while the margin grows")
     else:
-        noise = "in eval mode noise is gone: evaluate once to tell it from a wrong reference"
-        add("dropout", f"{seen}; {noise}", "possible")
+        seen += "; it may be dropout too: evaluate once, where dropout is off, to tell them apart"
+        add("reference_differs", seen, "possible")
 
 
-def _runs_away(log: Log, middle: float) -> bool:
-    """Do rewards go on growing, and the loss with them?"""
-    middles = (log["chosen_reward"] + log["rejected_reward"]) / 2
-    return bool(
-        np.abs(middles).max() > 2.5 * abs(middle) and log["loss"][1:].max() > log["loss"][0]
-    )
+def _has_reference(log: Log) -> bool:
+    """False where rewards are log-probabilities times a constant, or where nobody can tell."""
+    if not log.has("chosen_reward", "chosen_logp") or len(log) < 2:
+        return False
+    ratio = log["chosen_reward"] / np.where(log["chosen_logp"] == 0, np.nan, log["chosen_logp"])
+    return bool(np.nanstd(ratio) > 1e-3 * abs(np.nanmean(ratio)))
+
+
+def runs_away(log: Log) -> bool:
+    """Does the chosen reward go on falling far beyond the first row's?"""
+    if not log.has("chosen_reward"):
+        return False
+    chosen = log["chosen_reward"]
+    most, first = -chosen.min(), max(abs(chosen[0]), 1e-6)
+    return bool(most > 1.5 and (most > 1.7 * first or (first > 3 and most > 1.2 * first)))
 
 
 def _gone_in_evaluation(log: Log, middle: float) -> bool | None:
@@ -165,11 +186,13 @@ def _gone_in_evaluation(log: Log, middle: float) -> bool | None:
     return abs(now) < 0.5 * abs(then) if abs(then) > 0.3 * abs(middle) else None
 
 
-def _shrinks(log: Log, middle: float) -> bool:
-    """Does the chosen reward come back from its first offset by a quarter or more?"""
-    if not log.has("chosen_reward") or len(log) < 4:
-        return False
-    values = log.blocks("chosen_reward")
-    if len(values) < 3:
-        return False
-    return bool(values[1 : max(3, len(values) // 2 + 1)].max() > values[0] + 0.3 * abs(middle))
+def _comes_back(log: Log, middle: float) -> float:
+    """How much of the first offset the chosen reward makes up for, as a share."""
+    values = log.blocks("chosen_reward") if log.has("chosen_reward") else np.zeros(0)
+    return float((values[1:].max() - values[0]) / abs(middle)) if len(values) > 2 else 0.0
+
+
+def _trained(log: Log, middle: float) -> bool:
+    """Did the margin grow by something?"""
+    values = log.blocks("margin")
+    return bool(len(values) > 2 and values[-1] - values[0] > max(0.2, 0.4 * abs(middle)))

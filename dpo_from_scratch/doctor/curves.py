@@ -82,11 +82,12 @@ def diagnose(path: str | Path) -> Diagnosis:
 
 def _check_pairs(out: Diagnosis, log: Log) -> None:
     """The curves of a loss on pairs: flat, then the beginning, then the course."""
-    flat = signs.check_flat(out, log)
-    if not flat:
-        signs.check_returns(out, log)
-        check_beginning(out, log)
-        signs.check_course(out, log)
+    if signs.check_flat(out, log):
+        return
+    signs.check_returns(out, log)
+    sound = not out.problems
+    sound = not (sound and check_beginning(out, log)) and sound
+    signs.check_course(out, log, sound)
 
 
 def _check_loss_alone(out: Diagnosis, log: Log) -> None:

@@ -62,8 +62,8 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         NUMBERS,
     ),
     "dropout": (
-        "score in eval mode, or set the dropout to 0; else look whether the reference is the "
-        "policy's start",
+        "score in eval mode, or set the dropout to 0 (TRL: disable_dropout=True); else look whether "
+        "the reference is the policy's start",
         REFERENCE,
     ),
     "reference_is_policy": (
@@ -75,7 +75,8 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         REFERENCE,
     ),
     "reference_differs": (
-        "start the policy from the reference: same weights, adapters merged, same tokens",
+        "start the policy from the reference: same weights, same tokens; an SFT adapter is merged "
+        "before a new one is added (TRL: merge_and_unload, and ref_model is the SFT model or None)",
         REFERENCE,
     ),
     "displacement": (
@@ -103,7 +104,7 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     # what curves alone show
     "not_finite": (
         "lower learning_rate (TRL: learning_rate), train in bf16 or float32 and not in fp16, look "
-        "for rows without a response; the weights after that step are lost: go back to a checkpoint",
+        "for rows without a response; go back to a checkpoint of before that step",
         NUMBERS,
     ),
     "rate_too_low": (
@@ -166,6 +167,9 @@ class Finding:
     @classmethod
     def read(cls, plain: dict) -> "Finding":
         """From a record: the sentence is made now, of row and number."""
-        known = plain.get("number") is not None and plain["code"] in MEASURED
-        seen = MEASURED[plain["code"]].format(**plain) if known else ""
+        form = MEASURED.get(plain["code"], "")
+        known = all(
+            plain.get(name) is not None for name in ("row", "number") if f"{{{name}" in form
+        )
+        seen = form.format(**plain) if known else ""
         return cls(**{"seen": seen} | plain)

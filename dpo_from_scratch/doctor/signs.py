@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .beginning import LN2, runs_away
 from .logs import Log
 
 FINITE_LATER = "grad_norm alone is not finite, and finite again later: an fp16 loss scaler at work"
@@ -128,14 +129,18 @@ def check_returns(out, log: Log) -> None:
         out.add("reference_moves", seen, row=at, number=float(len(again)))
 
 
-def check_course(out, log: Log) -> None:
-    """What a whole run shows: a loss that rose, and the state of its last quarter."""
+def check_course(out, log: Log, sound: bool) -> None:
+    """What a whole run shows: a loss that rose (where the beginning was sound), its last quarter.
+
+    A run with another problem is not judged by its loss.
+    """
     steps = int(log.span.sum())
     if len(log) < FEW_ROWS or steps < FEW_STEPS:
         out.could_not.append(f"the course of the run: {len(log)} rows of {steps} steps are too few")
         return
-    if not out.problems:
-        check_rise(out, log, log["loss"][0])
+    if sound:
+        far = log.span[0] > 1 and runs_away(log)
+        check_rise(out, log, min(log["loss"][0], LN2) if far else log["loss"][0])
         _check_still(out, log, steps)
     last = slice(-max(1, len(log) // 4), None)
     margin = log.mean("margin", last)
@@ -180,8 +185,8 @@ def _check_still(out, log: Log, steps: int) -> None:
     last = slice(-max(1, len(log) // 4), None)
     margin, at = log.mean("margin", last), int(log.step[-1])
     names = [n for n in ("chosen_reward", "rejected_reward") if log.has(n)]
-    most = max([abs(log.mean(n, last)) for n in names], default=abs(margin))
-    if max(most, abs(margin)) < UNMOVED:
+    most = max(np.abs(log.blocks(n)).max() for n in [*names, "margin"])
+    if most < UNMOVED:
         rate = rate_of(log)
         at_rate = "" if rate is None else f" at a learning rate of {rate:.2g}"
         seen = f"after {steps} steps{at_rate} rewards and margin are at most {most:.2g}: none moved"
