@@ -96,7 +96,8 @@ def _scale(out, log: Log, row: dict, start: float, known: bool) -> bool:
     whole, late = max(times, 1 / times), log.span[0] > 12
     slack = 0.01 if log.span[0] == 1 else 0.08
     halves = abs(whole - round(2 * whole) / 2) <= slack * whole
-    if whole < (1.8 if late else 1.2) or not (known or late or halves):
+    least = 1.8 if late or (log.span[0] > 1 and _far(row)) else 1.2  # noise makes 1.3 of it
+    if whole < least or not (known or late or halves):
         return False
     at, ties = int(log.step[0]), _ties(log)
     words = f"{times:.2f} times" if times > 1 else f"1/{whole:.2f} of"

@@ -62,8 +62,8 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         NUMBERS,
     ),
     "dropout": (
-        "score in eval mode, or set the dropout to 0 (TRL: disable_dropout=True); else look whether "
-        "the reference is the policy's start",
+        "score in eval mode, or set the dropout to 0 (TRL: disable_dropout=True); else look "
+        "whether the reference is the policy's start",
         REFERENCE,
     ),
     "reference_is_policy": (

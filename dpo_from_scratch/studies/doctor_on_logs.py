@@ -1,7 +1,7 @@
 """Chapter 09: logs of broken and of healthy runs, at four logging steps, and what the doctor says.
 
-A quarter of an hour on one core; it needs `make trl`. The doctor's thresholds were set on seeds from
-1000 on, at other rates and betas. TRL's logs are written with `logging_steps` as named; the others
+A quarter of an hour on one core; it needs `make trl`. The doctor's thresholds were set on seeds
+from 1000 on, at other rates and betas. TRL's logs are written with `logging_steps` as named; the others
 log every step and are averaged as TRL would.
 """
 
@@ -25,15 +25,9 @@ STEPS, BATCH, EVERY = 100, 16, (1, 5, 10, 25)
 PLAIN, TRL = "plain_loop.py", "trl_script.py"
 BUGS = json.loads((data_path("gallery") / "logs.json").read_text(encoding="utf-8"))
 FACTORS = {"learning rate 20 times too high": 20.0, "learning rate far too low": 1e-3}
-CODES = {
-    "learning rate 20 times too high": "step_too_large",
-    "learning rate far too low": "rate_too_low",
-}
-CODES |= {
-    bug: entry["code"]
-    for bugs in (*hooks.BUGS.values(), *BUGS.values())
-    for bug, entry in bugs.items()
-}
+CODES = dict(zip(FACTORS, ("step_too_large", "rate_too_low"), strict=True))
+for bugs in (*hooks.BUGS.values(), *BUGS.values()):
+    CODES |= {bug: entry["code"] for bug, entry in bugs.items()}
 OF_LOOP = (
     *FACTORS,
     *BUGS[PLAIN],
@@ -111,7 +105,7 @@ def after_sft(seed: int):
 
 
 def start(bug: str | None, seed: int):
-    """Policy, tokenizer and the base model, which is the policy's beginning unless that is the bug."""
+    """Policy, tokenizer, and the base model: the policy's beginning unless that is the bug."""
     base, tokenizer = load_model("tiny")
     if CODES.get(bug) != "reference_differs":
         return base, tokenizer, base
@@ -148,10 +142,9 @@ def loop_log(bug, rate, beta, seed, folder) -> None:
     """Train with the gallery's plain loop; its metrics.jsonl is in the folder."""
     entry = BUGS[PLAIN].get(bug) or hooks.BUGS[PLAIN].get(bug) or {"patch": []}
     names = hooks.load_script(PLAIN, None, entry["patch"])
-    names |= {"BETA": 0.0 if bug == "beta is zero" else beta}
-    policy, tokenizer, base = start(bug, seed)
-    settings = {"BASE": base, "BATCH": BATCH, "LEARNING_RATE": rate * FACTORS.get(bug, 1.0)}
-    names["train"].__globals__.update(settings | {"BETA": names["BETA"]})
+    policy, tokenizer, names["BASE"] = start(bug, seed)
+    names["BATCH"], names["LEARNING_RATE"] = BATCH, rate * FACTORS.get(bug, 1.0)
+    names["BETA"] = 0.0 if bug == "beta is zero" else beta
     history = names["train"](policy, tokenizer, rows_of(seed), STEPS, seed)[2]
     write_rows(folder / "metrics.jsonl", history)
 
@@ -167,7 +160,7 @@ def our_log(bug, rate, beta, seed, folder, lora=False) -> None:
 
 
 def averaged(rows: list[dict], every: int) -> list[dict]:
-    """Rows of every step as a log of every so many: means, but for what belongs to the last step."""
+    """Rows of every step as a log of every so many: means, but for what is of the last step."""
     out = []
     for i in range(0, len(rows) - every + 1, every):
         part = rows[i : i + every]
@@ -198,9 +191,8 @@ def of_trl(bug, rate, beta, every, seed, **how) -> dict:
         history = json.loads(path.read_text(encoding="utf-8"))["log_history"]
         rows = [{names.get(k, k): v for k, v in row.items()} for row in history]
         training = [row for row in rows if "loss" in row]
-        training[0] |= next(
-            ({k: v for k, v in r.items() if "eval_" in k} for r in rows if "eval_loss" in r), {}
-        )
+        evals = [row for row in rows if "eval_loss" in row]
+        training[0] |= {k: v for row in evals[:1] for k, v in row.items() if "eval_" in k}
         return {str(every): judged(CODES[bug] if bug else None, training, path)}
 
 
@@ -215,38 +207,22 @@ def of_steps(bug, folder: Path) -> dict:
     return out
 
 
-def points(trainer: str, bugs, first: int) -> list[dict]:
+def points(trainer: str, bugs, first: int, **more) -> list[dict]:
     """A point for each bug, with rate and beta that go round."""
+    settings = [{"rate": RATES[i % 3], "beta": BETAS[i % 2]} for i in range(len(bugs))]
     return [
-        {
-            "trainer": trainer,
-            "bug": bug,
-            "rate": RATES[i % 3],
-            "beta": BETAS[i % 2],
-            "seed": first + i,
-        }
+        {"trainer": trainer, "bug": bug, "seed": first + i} | settings[i] | more
         for i, bug in enumerate(bugs)
     ]
 
 
+@study.points([p for i, k in enumerate(EVERY) for p in points("TRL", OF_TRL, 100 * i, every=k)])
 @study.points(
-    [p | {"every": k} for k in EVERY for p in points("TRL", OF_TRL, 100 * EVERY.index(k))]
+    [p for k in EVERY[1:] for p in points("TRL", EVALUATED, 500 + k, every=k, evaluated=True)]
 )
-def broken_trl(trainer, bug, rate, beta, every, seed) -> dict:
-    """A bug in TRL's trainer; an adapter takes a larger rate."""
+def broken_trl(trainer, bug, rate, beta, every, seed, evaluated=False) -> dict:
+    """A bug in TRL's trainer, which may evaluate on the way; an adapter takes a larger rate."""
     rate = rate * 10 if bug == "adapter on an adapter" else rate
-    return of_trl(bug, rate, beta, every, seed)
-
-
-@study.points(
-    [
-        p | {"every": k, "evaluated": True}
-        for k in (5, 10, 25)
-        for p in points("TRL", EVALUATED, 500 + k)
-    ]
-)
-def broken_and_evaluated(trainer, bug, rate, beta, every, seed, evaluated) -> dict:
-    """A bug in TRL's trainer, which evaluates on the way."""
     return of_trl(bug, rate, beta, every, seed, evaluated=evaluated)
 
 
@@ -267,14 +243,9 @@ def broken_ours(trainer, bug, rate, beta, seed) -> dict:
 
 
 HEALTHY = [
-    {
-        "rate": (LORA_RATES if lora else RATES)[i],
-        "beta": beta,
-        "lora": lora,
-        "seed": 900 + 10 * i + j,
-    }
+    {"rate": rates[i], "beta": beta, "lora": rates is LORA_RATES, "seed": 900 + 10 * i + j}
     for i in range(3)
-    for j, (beta, lora) in enumerate((beta, lora) for beta in BETAS for lora in (False, True))
+    for j, (beta, rates) in enumerate((b, r) for b in BETAS for r in (RATES, LORA_RATES))
 ]
 
 
