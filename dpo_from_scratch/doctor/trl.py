@@ -1,0 +1,330 @@
+"""What is wrong with TRL's DPOTrainer, built and not yet run? `check_trl` asks `check`.
+
+The trainer's own rows, collator, loss, reference, optimizer and schedule are used, from inside its
+own methods; then it is what it was before. Tried with TRL 1.16.0.
+"""
+
+import contextlib
+import copy
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+from ..data import DataError
+from ..others import guarded
+from .case import PATIENCE, left_as_it_was
+from .findings import Finding
+from .probe import check
+from .trl_settings import look_at_settings, rows_that_fit, say_in_trls_words
+
+TRIED = "1.16.0"
+NEEDED = """model ref_model args beta loss_types data_collator precompute_ref_logps accelerator state
+ control train_dataset _tokenizer _metrics compute_loss training_step optimizer lr_scheduler
+ create_optimizer_and_scheduler"""
+NOT_FOR_THE_MODEL = {"completion_mask", "ref_chosen_logps", "ref_rejected_logps"}
+ROWS, MOST_PAIRS, LENGTH = 256, 8, 20
+WHOLE_BATCH = {"aot", "aot_unpaired", "sft"}  # losses of a batch that are no mean over its parts
+# what the shape of a loss shows is a bug in one's own code, and TRL's option where TRL wrote it
+SHAPES = {"bounded_loss", "unstable_loss", "loss_of_mean", "wrong_direction", "reference_weight"}
+
+
+def check_trl(trainer, steps: int = 10) -> list[Finding]:
+    """Examine a TRL `DPOTrainer` that is built and has not trained yet; no problem if all is well.
+
+    The first rows of its `train_dataset` are looked at; some pairs that fit are scored by its own
+    loss and reference (a model, adapters off, or precomputed columns), and `steps` updates are made
+    by its own training_step, optimizer, clipping and schedule; a warm-up longer than that is walked
+    through in larger strides. A setting that can't be looked at is named in a note,
+    `not_looked_at`. In mixed precision all is computed in float32.
+
+    Afterwards weights, gradients, modes, optimizer, scheduler, random numbers, state and metrics
+    are what they were. Callbacks aren't called. What a subclass keeps in lists of its own isn't put
+    back. Nobody can see from here whether the columns chosen and rejected are exchanged.
+
+    DataError in one sentence without TRL, for another trainer or another TRL (tried with 1.16.0),
+    after training has begun, for rows with images, and in several processes.
+    """
+    _refuse(trainer)
+    rows = list(itertools.islice(iter(trainer.train_dataset), ROWS))
+    if len(rows) < 2:
+        raise DataError("check_trl needs two rows or more in the trainer's train_dataset")
+    with _undone(trainer) as notes:
+        probe = _Probe(trainer, rows, steps)
+        found = look_at_settings(trainer, rows, probe.loss, notes)
+        makes_steps = trainer.beta != 0 or "sft" in trainer.loss_types
+        found += check(
+            probe.score,
+            probe.collate,
+            trainer.model,
+            None if trainer.precompute_ref_logps else probe.reference,
+            probe.pairs,
+            trainer._tokenizer,
+            loss=probe.loss if makes_steps and not probe.strange else None,
+            step=probe.step if makes_steps and _steps_can_be_tried(trainer, notes) else None,
+            steps=steps,
+            reference_scores=probe.columns if trainer.precompute_ref_logps else None,
+        )
+        found += probe.progress()
+    notes += ["TRL's own compute_loss, which a subclass replaces"] if probe.strange else []
+    return say_in_trls_words(trainer, _tidy(trainer, found, notes, probe))
+
+
+def _refuse(trainer) -> None:
+    try:
+        import trl
+    except ImportError:
+        raise DataError(f"check_trl needs TRL: pip install trl=={TRIED}") from None
+    if not isinstance(trainer, trl.DPOTrainer):
+        name = type(trainer).__name__
+        raise DataError(f"check_trl takes TRL's DPOTrainer, not {name}: try doctor.check")
+    missing = [name for name in NEEDED.split() if not hasattr(trainer, name)]
+    if missing:
+        told = f"the DPOTrainer of TRL {trl.__version__} has no {missing[0]}"
+        raise DataError(f"{told}: check_trl was tried with {TRIED}; use doctor.check")
+    if trainer.state.global_step > 0:
+        told = f"this trainer has made {trainer.state.global_step} steps"
+        raise DataError(f"{told}: build it again, and call check_trl before train()")
+    if trainer.accelerator.num_processes > 1 or trainer.is_deepspeed_enabled:
+        told = "check_trl works in one process, without DeepSpeed"
+        raise DataError(f"{told}: build the trainer so, with a small model if need be, and ask")
+    if getattr(trainer, "_is_vision_dataset", False):
+        raise DataError("check_trl doesn't look at rows with images: try it on rows of text")
+    if getattr(trainer, "padding_free", False):
+        raise DataError("check_trl doesn't look at packed rows: set padding_free=False to ask")
+
+
+@contextlib.contextmanager
+def _undone(trainer) -> Iterator[list[str]]:
+    """Everything that is done to the trainer inside is undone; gives a list for what isn't seen."""
+    saved, accelerator, reference = dict(vars(trainer)), trainer.accelerator, trainer.ref_model
+    scaler, notes = accelerator.scaler, []
+    hidden = getattr(reference, "_original_forward", None)  # without accelerate's autocast
+    forward = vars(reference).get("forward") if hidden is not None else None
+    with left_as_it_was(trainer.model, reference), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for name in ("state", "control", "_metrics"):
+                setattr(trainer, name, copy.deepcopy(saved[name]))
+            _copy_the_optimizer(trainer)
+            if accelerator.mixed_precision != "no":
+                told = f"mixed precision ({accelerator.mixed_precision})"
+                notes.append(f"{told}: all was computed without it")
+            accelerator.scaler = None
+            if hidden is not None:
+                reference.forward = hidden
+            trainer.model.eval()
+            yield notes
+        finally:
+            accelerator.scaler = scaler
+            if hidden is not None:
+                reference.forward = forward
+            vars(trainer).clear()
+            vars(trainer).update(saved)
+
+
+def _copy_the_optimizer(trainer) -> None:
+    """An optimizer and a schedule that the trainer was given: worked with as copies."""
+    if trainer.optimizer is not None:
+        kept = {id(p): p for p in trainer.model.parameters()}
+        pair = guarded(
+            "copying the optimizer",
+            copy.deepcopy,
+            (trainer.optimizer, trainer.lr_scheduler),
+            kept,
+            seconds=PATIENCE,
+        )
+        trainer.optimizer, trainer.lr_scheduler = pair
+
+
+def _steps_can_be_tried(trainer, notes: list[str]) -> bool:
+    """False, and a note, where a step would leave traces or can't be told from its scores."""
+    name = str(getattr(trainer.args.optim, "value", trainer.args.optim))
+    why = {
+        f"optim={name} hooks itself into the model": "layerwise" in name or "lomo" in name,
+        "ld_alpha weighs tokens": getattr(trainer, "ld_alpha", None) is not None,
+        "use_weighting weighs pairs": getattr(trainer, "use_weighting", False),
+        "the router's loss is added": getattr(trainer, "aux_loss_enabled", False),
+    }
+    notes += [f"steps, since {told}" for told, so in why.items() if so]
+    return not any(why.values())
+
+
+def _tidy(trainer, found: list[Finding], notes: list[str], probe) -> list[Finding]:
+    """One finding of a code, TRL's own shapes of loss as notes, and one note of what isn't seen."""
+    unseen = [f.seen for f in found if f.code == "not_looked_at"] + notes
+    first: dict[str, Finding] = {}
+    for f in found:
+        meant = f.code in SHAPES and not probe.strange
+        first.setdefault(f.code, replace(f, level="note") if meant else f)
+    first.pop("not_looked_at", None)
+    if any(f.level == "problem" for f in first.values()):
+        first.pop("nothing_learned", None)
+    if unseen:
+        first["not_looked_at"] = Finding("not_looked_at", "; ".join(unseen), level="note")
+    return list(first.values())
+
+
+class _Probe:
+    """The functions that `check` wants, made of a trainer's own methods."""
+
+    def __init__(self, trainer, rows: list[dict], steps: int):
+        self.steps = max(steps - (steps > 2), 1)  # `check` makes the last from moved weights
+        self.trainer, self.reference = trainer, nn.Module()  # a name for its own reference
+        self.parts, self.losses, self.rates = 1, [], []
+        own = type(trainer).compute_loss, type(trainer)._compute_loss
+        import trl
+
+        stock = trl.DPOTrainer.compute_loss, trl.DPOTrainer._compute_loss
+        changed = {"compute_loss", "_compute_loss"} & set(vars(trainer))
+        self.strange = own != stock or bool(changed)
+        self.pairs = rows_that_fit(trainer, rows, self._batch_size(len(rows)))
+        mask = self.collate(self.pairs)["completion_mask"]
+        self.lengths = mask[:, 1:].sum(1).clamp(min=1).reshape(2, -1).tolist()
+
+    def _batch_size(self, there: int) -> int:
+        """Pairs of a step: some of the trainer's own, in equal parts, and not three."""
+        args = self.trainer.args
+        whole = WHOLE_BATCH & set(self.trainer.loss_types)
+        parts = 1 if whole else min(args.gradient_accumulation_steps, 4)
+        size = max(min(args.per_device_train_batch_size, MOST_PAIRS // parts), 1)
+        size = max(size, 2) if parts == 1 else size
+        if parts * size > there:
+            parts, size = 1, there
+        self.parts = parts if parts * size != 3 else 1  # three are what `check` tries a loss with
+        return parts * size if parts * size != 3 else 2
+
+    # ------------------------------------------------------------ what `check` calls
+    def collate(self, rows: list[dict]) -> dict:
+        """The trainer's own batch of these pairs."""
+        return self.trainer._prepare_inputs(self.trainer.data_collator([p["row"] for p in rows]))
+
+    def score(self, model, batch: dict):
+        """Sums over the completion mask, of plain logits: the fused head of TRL shows none.
+
+        The reference's are the trainer's own numbers.
+        """
+        if model is self.reference:
+            return self._own(batch)[-1].sum(1).chunk(2)
+        width, labels = batch["input_ids"].shape[1] - 1, batch["input_ids"][:, 1:]
+        inputs = {k: v for k, v in batch.items() if k not in NOT_FOR_THE_MODEL}
+        logits = model(**inputs, use_cache=False).logits[:, :-1][:, -width:]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logps = logits.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+        return (logps * batch["completion_mask"][:, 1:]).sum(-1).chunk(2)
+
+    def columns(self, rows: list[dict]):
+        """The precomputed numbers of the reference."""
+        batch = self.collate(rows)
+        return batch["ref_chosen_logps"], batch["ref_rejected_logps"]
+
+    def loss(self, chosen: Tensor, rejected: Tensor, ref_chosen: Tensor, ref_rejected: Tensor):
+        """The trainer's own loss, of these numbers; it believes that a model gave them."""
+        n, device = len(chosen), self.trainer.accelerator.device
+        lengths = self.lengths if n == len(self.pairs) else [[LENGTH] * n] * 2
+        lengths = torch.tensor(lengths, device=device).reshape(-1, 1)
+        mask = (torch.arange(int(lengths.max()) + 1, device=device) <= lengths).long()
+        mask[:, 0] = 0
+        if getattr(self.trainer, "f_divergence_type", "") == "alpha_divergence":  # no float64 there
+            chosen, rejected, ref_chosen, ref_rejected = (
+                x.float() for x in (chosen, rejected, ref_chosen, ref_rejected)
+            )
+        sums = torch.cat([chosen.reshape(-1), rejected.reshape(-1)]).to(device).unsqueeze(1)
+        shown = mask[:, 1:] * (sums / lengths)
+        fixed = torch.zeros_like(shown.detach())
+        output = SimpleNamespace(log_probs=shown, entropy=fixed, mean_logits=fixed, aux_loss=0.0)
+        output.is_top1, output.log_sum_sq_probs = fixed.bool(), fixed
+        inputs = {"input_ids": mask, "attention_mask": mask, "completion_mask": mask}
+        inputs["ref_chosen_logps"] = ref_chosen.reshape(-1).to(device)
+        inputs["ref_rejected_logps"] = ref_rejected.reshape(-1).to(device)
+        kept = self.trainer.precompute_ref_logps, getattr(self.trainer, "aux_loss_enabled", False)
+        self.trainer.precompute_ref_logps, self.trainer.aux_loss_enabled = True, False
+        try:
+            return self.trainer.compute_loss(lambda **kwargs: output, inputs)
+        finally:
+            self.trainer.precompute_ref_logps, self.trainer.aux_loss_enabled = kept
+
+    def step(self, rows: list[dict]) -> float:
+        """One update as the Trainer makes it: parts of a batch, clipping, optimizer, schedule."""
+        t = self.trainer
+        if not self.rates:
+            self._begin()
+        size = len(rows) // self.parts
+        t.current_gradient_accumulation_steps = self.parts
+        parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+        value = sum(float(t.training_step(t.model, self.collate(part))) for part in parts)
+        if t.args.max_grad_norm and t.args.max_grad_norm > 0:
+            nn.utils.clip_grad_norm_(t.model.parameters(), t.args.max_grad_norm)
+        self.rates.append(max(group["lr"] for group in t.optimizer.param_groups))
+        t.optimizer.step()
+        for _ in range(self.strides[min(len(self.losses), len(self.strides) - 1)]):
+            t.lr_scheduler.step()
+        t.model.zero_grad()
+        t.state.global_step += 1
+        self.losses.append(value)
+        return value
+
+    # ------------------------------------------------------------ inside
+    def _own(self, batch: dict) -> list[Tensor]:
+        """Log-probabilities per token that the trainer's loss gets, the reference's last."""
+        heard, t, width = [], self.trainer, batch["input_ids"].shape[1] - 1
+
+        def hear(module, args, output):
+            if isinstance(getattr(output, "log_probs", None), Tensor):
+                heard.append(output.log_probs[:, -width:])
+
+        models = [m for m in (t.model, t.ref_model) if m is not None]
+        handles = [m.register_forward_hook(hear) for m in models]
+        try:
+            t.compute_loss(t.model, batch)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if len(heard) < 2:
+            told = "this trainer's loss doesn't ask TRL's fused head for log-probabilities"
+            raise DataError(f"{told} of policy and reference: connect it to doctor.check")
+        return heard
+
+    def _begin(self) -> None:
+        """Optimizer and schedule, and how far the schedule goes on at each step of the probe."""
+        t, total = self.trainer, _steps_of_the_run(self.trainer)
+        t.create_optimizer_and_scheduler(total)
+        keep = {id(p): p for p in t.model.parameters()}
+        optimizer, schedule = copy.deepcopy((t.optimizer, t.lr_scheduler), keep)
+        self.planned = []
+        for _ in range(min(total, 20_000)):
+            self.planned.append(max(group["lr"] for group in optimizer.param_groups))
+            if not isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+                schedule.step()
+        peak = self.planned.index(max(self.planned))
+        n = self.steps
+        places = [round(k * max(peak, n) / n) for k in range(n + 1)]
+        self.strides = [b - a for a, b in itertools.pairwise(places)]
+        if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            self.strides = [0]
+
+    def progress(self) -> list[Finding]:
+        """Whether the whole run would move anything, by how the loss fell in the steps made."""
+        losses = self.losses[: self.steps]
+        rates = self.rates[: len(losses)]
+        if len(losses) < 3 or not sum(rates[:-1]) or not math.isfinite(losses[-1]):
+            return []
+        fall = (losses[0] - losses[-1]) * sum(self.planned) / sum(rates[:-1])
+        if not abs(fall) < 0.005 * abs(losses[0]):
+            return []
+        told = f"at these rates all {len(self.planned)} steps lower the loss by about {fall:.2g}"
+        return [Finding("nothing_learned", told, "likely", "note")]
+
+
+def _steps_of_the_run(trainer) -> int:
+    args = trainer.args
+    if args.max_steps > 0:
+        return args.max_steps
+    batches = math.ceil(len(trainer.train_dataset) / args.train_batch_size)
+    an_epoch = max(math.ceil(batches / args.gradient_accumulation_steps), 1)
+    return max(math.ceil(args.num_train_epochs * an_epoch), 1)
