@@ -18,17 +18,27 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..others import guarded
-from .case import PATIENCE, left_as_it_was
+from .case import PATIENCE, far, gap, left_as_it_was, low_precision
 from .findings import Finding
 from .probe import check
-from .trl_settings import look_at_settings, rows_that_fit, say_in_trls_words
+from .trl_settings import (
+    adapters_as_they_were,
+    can_learn,
+    ignored_smoothing,
+    look_at_settings,
+    rows_that_fit,
+    say_in_trls_words,
+)
 
 TRIED = "1.16.0"
 NEEDED = """model ref_model args beta loss_types data_collator precompute_ref_logps accelerator state
  control train_dataset _tokenizer _metrics compute_loss training_step optimizer lr_scheduler
  create_optimizer_and_scheduler"""
 NOT_FOR_THE_MODEL = {"completion_mask", "ref_chosen_logps", "ref_rejected_logps"}
+LOSS = ("compute_loss", "_compute_loss")
 ROWS, MOST_PAIRS, LENGTH = 256, 8, 20
+FOLLOWERS = {"truncated": ("eos_missing",), "prompt_scored": ("wrong_window",)}
+ROUNDED = ("reference_differs", "first_loss", "step_differs")  # by columns kept from bf16
 WHOLE_BATCH = {"aot", "aot_unpaired", "sft"}  # losses of a batch that are no mean over its parts
 # what the shape of a loss shows is a bug in one's own code, and TRL's option where TRL wrote it
 SHAPES = {"bounded_loss", "unstable_loss", "loss_of_mean", "wrong_direction", "reference_weight"}
@@ -56,8 +66,8 @@ def check_trl(trainer, steps: int = 10) -> list[Finding]:
         raise DataError("check_trl needs two rows or more in the trainer's train_dataset")
     with _undone(trainer) as notes:
         probe = _Probe(trainer, rows, steps)
-        found = look_at_settings(trainer, rows, probe.loss, notes)
-        makes_steps = trainer.beta != 0 or "sft" in trainer.loss_types
+        found = look_at_settings(trainer, rows, notes) + probe.look_at_loss(notes)
+        moves = _steps_can_be_tried(trainer, notes)
         found += check(
             probe.score,
             probe.collate,
@@ -65,13 +75,12 @@ def check_trl(trainer, steps: int = 10) -> list[Finding]:
             None if trainer.precompute_ref_logps else probe.reference,
             probe.pairs,
             trainer._tokenizer,
-            loss=probe.loss if makes_steps and not probe.strange else None,
-            step=probe.step if makes_steps and _steps_can_be_tried(trainer, notes) else None,
+            loss=probe.loss if probe.readable else None,
+            step=probe.step if moves else None,
             steps=steps,
             reference_scores=probe.columns if trainer.precompute_ref_logps else None,
         )
         found += probe.progress()
-    notes += ["TRL's own compute_loss, which a subclass replaces"] if probe.strange else []
     return say_in_trls_words(trainer, _tidy(trainer, found, notes, probe))
 
 
@@ -99,6 +108,12 @@ def _refuse(trainer) -> None:
         raise DataError("check_trl doesn't look at packed rows: set padding_free=False to ask")
 
 
+def _stock():
+    import trl
+
+    return trl.DPOTrainer
+
+
 @contextlib.contextmanager
 def _undone(trainer) -> Iterator[list[str]]:
     """Everything that is done to the trainer inside is undone; gives a list for what isn't seen."""
@@ -106,7 +121,10 @@ def _undone(trainer) -> Iterator[list[str]]:
     scaler, notes = accelerator.scaler, []
     hidden = getattr(reference, "_original_forward", None)  # without accelerate's autocast
     forward = vars(reference).get("forward") if hidden is not None else None
-    with left_as_it_was(trainer.model, reference), warnings.catch_warnings():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(adapters_as_they_were(trainer.model))
+        stack.enter_context(left_as_it_was(trainer.model, reference))
+        stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         try:
             for name in ("state", "control", "_metrics"):
@@ -146,6 +164,7 @@ def _steps_can_be_tried(trainer, notes: list[str]) -> bool:
     """False, and a note, where a step would leave traces or can't be told from its scores."""
     name = str(getattr(trainer.args.optim, "value", trainer.args.optim))
     why = {
+        "they would push nothing": not can_learn(trainer),
         f"optim={name} hooks itself into the model": "layerwise" in name or "lomo" in name,
         "ld_alpha weighs tokens": getattr(trainer, "ld_alpha", None) is not None,
         "use_weighting weighs pairs": getattr(trainer, "use_weighting", False),
@@ -156,17 +175,23 @@ def _steps_can_be_tried(trainer, notes: list[str]) -> bool:
 
 
 def _tidy(trainer, found: list[Finding], notes: list[str], probe) -> list[Finding]:
-    """One finding of a code, TRL's own shapes of loss as notes, and one note of what isn't seen."""
-    unseen = [f.seen for f in found if f.code == "not_looked_at"] + notes
+    """One finding of a code, one cause speaking, and one note of what isn't seen."""
+    unseen = [f.seen for f in found if f.code == "not_looked_at"]
+    unseen = [told for f in unseen for told in f.split("; ") if "was not given" not in told]
     first: dict[str, Finding] = {}
     for f in found:
         meant = f.code in SHAPES and not probe.strange
         first.setdefault(f.code, replace(f, level="note") if meant else f)
     first.pop("not_looked_at", None)
+    for cause, followers in FOLLOWERS.items():
+        if cause in first and first[cause].level == "problem":
+            first = {code: f for code, f in first.items() if code not in followers}
+    if probe.rounded:
+        first = {code: f for code, f in first.items() if code not in ROUNDED}
     if any(f.level == "problem" for f in first.values()):
         first.pop("nothing_learned", None)
-    if unseen:
-        first["not_looked_at"] = Finding("not_looked_at", "; ".join(unseen), level="note")
+    if unseen + notes:
+        first["not_looked_at"] = Finding("not_looked_at", "; ".join(unseen + notes), level="note")
     return list(first.values())
 
 
@@ -177,12 +202,9 @@ class _Probe:
         self.steps = max(steps - (steps > 2), 1)  # `check` makes the last from moved weights
         self.trainer, self.reference = trainer, nn.Module()  # a name for its own reference
         self.parts, self.losses, self.rates = 1, [], []
-        own = type(trainer).compute_loss, type(trainer)._compute_loss
-        import trl
-
-        stock = trl.DPOTrainer.compute_loss, trl.DPOTrainer._compute_loss
-        changed = {"compute_loss", "_compute_loss"} & set(vars(trainer))
-        self.strange = own != stock or bool(changed)
+        stock = _stock()
+        kept = [getattr(type(trainer), name) is getattr(stock, name) for name in LOSS]
+        self.strange = not all(kept) or bool(set(LOSS) & set(vars(trainer)))
         self.pairs = rows_that_fit(trainer, rows, self._batch_size(len(rows)))
         mask = self.collate(self.pairs)["completion_mask"]
         self.lengths = mask[:, 1:].sum(1).clamp(min=1).reshape(2, -1).tolist()
@@ -198,6 +220,30 @@ class _Probe:
             parts, size = 1, there
         self.parts = parts if parts * size != 3 else 1  # three are what `check` tries a loss with
         return parts * size if parts * size != 3 else 2
+
+    def look_at_loss(self, notes: list[str]) -> list[Finding]:
+        """Whether the trainer's loss can be handed numbers, and what it hears is the model's."""
+        self.readable, self.rounded, t = can_learn(self.trainer), False, self.trainer
+        found = ignored_smoothing(t, self.loss) if self.readable and not self.strange else []
+        if self.readable and self.strange:
+            try:
+                numbers = torch.full((4, 2), -20.0).requires_grad_()
+                self.readable = bool(guarded("this loss", self.loss, *numbers).requires_grad)
+            except DataError:
+                self.readable = False
+        if self.strange and not self.readable:
+            notes.append("the loss's shape and beta: a subclass replaces TRL's compute_loss")
+        batch = self.collate(self.pairs)
+        with torch.no_grad():
+            plain = torch.stack(self.score(t.model, batch))
+            heard = self._own(batch)[0].sum(1).reshape(2, -1)
+        if far(heard, plain, 2e-2 if low_precision(t.model) else 1e-3):
+            told = "the log-probabilities of TRL's fused head and of the model's logits differ"
+            told = f"{told} by {gap(heard, plain):.3g} nats"
+            found.append(Finding("precision", told, "likely"))
+        if t.precompute_ref_logps and t.accelerator.mixed_precision != "no":
+            self.rounded = not far(torch.stack(self.columns(self.pairs)), plain, 2e-2)
+        return found
 
     # ------------------------------------------------------------ what `check` calls
     def collate(self, rows: list[dict]) -> dict:
@@ -280,14 +326,18 @@ class _Probe:
 
         models = [m for m in (t.model, t.ref_model) if m is not None]
         handles = [m.register_forward_hook(hear) for m in models]
+        needed = 1 if t.precompute_ref_logps else 2
         try:
-            t.compute_loss(t.model, batch)
+            guarded("the trainer's own loss", t.compute_loss, t.model, batch, seconds=PATIENCE)
+            if len(heard) != needed and self.strange:  # it scores by itself
+                heard.clear()
+                _stock()._compute_loss(t, t.model, batch, False)
         finally:
             for handle in handles:
                 handle.remove()
-        if len(heard) < 2:
+        if len(heard) != needed:
             told = "this trainer's loss doesn't ask TRL's fused head for log-probabilities"
-            raise DataError(f"{told} of policy and reference: connect it to doctor.check")
+            raise DataError(f"{told}: check_trl was tried with TRL {TRIED}; use doctor.check")
         return heard
 
     def _begin(self) -> None:

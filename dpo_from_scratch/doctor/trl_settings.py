@@ -1,6 +1,7 @@
 """What TRL's settings, its tokenised rows and its modules say before a step is made."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -25,14 +26,16 @@ SETTINGS = {  # code: the settings of DPOConfig that decide it
 }
 
 
-def look_at_settings(trainer, rows: list[dict], loss: Callable, notes: list[str]) -> list[Finding]:
+def look_at_settings(trainer, rows: list[dict], notes: list[str]) -> list[Finding]:
     """Findings that need no step; `notes` gets what can't be looked at."""
     args = trainer.args
     found = _cut_rows(trainer, rows) + _dropouts(trainer) + _joined_prompts(rows)
-    if trainer.beta == 0 and "sft" not in trainer.loss_types:
+    found += _unused_adapters(trainer)
+    if trainer.beta == 0:
         found.append(Finding("no_gradient", "beta is 0, so that no preference counts"))
-    else:
-        found += _ignored_smoothing(trainer, loss)
+    elif not can_learn(trainer):
+        told = "none of the policy's weights is trainable: call model.requires_grad_(True) before"
+        found.append(Finding("no_gradient", f"{told} (merge_and_unload leaves them frozen)"))
     if getattr(args, "sync_ref_model", False):
         told = f"every {args.ref_model_sync_steps} steps the reference goes"
         told += f" {args.ref_model_mixup_alpha:g} of the way to the policy, as sync_ref_model asks"
@@ -132,8 +135,47 @@ def _dropouts(trainer) -> list[Finding]:
     return [Finding("dropout", told)]
 
 
+def can_learn(trainer) -> bool:
+    """Whether a step can push any weight at all."""
+    return trainer.beta != 0 and any(p.requires_grad for p in trainer.model.parameters())
+
+
+# ---------------------------------------------------------------- adapters
+def _adapters(model: nn.Module) -> tuple[set[str], set[str]]:
+    """Names of the LoRA adapters that a model holds, and of those that are active."""
+    held, active = set(), set()
+    for part in model.modules():
+        if hasattr(part, "lora_A") and hasattr(part, "active_adapters"):
+            held |= {*part.lora_A, *part.lora_embedding_A}
+            active |= set(part.active_adapters)
+    return held, active
+
+
+def _unused_adapters(trainer) -> list[Finding]:
+    held, active = _adapters(trainer.model)
+    idle = sorted(held - active - {"ref"})
+    if not idle:
+        return []
+    told = f"the model holds the adapter {', '.join(idle)}, and it is not active"
+    told += f" ({', '.join(sorted(active)) or 'none'} is): policy and reference begin without it"
+    return [Finding("adapter_unused", told, "likely")]
+
+
+@contextlib.contextmanager
+def adapters_as_they_were(model: nn.Module) -> Iterator[None]:
+    """Afterwards the same adapters are active; TRL makes only the first of several so again."""
+    names = ("_active_adapter", "_disable_adapters", "active_adapter")
+    parts = [(part, vars(part)) for part in model.modules()]
+    kept = [(part, {n: state[n] for n in names if n in state}) for part, state in parts]
+    try:
+        yield
+    finally:
+        for part, state in kept:
+            vars(part).update(state)
+
+
 @torch.no_grad()
-def _ignored_smoothing(trainer, loss: Callable) -> list[Finding]:
+def ignored_smoothing(trainer, loss: Callable) -> list[Finding]:
     """A label_smoothing that the loss doesn't read."""
     given = getattr(trainer, "label_smoothing", 0.0)
     if not given:
@@ -159,6 +201,8 @@ def say_in_trls_words(trainer, found: list[Finding]) -> list[Finding]:
 def _settings(trainer, code: str) -> str:
     if code in ("reference_differs", "reference_is_policy", "adapter_in_reference"):
         return f". {_whose_reference(trainer)}"
+    if code == "effective_beta" and {"ipo", "sigmoid_norm"} & set(trainer.loss_types):
+        return ", for responses of 20 tokens, since it takes means over tokens"
     names = [name for name in SETTINGS.get(code, ()) if hasattr(trainer.args, name)]
     values = [f"{name}={_plain(getattr(trainer.args, name))}" for name in names]
     return f" ({', '.join(values)})" if values else ""
@@ -176,8 +220,10 @@ def _whose_reference(trainer) -> str:
         return "The reference's numbers are the columns ref_chosen_logps and ref_rejected_logps"
     if trainer.ref_model is not None:
         path = getattr(getattr(trainer.ref_model, "config", None), "_name_or_path", "")
-        told = f"The reference is ref_model, loaded from {path!r}"
-        return f"{told}; without ref_model TRL loads what the policy's config names, not its weights"
+        told = "The reference is ref_model" + (f", loaded from {path}" if path else "")
+        return (
+            f"{told}; without ref_model TRL loads what the policy's config names, not its weights"
+        )
     if "ref" in adapters:
         told = f"The reference is a copy of the adapter 'default' (adapters: {', '.join(adapters)})"
         return f"{told}; what other adapters do to the policy it lacks: merge them first"
