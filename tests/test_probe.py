@@ -70,6 +70,7 @@ class Loop:
             "tokenizer": self.tokenizer,
             "loss": self.loss,
             "step": self.step,
+            "steps": 4,
         }
         return doctor.check(**hooks | other)
 
@@ -260,7 +261,7 @@ BROKEN_LOSSES = {
 @pytest.mark.parametrize("name", BROKEN_LOSSES)
 def test_a_loss_is_looked_at_as_a_function(name, tiny):
     loss, cause = BROKEN_LOSSES[name]
-    assert problems(Loop(tiny, loss=loss).check()) == [cause]
+    assert problems(Loop(tiny, loss=loss).check(step=None)) == [cause]
 
 
 def test_the_effective_beta_is_always_said(tiny):
@@ -509,3 +510,75 @@ def test_a_slight_look_at_other_rows_is_found_by_its_gradient(tiny):
 def test_more_pairs_than_are_looked_into_are_fine(tiny):
     rows = world.make_pairs(20, seed=5)
     assert problems(Loop(tiny).check(pairs=rows)) == []
+
+
+def rows_changed(change, mask_change=lambda mask: mask):
+    """A collate whose rows are put together from prompt and response by `change`."""
+
+    def collate(self, pairs):
+        built = []
+        for side in ("chosen", "rejected"):
+            for i, p in enumerate(pairs):
+                (e,) = encode(self.tokenizer, p["prompt"], p[side])
+                prompt, response = list(e.ids[: e.prompt_length]), list(e.ids[e.prompt_length :])
+                other = encode(self.tokenizer, pairs[i - 1]["prompt"], p[side])[0]
+                built.append(change(prompt, response, list(other.ids[: other.prompt_length])))
+        width = max(len(ids) for ids, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        masks = [mask_change([0] * (len(ids) - n) + [1] * n) for ids, n in built]
+        return {
+            "input_ids": torch.tensor([fill(ids) for ids, _ in built]),
+            "attention_mask": torch.tensor([fill([1] * len(ids)) for ids, _ in built]),
+            "response_mask": torch.tensor([fill(m) for m in masks]).bool(),
+        }
+
+    return collate
+
+
+EOS = 1
+ROWS = {
+    "as it should be": (rows_changed(lambda p, r, o: (p + r, len(r))), None),
+    "no prompt": (rows_changed(lambda p, r, o: ([EOS, *r], len(r))), "prompt_missing"),
+    "the prompt's end cut": (rows_changed(lambda p, r, o: (p[:3] + r, len(r))), "prompt_missing"),
+    "the prompt's beginning cut": (rows_changed(lambda p, r, o: (p[3:] + r, len(r))), None),
+    "another pair's prompt": (rows_changed(lambda p, r, o: (o + r, len(r))), "pairs_mixed"),
+    "a beginning between": (rows_changed(lambda p, r, o: ([*p, EOS, *r], len(r))), "bos_inside"),
+    "two beginnings": (rows_changed(lambda p, r, o: ([EOS, EOS, *p, *r], len(r))), "bos_doubled"),
+    "one token early": (rows_changed(lambda p, r, o: (p + r, len(r) + 1)), "prompt_scored"),
+    "one token late": (rows_changed(lambda p, r, o: (p + r, len(r) - 1)), "wrong_window"),
+    "cut in front": (rows_changed(lambda p, r, o: (p + r[4:], len(r) - 4)), "truncated"),
+    "no end": (rows_changed(lambda p, r, o: (p + r[:-1], len(r) - 1)), "eos_missing"),
+    "two ends": (rows_changed(lambda p, r, o: ([*p, *r, EOS], len(r) + 1)), "eos_doubled"),
+    "every second token": (
+        rows_changed(
+            lambda p, r, o: (p + r, len(r)), lambda m: [x * (k % 2) for k, x in enumerate(m)]
+        ),
+        "wrong_window",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_are_judged_by_ids_and_places(name, tiny):
+    collate, cause = ROWS[name]
+    loop = Loop(tiny)
+    assert loop.tokenizer.eos_token_id == EOS
+    loop.batch = collate.__get__(loop)
+    assert problems(loop.check(step=None, loss=None)) == ([cause] if cause else [])
+
+
+def test_scores_by_the_model_s_own_loss_and_under_autocast_are_healthy(tiny):
+    def own(model, batch):
+        out = []
+        for ids, mask in zip(batch["input_ids"], batch["response_mask"], strict=True):
+            labels = ids.masked_fill(~mask, -100)[None]
+            out.append(-model(input_ids=ids[None], labels=labels).loss * mask.sum())
+        return torch.stack(out).chunk(2)
+
+    def autocast(model, batch):
+        with torch.autocast("cpu", torch.bfloat16):
+            return Loop.score(loop, model, batch)
+
+    loop = Loop(tiny)
+    assert problems(loop.check(score=own, step=None)) == []
+    assert problems(loop.check(score=autocast, step=None)) == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from .case import Case, far, gap, low_precision
+from .case import Case, far, gap
 from .inside import Scored
 
 
@@ -26,7 +26,7 @@ def check_numbers(case: Case, seen: list[list[Scored]] | None, few: list[dict]) 
     alone = torch.cat([case.values(policy, [pair]) for pair in pairs], 1)
     twice = case.values(policy, [pairs[0], pairs[0]])[:, :1]
     noise = 20 * gap(alone[:, :1], twice) if not far(alone[:, :1], twice) else 0.0
-    relative = 2e-2 if low_precision(policy) else 1e-4
+    relative = 2e-2 if case.half else 1e-4
     if far(alone, together, relative, 1e-3 + noise):
         _explain(case, alone, together, seen)
     elif seen and not case.has("pairs_mixed"):
@@ -129,7 +129,7 @@ def check_start(case: Case) -> tuple[Tensor, Tensor]:
             _add_shared(case, "the reference's scores change with the policy's weights")
     if case.reference_scores is not None:
         _check_kept(case, reference if case.reference is not None else policy)
-    apart = far(policy, reference, 2e-2 if low_precision(case.policy) else 1e-3)
+    apart = far(policy, reference, 2e-2 if case.half else 1e-3)
     if apart and not case.has("dropout", *SHARED, "reference_rows", "pairs_mixed"):
         told = f"before training, policy and reference differ by {gap(policy, reference):.3g} nats"
         case.add("reference_differs", told, "likely")
@@ -147,7 +147,7 @@ def _add_shared(case: Case, told: str) -> None:
 def _check_kept(case: Case, true: Tensor) -> None:
     """The numbers that training uses against the reference's own, row by row, in another order."""
     kept = case.kept_values(case.pairs)
-    tolerance = 2e-2 if low_precision(case.policy) else 1e-3
+    tolerance = 2e-2 if case.half else 1e-3
     if far(kept, true, tolerance):
         for told, other in rearranged(true):
             if not far(kept, other, tolerance):

@@ -31,6 +31,7 @@ class Case:
     reference_scores: Callable | None = None
     found: dict[str, Finding] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
+    half: bool = False  # rounded in half precision, also by autocast
     beta: float | None = None  # what the loss amounts to, where it is known
 
     def add(self, code: str, seen: str, sure: str = "certain", level: str = "problem") -> None:

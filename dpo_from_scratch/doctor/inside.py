@@ -37,6 +37,7 @@ class Scored:
     expected: float  # the weighted sum of log-probabilities, from the known logits
     elsewhere: float  # the share of the gradient that lies in other rows
     place: tuple[int, int]  # which forward pass, and which row of it
+    half: bool  # the model's logits are in half precision
 
 
 def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
@@ -75,10 +76,10 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
 def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
     """Modules whose output holds logits, the outermost first."""
     seen: dict[nn.Module, None] = {}
-    size = _vocabulary(policy)
+    sizes = _vocabulary(policy)
 
     def note(module, args, output):
-        if _logits(output, size) is not None:
+        if _logits(output, sizes) is not None:
             seen[module] = None
 
     handles = [m.register_forward_hook(note) for m in policy.modules()]
@@ -88,25 +89,30 @@ def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
     finally:
         for handle in handles:
             handle.remove()
-    return [m for m in policy.modules() if m in seen]
+    inner = (m for m in policy.modules() if m in seen)
+    return sorted(inner, key=lambda m: isinstance(m, nn.Embedding))  # what is tied to it comes last
 
 
-def _vocabulary(policy: nn.Module) -> int:
-    try:
-        return policy.get_input_embeddings().num_embeddings
-    except (AttributeError, NotImplementedError):
-        tables = [m.num_embeddings for m in policy.modules() if isinstance(m, nn.Embedding)]
-        return getattr(getattr(policy, "config", None), "vocab_size", 0) or max(tables, default=0)
+def _vocabulary(policy: nn.Module) -> set[int]:
+    """How wide logits may be: as the table of tokens, or as the last layer."""
+    sizes = {getattr(getattr(policy, "config", None), "vocab_size", None)}
+    for get in ("get_input_embeddings", "get_output_embeddings"):
+        try:
+            sizes.add(getattr(policy, get)().weight.shape[0])
+        except (AttributeError, NotImplementedError):
+            continue
+    tables = [m.num_embeddings for m in policy.modules() if isinstance(m, nn.Embedding)]
+    return {size for size in sizes if size} or set(tables)
 
 
-def _logits(output, size: int) -> Tensor | None:
+def _logits(output, sizes: set[int]) -> Tensor | None:
     if isinstance(output, Tensor):
-        fits = output.dim() >= 2 and output.is_floating_point() and output.shape[-1] >= size > 1
-        return output if fits and output.shape[-1] < size + 256 else None  # some pad the table
+        fits = output.dim() >= 2 and output.is_floating_point() and output.shape[-1] in sizes
+        return output if fits else None
     if isinstance(getattr(output, "logits", None), Tensor):
         return output.logits
     if isinstance(output, tuple) and output:
-        return _logits(output[0], size)
+        return _logits(output[0], sizes)
     return None
 
 
@@ -114,10 +120,10 @@ def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tup
     """The calls of the model, and the scores (chosen, rejected), with known logits in place."""
     calls: list[dict] = []
     looked_up: list[Tensor] = []
-    size = _vocabulary(policy)
+    sizes = _vocabulary(policy)
 
     def replace(module, args, kwargs, output):
-        real = _logits(output, size)
+        real = _logits(output, sizes)
         if real is None:
             return None
         call = _inputs(args, kwargs, looked_up) | {"real": real.detach()}
@@ -196,11 +202,16 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
     own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
+    half = call["real"].dtype in (torch.bfloat16, torch.float16)
     left = real is not None and not bool(real[0]) and not call["positions"]
-    return _scored(ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, (which, b))
+    return _scored(
+        ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, (which, b), half
+    )
 
 
-def _scored(ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, place) -> Scored:
+def _scored(
+    ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, place, half
+) -> Scored:
     offset = _offset(at, labels, ids)
     flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
     padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
@@ -211,16 +222,12 @@ def _scored(ids, real, at, labels, weights, sums, misfit, given, elsewhere, left
         row=ids[flags].tolist(),
         shifted=offset in (1, None),
         exact=sums[0],
-        left_padded=left,
         ids=ids.tolist(),
         real=None if real is None else real.tolist(),
         targets=(at + 1).tolist(),
         offset=offset,
-        misfit=misfit,
-        given=given,
         expected=sums[1],
-        elsewhere=elsewhere,
-        place=place,
+        **rest,
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .. import losses
 from .alone import rearranged
-from .case import Case, low_precision
+from .case import Case
 from .watch import Seen, Watch, sample
 
 AGREE, DISAGREE = 0.015, 0.03  # share of the pushes that may be rounding; and that may not
@@ -109,25 +109,25 @@ def best_scale(loss: Callable, seen: Tensor, policy: Tensor, reference: Tensor):
 
 def explanations(
     policy: Tensor, reference: Tensor, lengths: Tensor | None
-) -> Iterator[tuple[str, str, Tensor, Tensor, bool]]:
-    """(code, what, policy, reference, whether rows are mixed): what a step may have used."""
-    yield "no_reference", "has no reference", policy, torch.zeros_like(reference), False
-    yield "reference_is_policy", "has the policy as its reference", policy, policy, False
+) -> Iterator[tuple[str, str, Tensor, Tensor, int]]:
+    """(code, what, policy, reference, rolled by): what a step may have used."""
+    yield "no_reference", "has no reference", policy, torch.zeros_like(reference), 0
+    yield "reference_is_policy", "has the policy as its reference", policy, policy, 0
     for told, other in rearranged(reference):
         code = "reference_exchanged" if "exchanged" in told else "reference_rows"
-        yield code, f"uses as reference {told}", policy, other, False
+        yield code, f"uses as reference {told}", policy, other, 0
     if lengths is not None:
         told = "uses means over tokens where the scores are sums"
-        yield "mean", told, policy / lengths, reference / lengths, False
+        yield "mean", told, policy / lengths, reference / lengths, 0
         told = "uses the reference's means over tokens against the policy's sums"
-        yield "reference_rows", told, policy, reference / lengths, False
+        yield "reference_rows", told, policy, reference / lengths, 0
     for by in range(1, policy.shape[1]):
         rolled = lambda x, by=by: torch.stack([x[0], x[1].roll(by)])
         told = "compares a pair's chosen response with another pair's rejected one"
-        yield "pairs_mixed", told, rolled(policy), rolled(reference), True
+        yield "pairs_mixed", told, rolled(policy), rolled(reference), by
 
 
-def explain(case: Case, seen: Tensor, policy, reference, lengths, whole: bool) -> None:
+def explain(case: Case, seen: Tensor, policy, reference, lengths, whole, returned) -> None:
     """Compare the pushes that were seen with the loss, and name what explains the difference."""
     loss = case.losses if case.loss else dpo
     search = case.loss is None
@@ -135,14 +135,15 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, whole: bool) -
     share, factor = off(seen, wanted)
     if search:
         share, factor, _ = best_scale(loss, seen, policy, reference)
-    if share < (0.15 if low_precision(case.policy) else DISAGREE) and factor > 0:
+    if share < (0.15 if case.half else DISAGREE) and factor > 0:
         return
     if factor < 0 and off(seen, wanted)[0] < DISAGREE:
         case.add("wrong_direction", "the gradient of a step is the loss's, with the sign turned")
         return
-    if search and _lost(case, seen, None):
+    if search and returned is None and _lost(case, seen, None):
         return
-    if _explained(case, loss, seen, policy, reference, lengths, min(AGREE, share / 3)):
+    limit = min(AGREE, share / 3)
+    if _explained(case, loss, seen, (policy, reference, lengths), limit, returned):
         return
     if _lost(case, seen, None if search else wanted):
         return
@@ -158,30 +159,30 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, whole: bool) -
         case.unseen.append("the step's loss, which is not DPO's, and `loss` was not given")
 
 
-def _explained(case: Case, loss, seen: Tensor, policy, reference, lengths, limit: float) -> bool:
-    """Whether other rows, sides or numbers than the loss should get explain the pushes."""
-    for code, told, other, ref, mixed in explanations(policy, reference, lengths):
-        pushed = _pushes_of(loss, seen, other, ref, mixed, case.loss is None)
-        if lengths is not None and code == "mean":
-            pushed = pushed / lengths
+def _explained(case: Case, loss, seen: Tensor, scores, limit: float, returned) -> bool:
+    """Whether other rows, sides or numbers than the loss should get explain the pushes best."""
+    fits = []
+    for code, told, policy, reference, by in explanations(*scores):
+        k = best_scale(loss, seen, policy, reference)[2] if case.loss is None else 1.0
+        pushed, value = predicted(loss, k * policy, k * reference)
+        pushed = torch.stack([pushed[0], pushed[1].roll(-by)])  # back to the rows they belong to
+        if code == "mean":
+            pushed = pushed / scores[2]
         error, factor = off(seen, pushed)
         if error < limit and factor > 0:
-            case.add(_shared(case, code), f"the loss of a step {told}")
-            return True
-    return False
+            fits.append((round(error, 4) + _loss_apart(returned, value, seen.shape[1]), code, told))
+    best = min(fits, key=lambda fit: fit[0], default=None)
+    if best is None or best[0] > 0.1:
+        return False
+    case.add(_shared(case, best[1]), f"the loss of a step {best[2]}")
+    return True
 
 
-def _pushes_of(loss, seen, policy, reference, mixed: bool, search: bool) -> Tensor:
-    k = best_scale(loss, seen, policy, reference)[2] if search and not mixed else 1.0
-    pushed, _ = predicted(loss, k * policy, k * reference)
-    if mixed:  # back to the rows that they belong to
-        by = next((b for b in range(policy.shape[1]) if off(seen, _turn(pushed, b))[0] < AGREE), 0)
-        return _turn(pushed, by)
-    return pushed
-
-
-def _turn(pushed: Tensor, by: int) -> Tensor:
-    return torch.stack([pushed[0], pushed[1].roll(-by)])
+def _loss_apart(returned: float | None, value: float, n: int) -> float:
+    """How far the loss that was returned is from one, or from its sum or part; a share."""
+    if returned is None or value == 0:
+        return 0.0
+    return min(abs(returned / (value * part) - 1) for part in (1, n, 1 / n))
 
 
 def _shared(case: Case, code: str) -> str:
@@ -192,12 +193,12 @@ def _shared(case: Case, code: str) -> str:
 def _lost(case: Case, seen: Tensor, wanted: Tensor | None) -> bool:
     """Whether the pushes of a side, or of some pairs, don't arrive."""
     if wanted is None:  # a pair that is right by far is pushed by next to nothing
-        arrives, due = seen.abs() > 2e-5 * float(seen.abs().max()), torch.ones_like(seen).bool()
+        arrives, due = seen.abs() > 1e-5 * float(seen.abs().max()), torch.ones_like(seen).bool()
     else:
         arrives = seen.abs() > 1e-3 * float(seen.abs().max())
         due = wanted.abs() > 0.02 * float(wanted.abs().max())
     for s, name in enumerate(("chosen", "rejected")):
-        if bool(due[s].any()) and not bool((arrives & due)[s].any()):
+        if bool(due[s].any()) and not bool(arrives[s].any()):
             case.add("side_detached", f"no gradient of a step pushes the {name} responses")
             return True
     gone = (due.any(0) & ~arrives.any(0)).nonzero().flatten().tolist()
@@ -223,7 +224,7 @@ def check_pushes(case: Case, watch: Watch, pairs: list[dict], lengths: Tensor | 
         return
     came, rest = pushes(gradients, seen.came, watch.leaves)
     whole = rest < 0.05
-    explain(case, came, policy.cpu(), reference.cpu(), lengths, whole)
+    explain(case, came, policy.cpu(), reference.cpu(), lengths, whole, seen.returned)
     if not case.has("pairs_lost", "side_detached") and seen.handed and seen.updates == 1:
         handed, rest = pushes(gradients, seen.handed, watch.leaves)
         if rest < 0.05 and off(handed, came)[0] > DISAGREE:

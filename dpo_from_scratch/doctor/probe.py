@@ -13,7 +13,7 @@ from torch import nn
 
 from ..data import DataError
 from .alone import SHARED, check_numbers, check_start
-from .case import Case, left_as_it_was
+from .case import Case, left_as_it_was, low_precision
 from .findings import Finding
 from .inside import Scored, scored_rows
 from .responses import check_responses
@@ -24,7 +24,7 @@ from .window import text_of
 LOOKED_INTO = 4  # pairs whose tokens are judged: the shortest, the longest, and two between
 NUMBERS = ("precision", "batch_dependence", "left_padding", "mean", "weights")
 TOKENS = ("truncated", "wrong_text", "not_shifted", "eos_missing", "swapped", "wrong_window")
-TOKENS = (*TOKENS, "prompt_missing", "prompt_scored", "padding_scored", "eos_doubled")
+TOKENS = (*TOKENS, "prompt_missing", "bos_inside", "prompt_scored", "padding_scored", "eos_doubled")
 STEPS = ("step_differs", "first_loss", "reference_moves", "reference_gradients")
 # a cause, and what follows from it and is no cause of its own
 FOLLOWERS = {
@@ -92,6 +92,7 @@ def check(
     with left_as_it_was(policy, reference):
         few = spread(case.pairs)
         seen = _look_inside(case, few)
+        case.half = low_precision(policy) or any(s.half for side in seen or [] for s in side)
         if seen:
             check_responses(case, seen, few)
         check_numbers(case, seen, few)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .alone import SHARED
-from .case import Case, far, gap, low_precision
+from .case import Case, far, gap
 from .one_step import check_pushes
 from .watch import Seen, Watch
 
@@ -21,7 +21,7 @@ def check_steps(
     """`steps` calls of `step`; the last, if there are three or more, from a perturbed policy."""
     watch, pairs = Watch(case), case.pairs
     before, was = start[0], start[0]
-    largest, ref_moved, average, moved = 0.0, 0.0, [], set()
+    largest, ref_moved, average, moved, updates = 0.0, 0.0, [], set(), 0
     pairs_inside = pairs[:FEW]
     try:
         for number in range(max(steps - (steps > 2), 1)):
@@ -30,6 +30,7 @@ def check_steps(
             watch.look_outside()
             _check_call(case, watch, seen, number, start)
             moved |= seen.moved()
+            updates += seen.updates
             now, again = case.values(case.policy, pairs), case.values(case.policy, pairs)
             if far(now, again):
                 worst = gap(now, again)
@@ -39,6 +40,8 @@ def check_steps(
             if case.reference is not None:
                 ref_moved = max(ref_moved, gap(case.values(case.reference, pairs), start[1]))
                 average.append(_share_of_policy(case, anchor))
+        if not updates:
+            case.unseen.append("the optimizer: no torch optimizer made an update in `step`")
         _check_leaves(case, watch, seen, moved)
         _conclude(case, before, was, largest, ref_moved, average, steps)
         if steps > 2 and not case.has("dropout", *SHARED, "no_gradient", "reference_differs"):
@@ -55,8 +58,6 @@ def _check_call(case: Case, watch: Watch, seen: Seen, number: int, start) -> Non
     if number == 0:
         _check_first_loss(case, seen, start)
         _check_first_move(case, seen)
-        if not seen.updates:
-            case.unseen.append("the optimizer: no torch optimizer made an update in `step`")
     beside = [i for i in seen.updated if not torch.equal(seen.updated[i], seen.after[i])]
     if beside:
         told = f"after the optimizer's update, {len(beside)} tensors of weights change once more"
@@ -139,7 +140,7 @@ def _check_leaves(case: Case, watch: Watch, seen: Seen, moved: set[int]) -> None
         first = names.get(id(watch.leaves[min(still)]), "a tensor")
         told = f"{len(still)} of {len(pushed)} tensors get gradients and never move ({first}, ...)"
         case.add("not_in_optimizer", told)
-    if low_precision(case.policy):
+    if case.half:
         half = [i for i in pushed & moved if watch.leaves[i].dtype != torch.float32]
         same = [float((seen.after[i] == seen.before[i]).double().mean()) for i in half]
         if same and sum(same) / len(same) > 0.5:

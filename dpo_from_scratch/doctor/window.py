@@ -27,7 +27,8 @@ class Row:
         self.tokenizer, self.seen, self.side, self.i = tokenizer, seen, side, i
         self.pairs, self.wanted = pairs, wanted
         added = getattr(tokenizer, "added_tokens_decoder", {}).items()
-        self.special = {*tokenizer.all_special_ids, *(k for k, t in added if t.special)}
+        special = {*tokenizer.all_special_ids, *(k for k, t in added if t.special)}
+        self.special = special - {getattr(tokenizer, "unk_token_id", None)}
         self.ids = seen.ids
 
     # ------------------------------------------------------------ tokens and text
@@ -247,13 +248,15 @@ class Row:
             return squeeze(self.decode(ids, skip=True))
 
         mine, there = plain(self.i), squeeze(self.decode(front, skip=True))
-        if not mine or mine[-(len(mine) // 3 + 1) :] in there:
+        if mine in there:
             return {}
         others = (j for j in range(len(self.pairs)) if j != self.i and plain(j))
         for j in others:
             if there.endswith(plain(j)):
                 told = f"before pair {self.i}'s {self.side} response stands pair {j}'s prompt"
                 return {"pairs_mixed": told}
+        if mine[-(len(mine) // 3 + 1) :] in there:  # its beginning is cut off, as it may be
+            return {}
         if not there:
             return {"prompt_missing": f"nothing stands before the {self.side} response"}
         told = f'before the {self.side} response stands "{self.decode(front)[-40:]}"'
