@@ -204,14 +204,12 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
     sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
     half = call["real"].dtype in (torch.bfloat16, torch.float16)
     left = real is not None and not bool(real[0]) and not call["positions"]
-    return _scored(
-        ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, (which, b), half
-    )
+    rest = {"misfit": misfit, "given": given, "elsewhere": elsewhere, "left_padded": left}
+    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "half": half}
+    return _scored(ids, real, at, labels, weights, rest)
 
 
-def _scored(
-    ids, real, at, labels, weights, sums, misfit, given, elsewhere, left, place, half
-) -> Scored:
+def _scored(ids: Tensor, real: Tensor | None, at, labels, weights, rest: dict) -> Scored:
     offset = _offset(at, labels, ids)
     flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
     padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
@@ -221,12 +219,10 @@ def _scored(
         padding=padding.tolist(),
         row=ids[flags].tolist(),
         shifted=offset in (1, None),
-        exact=sums[0],
         ids=ids.tolist(),
         real=None if real is None else real.tolist(),
         targets=(at + 1).tolist(),
         offset=offset,
-        expected=sums[1],
         **rest,
     )
 

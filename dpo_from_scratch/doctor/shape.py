@@ -155,10 +155,13 @@ def _check_batch(case: Case) -> None:
             return
         mixed = [one(cut(policy, i), cut(reference, j)) for i in range(3) for j in range(3)]
         sides = [
-            one(torch.stack([policy[0, i : i + 1], policy[1, j : j + 1]]),
-                torch.stack([reference[0, i : i + 1], reference[1, j : j + 1]]))
-            for i in range(3) for j in range(3)
-        ]  # fmt: skip
+            one(
+                torch.stack([policy[0, i : i + 1], policy[1, j : j + 1]]),
+                torch.stack([reference[0, i : i + 1], reference[1, j : j + 1]]),
+            )
+            for i in range(3)
+            for j in range(3)
+        ]
         if near(sum(mixed) / 9) or near(sum(sides) / 9):
             case.add("pairs_mixed", "the loss compares every pair with every other's numbers")
         elif near(one(policy.mean(1, keepdim=True), reference.mean(1, keepdim=True))):

@@ -141,7 +141,7 @@ def can_learn(trainer) -> bool:
 
 
 # ---------------------------------------------------------------- adapters
-def _adapters(model: nn.Module) -> tuple[set[str], set[str]]:
+def adapters_of(model: nn.Module) -> tuple[set[str], set[str]]:
     """Names of the LoRA adapters that a model holds, and of those that are active."""
     held, active = set(), set()
     for part in model.modules():
@@ -152,7 +152,7 @@ def _adapters(model: nn.Module) -> tuple[set[str], set[str]]:
 
 
 def _unused_adapters(trainer) -> list[Finding]:
-    held, active = _adapters(trainer.model)
+    held, active = adapters_of(trainer.model)
     idle = sorted(held - active - {"ref"})
     if not idle:
         return []
