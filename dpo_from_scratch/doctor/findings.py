@@ -100,6 +100,19 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         "take a model whose tokenizer knows these words, or write with the words that it knows",
         LOGITS,
     ),
+    "no_rows": (
+        "look whether it is the right file, written to its end",
+        "The doctor",
+    ),
+    "prompt_repeated": ("take the prompt out of both responses: it is scored twice", "The doctor"),
+    "scores_disagree": (
+        "look whether chosen and rejected are exchanged; leave out pairs that are equally good",
+        "The doctor",
+    ),
+    "no_space": (
+        "begin each response with a space, or end the prompt with white space",
+        "The doctor",
+    ),
     "bad_rows": ("mend the rows, or leave them out with --skip-bad", "The doctor"),
     # what a look into a trainer's functions and steps shows
     "not_log_softmax": ("score with log_softmax(logits) at the label, in float32", NUMBERS),
@@ -107,7 +120,6 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     "bos_doubled": ("tokenise text that begins with it with add_special_tokens=False", LOGITS),
     "prompt_missing": ("put the whole prompt before its response; cut it on the left", LOGITS),
     "pairs_mixed": ("keep rows in order: split a batch as it was put together", LOGITS),
-    "unknown_tokens": ("use the model's own tokenizer, or data in its words", LOGITS),
     "equal_pair": ("leave out pairs whose two responses are the same tokens", LOGITS),
     "adapter_in_reference": (
         "score the reference with the adapter off: `with model.disable_adapter():`",
