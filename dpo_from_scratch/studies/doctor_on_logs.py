@@ -1,8 +1,8 @@
 """Chapter 09: logs of broken and of healthy runs, at four logging steps, and what the doctor says.
 
 A quarter of an hour on one core; it needs `make trl`. The doctor's thresholds were set on seeds
-from 1000 on, at other rates and betas. TRL's logs are written with `logging_steps` as named; the
-log every step and are averaged as TRL would.
+from 1000 on, at other rates and betas. TRL's logs are written with `logging_steps` as named;
+the others log every step and are averaged as TRL would.
 """
 
 import json
