@@ -59,7 +59,7 @@ def load(folder):
 def build(folder, tiny, data=None, model=None, kind=None, tokenizer=None, more=None, **settings):
     """A trainer as people build it."""
     defaults = {
-        "beta": 0.6, "learning_rate": 5e-4, "max_steps": 128, "per_device_train_batch_size": 8,
+        "beta": 0.6, "learning_rate": 5e-4, "max_steps": 128, "per_device_train_batch_size": 4,
         "max_length": 64, "report_to": [], "disable_tqdm": True, "use_cpu": True, "bf16": False,
         "gradient_checkpointing": False, "save_strategy": "no", "logging_steps": 1,
     }  # fmt: skip
@@ -82,7 +82,7 @@ def problems(found):
     return [f.code for f in found if f.level == "problem"]
 
 
-def asked(trainer, steps=4):
+def asked(trainer, steps=3):
     return doctor.check_trl(trainer, steps=steps)
 
 
@@ -193,7 +193,7 @@ def test_an_adapter_that_goes_on_training_is_healthy(folder, tiny):
 
 def test_lora_on_lora_without_a_reference_is_named_however_it_is_stacked(folder, tiny):
     nested = peft.get_peft_model(grown(peft.get_peft_model(load(folder), lora())), lora())
-    with pytest.raises(DataError, match="adapter on an adapter.*merge the first"):
+    with pytest.raises(DataError, match=r"adapter on an adapter.*merge the first"):
         asked(build(folder, tiny, model=nested))
     both = grown(peft.get_peft_model(load(folder), lora()))
     both.add_adapter("second", lora())
@@ -299,7 +299,8 @@ def state_of(trainer):
         "trains": [p.requires_grad for p in model.parameters()],
         "grads": [p.grad is None for p in model.parameters()],
         "modes": [m.training for m in model.modules()],
-        "random": (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()),
+        "random": (random.getstate(), torch.get_rng_state()),
+        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
         "optimizer": trainer.optimizer and copy.deepcopy(trainer.optimizer.state_dict()),
         "scheduler": trainer.lr_scheduler and dict(trainer.lr_scheduler.state_dict()),
         "state": copy.deepcopy(vars(trainer.state)),
@@ -401,7 +402,7 @@ def test_what_is_no_trainer_of_trls_or_has_run_or_runs_elsewhere_is_refused(fold
             asked(trainer)
         setattr(trainer, name, was)
     del trainer.loss_types
-    with pytest.raises(DataError, match="has no loss_types: check_trl was tried with 1.16"):
+    with pytest.raises(DataError, match="has no loss_types: check_trl was tried with"):
         asked(trainer)
 
 

@@ -93,10 +93,8 @@ def _refuse(trainer) -> None:
         raise DataError(f"{told}: build the trainer so, with a small model if need be, and ask")
     base = getattr(trainer.model, "get_base_model", lambda: None)()
     if hasattr(base, "get_base_model"):
-        told = (
-            "the policy is an adapter on an adapter, a PeftModel in another, which TRL can't score"
-        )
-        raise DataError(f"{told}: merge the first (merge_and_unload), save it, and begin from it")
+        told = "the policy is an adapter on an adapter, a PeftModel in another"
+        raise DataError(f"{told}, which TRL can't score: merge the first one, save it, begin there")
     if getattr(trainer, "_is_vision_dataset", False):
         raise DataError("check_trl doesn't look at rows with images: try it on rows of text")
     if getattr(trainer, "padding_free", False):
