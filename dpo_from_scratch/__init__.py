@@ -20,7 +20,8 @@ Core, what the chapters derive                                  -> nothing
     report.py               what reading found, and the error for what can't be used
     tables.py               Parquet files and `datasets` folders
     sources.py              where rows come from: lines, arrays, tables; and writing them
-    columns.py              the kind that a file's columns make, and recipes for other names
+    columns.py              the kind that a file's columns make
+    recipes.py              columns of other names: a line of Python that renames them
     texts.py                strings, messages, transcripts; what is dropped is compared first
     rows.py                 one row in normal form, and what is odd about it
     reading.py              a file of rows with a report, by one reader for all

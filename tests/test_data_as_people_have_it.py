@@ -7,7 +7,15 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from dpo_from_scratch import cli
-from dpo_from_scratch.data import DataError, check_row, kind_of, read_rows, records, sources
+from dpo_from_scratch.data import (
+    DataError,
+    check_row,
+    kind_of,
+    read_rows,
+    records,
+    sources,
+    write_rows,
+)
 from dpo_from_scratch.doctor import check_data, check_file
 from dpo_from_scratch.world.tiny import review_tokenizer
 
@@ -243,3 +251,74 @@ def test_findings_of_a_file_name_the_rows(tmp_path):
         "contradictions": "line 2)",
         "duplicates": "line 3)",
     }
+
+
+# ---------------------------------------------------------------- recipes
+OTHERS = {  # a row of a public shape -> the kind that its recipe makes
+    "Orca": ({"system": "Be brief.", "question": "q?", "chosen": " a", "rejected": " b"}, "pairs"),
+    "SHP": ({"history": "q?", "human_ref_A": "a", "human_ref_B": "b", "labels": 1}, "pairs"),
+    "UltraFeedback": (
+        {
+            "instruction": "q?",
+            "completions": [
+                {"response": "bad", "overall_score": 1.0},
+                {"response": "good", "overall_score": 7.0},
+            ],
+        },
+        "pairs",
+    ),
+    "ShareGPT": (
+        {
+            "conversations": [{"from": "human", "value": "q?"}],
+            "chosen": {"from": "gpt", "value": "a"},
+            "rejected": {"from": "gpt", "value": "b"},
+        },
+        "pairs",
+    ),
+    "Alpaca": ({"instruction": "q?", "input": "", "output": "a"}, "texts"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_recipe_of_a_public_shape_runs_and_makes_rows_that_are_read(
+    name, tmp_path, monkeypatch
+):
+    row, kind = OTHERS[name]
+    path = lines(tmp_path / "theirs.jsonl", *[row] * 3)
+    with pytest.raises(DataError) as caught:
+        read_rows(path, kind)
+    code = "write_rows(" + str(caught.value).partition("write_rows(")[2]
+    code = code.split("`")[0].strip()
+    names = {"write_rows": write_rows, "records": records, "PATH": str(path), "FILE": str(path)}
+    monkeypatch.chdir(tmp_path)
+    exec(code, names)
+    made = [p for p in tmp_path.iterdir() if p != path]
+    rows, _ = read_rows(made[0], kind)
+    assert len(rows) == 3
+    if kind == "pairs" and name != "Orca":
+        assert rows[0]["chosen"] != rows[0]["rejected"]
+    if name == "UltraFeedback":
+        assert (rows[0]["chosen"], rows[0]["rejected"]) == ("good", "bad")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"prompt": "a", "chosen": "b"}, {"prompt": "a", "response_a": "b", "response_b": "c"}],
+)
+def test_half_a_pair_is_no_prompt(row, tmp_path, capsys):
+    path = lines(tmp_path / "x.jsonl", row, row)
+    assert cli.main(["check-data", str(path)]) != 0
+    told = capsys.readouterr()
+    assert next(reversed(row)) in told.out + told.err
+
+
+@pytest.mark.parametrize("what", ["the prompt twice", "scores that say otherwise"])
+def test_what_most_rows_have_is_a_problem(what, tmp_path):
+    wrong = {"score_chosen": 1, "score_rejected": 2}
+    if what == "the prompt twice":
+        wrong = {k: PAIR["prompt"] + PAIR[k] for k in ("chosen", "rejected")}
+    path = lines(tmp_path / "x.jsonl", *[PAIR | wrong | {"id": i} for i in range(4)])
+    assert any(f.level == "problem" for f in check_data(path))
+    good = [PAIR | {"prompt": f"{i}?"} for i in range(9)]
+    path = lines(tmp_path / "y.jsonl", *good, PAIR | wrong)
+    assert not any(f.level == "problem" for f in check_data(path))

@@ -56,8 +56,7 @@ def add_checking_options(checking) -> None:
 
 
 def check_data_command(options) -> int:
-    from ..doctor import check_file
-    from ..doctor.files import findings_of
+    from ..doctor import check_file, findings_of
 
     tokenizer = limit = None
     if options.model:
@@ -68,15 +67,12 @@ def check_data_command(options) -> int:
     found = check_file(options.data, options.kind, tokenizer, limit)
     findings = findings_of(found)
     print(found, *findings, sep="\n")
-    bad = found.report.left_out or any(f.level == "problem" for f in findings)
-    if not found.report.rows and not bad:
-        print("it holds no rows")
-    return int(bool(bad) or not found.report.rows)
+    return int(any(f.level == "problem" for f in findings))
 
 
 def doctor_command(options) -> int:
-    from ..data import read_rows
-    from ..doctor import check_data, check_ours, check_run
+    from ..data import holds_rows, read_rows
+    from ..doctor import check_file, check_ours, check_run, findings_of
     from ..models import frozen_copy, load_model
     from ..training import TrainConfig
 
@@ -85,10 +81,12 @@ def doctor_command(options) -> int:
         model, tokenizer = load_model(options.model)
         rows, _ = read_rows(path, skip_bad=True)
         findings = check_ours(model, frozen_copy(model), tokenizer, rows, TrainConfig())
-    elif path.is_dir() or path.suffix == ".json" or path.name == "metrics.jsonl":
+    elif not holds_rows(path):
         findings = check_run(path)
     else:
-        findings = check_data(path)
+        checked = check_file(path)
+        print(str(checked.report).splitlines()[0])
+        findings = findings_of(checked)
     print(*findings or ["nothing wrong found"], sep="\n")
     return int(any(f.level == "problem" for f in findings))
 

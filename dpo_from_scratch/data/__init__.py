@@ -13,5 +13,5 @@ from .columns import KEYS
 from .reading import kind_of, read_rows, scan
 from .report import DataError, Report
 from .rows import check_row, split_pairs
-from .sources import data_path, records, write_rows
+from .sources import data_path, holds_rows, records, write_rows
 from .texts import ROLES

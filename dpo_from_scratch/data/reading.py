@@ -4,16 +4,17 @@ import os
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from .columns import KEYS, has_kind, kind_by_keys, misfit
+from .columns import KEYS, has_kind, kind_by_keys, richer
+from .recipes import hidden_kind, meant, misfit
 from .report import NAMES, DataError, Report
-from .rows import USED, check_row
+from .rows import check_row, used
 from .sources import raw_rows
 
 HEAD = 50  # rows that decide the kind of a file
 
 
 def read_rows(
-    path: str | os.PathLike, kind: str = "pairs", skip_bad: bool = False
+    path: str | os.PathLike, kind: str | None = "pairs", skip_bad: bool = False
 ) -> tuple[list[dict], Report]:
     """Rows of one kind (of KEYS) in normal form, and a report.
 
@@ -33,32 +34,34 @@ def read_rows(
             )
     report.rows = len(rows)
     if not rows:
-        raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[kind])}")
+        raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[report.kind])}")
     return rows, report
 
 
 def scan(
-    path: str | os.PathLike, kind: str, report: Report
+    path: str | os.PathLike, kind: str | None, report: Report
 ) -> Iterator[tuple[int, dict | None, str | None]]:
     """Each row as (number, row in normal form, None) or (number, None, reason), one at a time.
 
-    Blank lines are passed over; what is odd about a row that is used goes into the report.
-    DataError if the file can't be read, or its columns make no rows of this kind.
+    Blank lines are passed over; what is odd about a row that is used goes into the report. With
+    kind None the columns decide, as in `kind_of`, and a row of a richer kind is not used. DataError
+    if the file can't be read, or its columns make no rows of this kind.
     """
-    if kind not in KEYS:
+    if kind not in (None, *KEYS):
         raise DataError(f"kind is one of {', '.join(KEYS)}, not {kind!r}")
-    report.kind = kind
     rows = raw_rows(path, report)
     head = list(islice(rows, HEAD))
-    columns = _columns(head)
-    if columns and not any(has_kind(raw, kind) for _, raw in head if isinstance(raw, dict)):
-        raise DataError(f"{path}: {misfit(columns, kind)}")
+    asked, kind = kind, kind or _kind(head)
+    report.kind = kind
+    _refuse_other_columns(path, head, asked, kind)
     for number, raw in chain(head, rows):
         if isinstance(raw, DataError):
             yield number, None, str(raw)
             continue
         notes: list[str] = []
         try:
+            if asked is None and richer(own := kind_by_keys(raw), kind):
+                raise DataError(f"a row of {own} among {kind} (it has {_names(raw)})")
             row = check_row(raw, kind, notes.append)
         except DataError as error:
             yield number, None, str(error)
@@ -66,7 +69,9 @@ def scan(
         for reason in notes:
             report.warning(number, reason)
         if len(report.not_used) < NAMES:
-            report.not_used |= dict.fromkeys(k for k in raw if k not in USED[kind])
+            read = used(kind, tuple(raw))
+            if len(read) < len(raw):
+                report.not_used |= dict.fromkeys(k[:40] for k in raw if k not in read)
         yield number, row, None
 
 
@@ -75,10 +80,27 @@ def kind_of(path: str | os.PathLike) -> str:
 
     Keys decide, not what can be used: a bad pair is a pair.
     """
-    head = [raw for _, raw in islice(raw_rows(path, Report()), HEAD) if isinstance(raw, dict)]
-    found = {kind_by_keys(raw) for raw in head}
+    return _kind(list(islice(raw_rows(path, Report()), HEAD)))
+
+
+def _kind(head: list[tuple]) -> str:
+    found = {kind_by_keys(raw) for _, raw in head if isinstance(raw, dict)}
     return next((kind for kind in KEYS if kind in found), "pairs")
 
 
-def _columns(head: list[tuple]) -> list[str]:
-    return list(dict.fromkeys(key for _, raw in head if isinstance(raw, dict) for key in raw))
+def _refuse_other_columns(path, head: list[tuple], asked: str | None, kind: str) -> None:
+    """DataError if no row of the head has what this kind needs, or it's more under other names."""
+    rows = [raw for _, raw in head if isinstance(raw, dict)]
+    columns = list(dict.fromkeys(str(key) for raw in rows for key in raw))
+    hidden = hidden_kind(columns, kind) if asked is None else None
+    if hidden:
+        told = f"{misfit(path, columns, hidden)} (or say that prompts are meant: --kind prompts)"
+        raise DataError(f"{path}: {told}")
+    if columns and not any(has_kind(raw, kind) for raw in rows):
+        unknown = asked is None and kind_by_keys(columns) is None
+        wanted = meant(columns) if unknown else None
+        raise DataError(f"{path}: {misfit(path, columns, wanted or kind)}")
+
+
+def _names(row: dict) -> str:
+    return ", ".join(str(key)[:40] for key in list(row)[:12])

@@ -2,25 +2,31 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
-from .columns import KEYS
+from .columns import ASKED, KEYS
 from .report import DataError
-from .texts import HH_HUMAN, check_response, check_text, context_of, split_transcripts
+from .texts import HH_HUMAN, check_response, check_text, context_of, quoted, split_transcripts
 
 # columns that TRL or a template would show to the model, and that are not used here
-CHANGES = ("tools", "images", "image", "documents", "videos", "audio", "functions")
-SCORES = (  # what a judge gave the two responses
-    ("score_chosen", "score_rejected"),
-    ("chosen_score", "rejected_score"),
-    ("chosen-rating", "rejected-rating"),
-    ("chosen_rating", "rejected_rating"),
-    ("reward_chosen", "reward_rejected"),
-)
-_PAIRS = {name for pair in SCORES for name in pair} | {"probability"}
-USED = {
-    kind: {*keys, *CHANGES, "system"} | (_PAIRS if kind == "pairs" else set())
-    for kind, keys in KEYS.items()
-}
+CHANGES = ("tools", "functions", "documents", "history", "chat_template_kwargs")
+CHANGES += ("images", "image", "videos", "video", "audio", "audios")
+WORDS = ("score", "rating", "reward")  # what a judge gave the two responses
+
+
+@lru_cache(maxsize=256)
+def used(kind: str, keys: tuple) -> frozenset:
+    """Those of a row's columns that are read, or compared, or refused by name."""
+    scores = {name for pair in _scores(keys) for name in pair} if kind == "pairs" else set()
+    more = {"probability", "margin"} if kind == "pairs" else set()
+    return frozenset({*KEYS[kind], *CHANGES, "system", *scores, *more} & set(keys))
+
+
+@lru_cache(maxsize=256)
+def _scores(keys: tuple) -> tuple:
+    """Pairs of columns such as score_chosen and score_rejected, or chosen-rating and its other."""
+    pairs = ((key, key.replace("chosen", "rejected")) for key in keys if "chosen" in key)
+    return tuple(p for p in pairs if p[1] in keys and any(word in p[0] for word in WORDS))
 
 
 def check_row(row: dict, kind: str = "pairs", note: Callable[[str], None] | None = None) -> dict:
@@ -40,25 +46,32 @@ def check_row(row: dict, kind: str = "pairs", note: Callable[[str], None] | None
     histories = {}
     for key in KEYS[kind][1:]:
         if key == "label":
-            if not isinstance(row["label"], bool):
-                raise DataError(f"label must be true or false, not {row['label']!r}")
-            out["label"] = row["label"]
+            out["label"] = _check_label(row["label"])
         else:
             out[key], histories[key] = check_response(row[key], key)
     if len(row) > len(out):
         _check_columns(row)
     _put_context(out, row, histories, note)
+    _look_at_prompt(out["prompt"], row, note)
     if kind == "pairs":
         _check_pair(out, row, note)
     _look_at_strings(out, histories, note)
     return out
 
 
+def _check_label(label) -> bool:
+    if isinstance(label, bool):
+        return label
+    number = isinstance(label, int | float) and label in (0, 1)
+    mend = " (write bool(label))" if number else ""
+    raise DataError(f"label must be true or false, not {quoted(label)}{mend}")
+
+
 def _check_columns(row: dict) -> None:
-    used = next((name for name in CHANGES if row.get(name)), None)
-    if used:
+    found = next((name for name in CHANGES if row.get(name)), None)
+    if found:
         mend = "write it into the prompt, or remove the column"
-        raise DataError(f"column {used!r} would change what the model reads, and can't be: {mend}")
+        raise DataError(f"column {found!r} would change what the model reads, and can't be: {mend}")
     if row.get("system") is not None and not isinstance(row["system"], str):
         raise DataError(f"system must be a string, not {type(row['system']).__name__}")
 
@@ -86,26 +99,39 @@ def _put_context(out: dict, row: dict, histories: dict, note: Callable) -> None:
         out["prompt"] = [{"role": "system", "content": system}, *turns]
 
 
+def _look_at_prompt(prompt: str | list[dict], row: dict, note: Callable) -> None:
+    """A prompt that ends with an answer, and columns that may be a part of it and are not in it."""
+    if isinstance(prompt, list) and prompt[-1]["role"] == "assistant":
+        note("the prompt ends with an assistant's turn: the response is a second one")
+    for name in ASKED:
+        text = row.get(name)
+        if isinstance(text, str) and text.strip():
+            turns = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt]
+            if not any(text.strip() in turn for turn in turns):
+                note(f"column {name!r} does not stand in the prompt, and is not used")
+
+
 def _check_pair(out: dict, row: dict, note: Callable) -> None:
     if out["chosen"] == out["rejected"]:
         raise DataError("chosen and rejected are the same")
     if row.get("probability") is not None:
         p = row["probability"]
         if isinstance(p, bool) or not isinstance(p, int | float) or not 0 <= p <= 1:
-            raise DataError(f"probability must be a number from 0 to 1, not {p!r}")
+            raise DataError(f"probability must be a number from 0 to 1, not {quoted(p)}")
         out["probability"] = float(p)
         if p < 0.5:
             note("its probability says that the rejected response is the better one")
-    for names in SCORES:
-        if names[0] in row and names[1] in row:
-            _compare_scores(*(row[name] for name in names), note)
+    for better, worse in _scores(tuple(row)) if len(row) > 4 else ():
+        _compare_scores(row[better], row[worse], note)
+    if row.get("margin") is not None:
+        _compare_scores(row["margin"], 0, note)
 
 
 def _compare_scores(chosen, rejected, note: Callable) -> None:
     if chosen is None or rejected is None:
         return
-    numbers = [x for x in (chosen, rejected) if isinstance(x, int | float)]
-    if len(numbers) < 2 or not all(map(math.isfinite, numbers)):
+    numbers = [isinstance(x, int | float) and not isinstance(x, bool) for x in (chosen, rejected)]
+    if not all(numbers) or not (abs(chosen) < math.inf and abs(rejected) < math.inf):
         note("a score of its responses is no finite number")
     elif chosen < rejected:
         note("the chosen response has the lower score")
@@ -119,12 +145,28 @@ def _look_at_strings(out: dict, responses, note: Callable) -> None:
     texts = [out[key] for key in responses if isinstance(out[key], str)]
     if not isinstance(prompt, str) or not texts:
         return
-    if prompt.strip() and all(text.startswith(prompt) for text in texts):
+    start = prompt.strip()
+    if start and all(_begins(text.lstrip(), start) for text in texts):
         note("the response begins with the prompt, which would be read twice")
-    elif prompt[-1:].isalnum() and any(text[:1].isalnum() for text in texts):
+    elif any(_runs_together(prompt, text) for text in texts):
         note("no white space where the response follows the prompt")
     if any(HH_HUMAN in text for text in texts):
         note("the response holds another turn of the human")
+
+
+def _begins(text: str, start: str) -> bool:
+    """With whole words: "Hi" is no beginning of "Highly"."""
+    after = text[len(start) : len(start) + 1]
+    return text.startswith(start) and not (start[-1].isalnum() and after.isalnum())
+
+
+def _runs_together(prompt: str, text: str) -> bool:
+    """A seam as in "The film wasgood"; not behind a sign that stands alone, as in "was it ?"."""
+    end, start = prompt[-1:], text[:1]
+    joined = start.isalnum() and (end.isalnum() or end in tuple(".,;:!?)'\""))
+    if not joined or max(end, start) >= "\u0e00":  # scripts that put no space between words
+        return False
+    return any(c.isalnum() for c in prompt.rsplit(maxsplit=1)[-1])
 
 
 def split_pairs(rows: list[dict]) -> list[dict]:

@@ -90,6 +90,16 @@ def raw_rows(path: str | os.PathLike, report: Report) -> Iterator[tuple[int, dic
     return _lines(path, report)
 
 
+def holds_rows(path: str | os.PathLike) -> bool:
+    """Whether it is for this reader, and not a run's folder or its log."""
+    path = Path(path)
+    if path.is_dir():
+        return saved_dataset(path)
+    if path.suffix == ".json" and path.is_file():
+        return starts_an_array(path)
+    return path.suffix != ".json" and path.name != "metrics.jsonl"
+
+
 def starts_an_array(path: str | os.PathLike) -> bool:
     """Whether a file begins as a JSON array does."""
     try:
@@ -221,11 +231,13 @@ class _Array:
                 if end < len(self.text) or not self._more():
                     self.at = end
                     return self.decoder.checked(found)
-            except ValueError:
+            except json.JSONDecodeError as error:
+                # a string without end, or an error at the very end: the row may go on behind it
+                open_end = error.msg.startswith("Unterminated")
                 if len(self.text) - self.at > LONGEST:
                     raise ValueError(f"a row is longer than {LONGEST >> 20} MB") from None
-                if not self._more():
-                    raise
+                if not (open_end or error.pos >= len(self.text) - 16) or not self._more():
+                    raise ValueError(error.msg) from None
 
     def _more(self) -> bool:
         rest = self.text[self.at :]

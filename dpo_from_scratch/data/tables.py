@@ -16,19 +16,21 @@ def saved_dataset(path: Path) -> bool:
 def parquet(path: Path) -> Iterator[tuple[int, dict]]:
     """Each row of a Parquet file as (number, dict); DataError if it can't be read to its end."""
     try:
-        from pyarrow import ArrowException
+        import pyarrow  # noqa: F401
         from pyarrow.parquet import ParquetFile
     except ImportError:
         told = f"this is a Parquet file, which needs pyarrow: {INSTALL}"
         raise DataError(f"{path}, line 1: {told}") from None
     number = 0
     try:
-        for batch in ParquetFile(path).iter_batches(1024):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (ArrowException, OSError) as error:
-        told = f"this is a Parquet file that can't be read to its end ({error})"
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(256):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except Exception as error:  # damaged bytes make pyarrow raise many kinds
+        words = " ".join(str(error).split())[:200]
+        told = f"this is a Parquet file that can't be read to its end ({words})"
         raise DataError(f"{path}, line {number + 1}: {told}") from None
 
 

@@ -17,22 +17,35 @@ def check_text(value, key: str):
         if value.lstrip().startswith(("[{", "{'role", '{"role')) and "role" in value[:200]:
             raise DataError(f"{key} is messages written as text: parse them ({_parser(value)})")
         return value
+    if isinstance(value, dict) and "role" in value and "content" in value:
+        value = [value]  # one message, without the list around it
     if not isinstance(value, list) or not value:
         found = "an empty list" if value == [] else type(value).__name__
         raise DataError(f"{key} must be a string or a list of messages, not {found}")
-    for message in value:
-        if (
-            not isinstance(message, dict)
-            or not isinstance(message.get("content"), str)
-            or "role" not in message
-        ):
-            raise DataError(f'{key} holds something that is not a {{"role", "content"}} message')
-        if message["role"] not in ROLES:
-            raise DataError(
-                f"{key} has the unknown role {message['role']!r} (known: {', '.join(ROLES)})"
-            )
-        _check_characters(message["content"], key)
-    return value
+    return [_check_message(message, key) for message in value]
+
+
+def _check_message(message, key: str) -> dict:
+    """The message, without what is null in it: tables give every message every column."""
+    if (
+        not isinstance(message, dict)
+        or not isinstance(message.get("content"), str)
+        or "role" not in message
+    ):
+        raise DataError(f'{key} holds something that is not a {{"role", "content"}} message')
+    if message["role"] not in ROLES:
+        known = ", ".join(ROLES)
+        raise DataError(f"{key} has the unknown role {quoted(message['role'])} (known: {known})")
+    _check_characters(message["content"], key)
+    if None in message.values():
+        return {name: value for name, value in message.items() if value is not None}
+    return message
+
+
+def quoted(value) -> str:
+    """A value of a row as a message shows it: a report must not grow with what it quotes."""
+    told = repr(value[:40] if isinstance(value, str) else value)
+    return told if len(told) <= 42 else told[:40] + "..."
 
 
 def _check_characters(value: str, key: str) -> None:
@@ -79,7 +92,9 @@ def context_of(prompt: str | list[dict], before: list[dict], key: str) -> str | 
 
 
 def _same(a: list[dict], b: list[dict]) -> bool:
-    words = lambda turns: [(m["role"], m["content"].strip()) for m in turns]
+    words = lambda turns: [
+        (m["role"], m["content"].strip(), m.get("tool_calls") or None) for m in turns
+    ]
     return words(a) == words(b)
 
 

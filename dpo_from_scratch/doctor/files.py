@@ -12,13 +12,28 @@ from pathlib import Path
 import numpy as np
 
 from ..data import KEYS, DataError, Report, kind_of, scan
-from ..tokens import encode, fit, prompt_ids
+from ..tokens import Example, encode, fit, prompt_ids, unknown_tokens
 from .findings import Finding
 
 guess_kind = kind_of
 # one response over three times as long as the other, and 20 words or more longer
 LENGTH_RATIO, LENGTH_WORDS = 3, 20
+PART = 1 << 16  # rows compared at once
+AGAIN = "duplicate of an earlier row"
+TURNED = "contradicts an earlier row (the same texts, the other way round)"
+STRANGE = "over a tenth of its tokens are unknown to this tokenizer"
 UNKNOWN = 0.1  # share of a row's tokens that may be unknown without a word
+
+
+WARNED = (  # words of a warning -> its finding; whether it's a problem where most rows are so
+    ("contradicts an", "contradictions", False),
+    ("duplicate of", "duplicates", False),
+    ("begins with the prompt", "prompt_repeated", True),
+    ("no white space", "no_space", False),
+    ("lower score", "scores_disagree", True),
+    ("equal scores", "scores_disagree", True),
+    ("tokens are unknown", "unknown_tokens", True),
+)
 
 
 @dataclass
@@ -30,19 +45,20 @@ class FileCheck:
     unit: str = "words"
     lengths: dict[str, array] = field(default_factory=dict)
     tokens_lost: int = 0
-    unknown: array = field(default_factory=lambda: array("L", [0, 0]))  # tokens: unknown, all
+    unknown: array = field(default_factory=lambda: array("Q", [0, 0]))  # tokens: unknown, all
+    example: str = ""  # of a row whose tokens are unknown
 
     def __str__(self) -> str:
         out = [str(self.report)]
         for key, values in self.lengths.items():
             if len(values):
-                n = np.array(values)
+                n = np.frombuffer(values, values.typecode)
                 middle, most = np.sort(n)[[len(n) // 2, int(0.95 * (len(n) - 1))]]
                 told = f"mean {n.mean():.1f}, median {middle}, 95 % below {most}"
                 out.append(f"  {key:10s} {self.unit}: {told}, longest {n.max()}")
         if self.kind == "pairs" and self.report.rows:
-            chosen, rejected = (np.array(self.lengths[k], float) for k in ("chosen", "rejected"))
-            gap = f"{(chosen - rejected).mean():+.1f} {self.unit} on average"
+            chosen, rejected = (np.array(self.lengths[k]) for k in ("chosen", "rejected"))
+            gap = f"{chosen.mean() - rejected.mean():+.1f} {self.unit} on average"
             longer = f"the chosen is longer in {(chosen > rejected).mean():.0%}"
             out.append(f"  chosen minus rejected: {gap}; {longer}")
         if self.unit == "tokens":
@@ -68,19 +84,23 @@ class Seen:
 
     def tell(self, report: Report) -> None:
         """Duplicates of an earlier row, and rows that turn one round, as warnings."""
-        hashes = np.frombuffer(self.hashes, np.uint64) if self.hashes else np.zeros(0, np.uint64)
-        about = hashes >> np.uint64(1)
-        order = np.argsort(about, kind="stable")
-        ordered = about[order]
-        first = np.r_[True, ordered[1:] != ordered[:-1]] if len(order) else np.zeros(0, bool)
-        # of each later row, the first row about the same
-        later = np.flatnonzero(~first)
-        starts = np.flatnonzero(first)
-        firsts = order[starts[np.searchsorted(starts, later, side="right") - 1]]
-        same = (hashes[order[later]] & np.uint64(1)) == (hashes[firsts] & np.uint64(1))
-        for at, equal in sorted(zip(order[later].tolist(), same.tolist(), strict=True)):
-            turned = "contradicts an earlier row (the same texts, the other way round)"
-            report.warning(self.lines[at], "duplicate of an earlier row" if equal else turned)
+        if not self.hashes:
+            return
+        hashes = np.frombuffer(self.hashes, np.uint64)
+        ordered = hashes | np.uint64(1)  # without the way round
+        ordered.sort()
+        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        del ordered  # only what stands twice is looked at row by row
+        first: dict[int, int] = {}
+        for start in range(0, len(hashes) if len(twice) else 0, PART):
+            part = hashes[start : start + PART]
+            near = twice[np.searchsorted(twice, part | np.uint64(1)).clip(max=len(twice) - 1)]
+            for at in np.flatnonzero(near == part | np.uint64(1)).tolist():
+                code, line = int(part[at]), self.lines[start + at]
+                before = first.get(code | 1)
+                first.setdefault(code | 1, code)
+                if before is not None:
+                    report.warning(line, AGAIN if before == code else TURNED)
 
 
 def check_file(
@@ -91,13 +111,13 @@ def check_file(
     With a tokenizer, lengths are tokens and truncation to `max_length` is counted. DataError if the
     file can't be read; bad rows are findings, not exceptions.
     """
-    kind = kind or kind_of(path)
+    asked, kind = kind, kind or kind_of(path)
     report = Report(str(path))
     found = FileCheck(kind, report, "tokens" if tokenizer else "words")
     texts = [key for key in KEYS[kind] if key != "label"]
     found.lengths = {key: array("I") for key in texts}
     seen = Seen()
-    for number, row, reason in scan(path, kind, report):
+    for number, row, reason in scan(path, asked, report):
         if row is None:
             report.error(number, reason)
             continue
@@ -141,7 +161,9 @@ def _token_lengths(
     found: FileCheck, row: dict, texts: list[str], number: int, tokenizer, max_length
 ) -> dict[str, int]:
     if texts == ["prompt"]:
-        return {"prompt": len(prompt_ids(tokenizer, row["prompt"]))}
+        ids = prompt_ids(tokenizer, row["prompt"])
+        _count_unknown(found, [Example(tuple(ids), len(ids))], number, tokenizer)
+        return {"prompt": len(ids)}
     whole = encode(tokenizer, row["prompt"], *(row[key] for key in texts[1:]))
     if len(whole) == 2 and whole[0].ids == whole[1].ids:
         raise DataError("chosen and rejected are the same tokens")
@@ -158,15 +180,12 @@ def _token_lengths(
 
 
 def _count_unknown(found: FileCheck, whole: list, number: int, tokenizer) -> None:
-    unknown = tokenizer.unk_token_id
-    if unknown is None or unknown == tokenizer.eos_token_id:
-        return
-    many = sum(e.ids.count(unknown) for e in whole)
-    total = sum(len(e.ids) for e in whole)
+    many, total = unknown_tokens(tokenizer, whole)
     found.unknown[0] += many
     found.unknown[1] += total
     if many > UNKNOWN * total:
-        found.report.warning(number, "over a tenth of its tokens are unknown to this tokenizer")
+        found.report.warning(number, STRANGE)
+        found.example = found.example or f"{found.report.unit} {number}: {many} of {total}"
 
 
 def check_data(path: str | Path) -> list[Finding]:
@@ -181,18 +200,30 @@ def findings_of(checked: FileCheck) -> list[Finding]:
         reason, n = report.left_out.most_common(1)[0]
         told = f"{report.left_out.total()} rows can't be used: {reason} ({report.where(reason, n)})"
         found.append(Finding("bad_rows", told))
-    for words, code in (("contradicts", "contradictions"), ("duplicate", "duplicates")):
-        for reason, n in report.warnings.items():
-            if words in reason:
-                told = f"{n} of {report.rows} rows: {reason} ({report.where(reason, n)})"
-                found.append(Finding(code, told, level="note"))
-    unknown, total = checked.unknown
-    if total and unknown > UNKNOWN * total:
-        told = f"{unknown} of {total} tokens unknown to this tokenizer"
-        found.append(Finding("unknown_tokens", told))
+    elif not report.rows:
+        found.append(Finding("no_rows", f"{report.path} holds no rows"))
+    found += _warned(checked)
     if checked.kind == "pairs" and report.rows >= 50:
         longer = np.array(checked.lengths["chosen"]) > np.array(checked.lengths["rejected"])
         if longer.mean() > 0.6:
             told = f"the chosen response is longer in {longer.mean():.0%}"
             found.append(Finding("length_bias", told, "certain", "note"))
+    return found
+
+
+def _warned(checked: FileCheck) -> list[Finding]:
+    """Warnings of the report that mean something for a run; a problem where most rows have one."""
+    report, found = checked.report, []
+    told = [
+        (code, serious, reason, n)
+        for words, code, serious in WARNED
+        for reason, n in report.warnings.items()
+        if words in reason
+    ]
+    for code, serious, reason, n in told:
+        most = 2 * sum(m for other, *_, m in told if other == code) > report.rows
+        seen = f"{n} of {report.rows} rows: {reason} ({report.where(reason, n)})"
+        if code == "unknown_tokens":
+            seen += f"; {checked.example} tokens unknown"
+        found.append(Finding(code, seen, level="problem" if serious and most else "note"))
     return found

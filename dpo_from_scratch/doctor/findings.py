@@ -100,6 +100,16 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         "take a model whose tokenizer knows these words, or write with the words that it knows",
         LOGITS,
     ),
+    "no_rows": ("look whether it is the right file, written to its end", "The doctor"),
+    "prompt_repeated": ("take the prompt out of both responses: it is scored twice", "The doctor"),
+    "scores_disagree": (
+        "look whether chosen and rejected are exchanged; leave out pairs that are equally good",
+        "The doctor",
+    ),
+    "no_space": (
+        "begin each response with a space, or end the prompt with white space",
+        "The doctor",
+    ),
     "bad_rows": ("mend the rows, or leave them out with --skip-bad", "The doctor"),
 }
 
