@@ -96,7 +96,7 @@ def holds_rows(path: str | os.PathLike) -> bool:
     if path.is_dir():
         return saved_dataset(path)
     if path.suffix == ".json" and path.is_file():
-        return starts_an_array(path)
+        return path.name != "trainer_state.json" and starts_an_array(path)
     return path.suffix != ".json" and path.name != "metrics.jsonl"
 
 
