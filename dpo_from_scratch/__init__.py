@@ -25,7 +25,7 @@ Core, what the chapters derive                                  -> nothing
     texts.py                strings, messages, transcripts; what is dropped is compared first
     rows.py                 one row in normal form, and what is odd about it
     reading.py              a file of rows with a report, by one reader for all
-  others.py                 other people's code, templates and judges, behind one wrapper
+  others.py                 other people's code, templates and tokenizers, behind one wrapper
   folders.py                model folders and adapters, looked at before they are trusted
   saving.py                 model folders written: weights first, nothing of others touched
   smollm2.py                SmolLM2-135M-Instruct, converted once from a package

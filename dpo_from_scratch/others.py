@@ -1,7 +1,7 @@
-"""Other people's code: chat templates, tokenizers, judges. What goes wrong there is one sentence.
+"""Other people's code: chat templates and tokenizers. What goes wrong there is one sentence.
 
-A template runs in jinja's sandbox and a judge is the user's own file, but both may raise, call
-`sys.exit`, or loop for ever; every call of theirs passes `guarded`.
+A template runs in jinja's sandbox, but it may raise or loop for ever; every call of theirs passes
+`guarded`, which also breaks off what calls `sys.exit`.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from .data import DataError
 
-PATIENCE = 20.0  # seconds for one call; a judge may ask a server, so it gets more
+PATIENCE = 20.0  # seconds for one call
 
 
 class _OutOfTime(BaseException):

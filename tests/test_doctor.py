@@ -371,7 +371,7 @@ def test_the_counters_count(tiny):
         "the plot was dull . so there .",
     )
     batch = collate(examples, pad_id(tokenizer))
-    found = counters(batch, tokenizer.eos_token_id, 1)
+    found = counters(batch, [tokenizer.eos_token_id], 1)
     assert found["eos"].tolist() == [1.0]
     shares = [e.response_length / len(e.ids) for e in examples]
     assert found["scored"].item() == pytest.approx(np.mean(shares))

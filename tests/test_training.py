@@ -237,3 +237,26 @@ def test_configurations_that_cannot_be_meant_are_refused(wrong):
 def test_presets_are_configurations():
     for preset in PRESETS.values():
         TrainConfig(**preset)
+
+
+def test_what_could_not_be_saved_stops_before_the_first_step(tiny, tmp_path):
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    (tmp_path / "run" / "model" / "thesis.txt").write_text("mine")
+    steps, rows = [], [{"prompt": "film ?", "chosen": "good .", "rejected": "bad ."}] * 2
+    with pytest.raises(ValueError, match=r"thesis\.txt"):
+        train(
+            *(copy.deepcopy(tiny[0]).requires_grad_(True), tiny[1], rows),
+            TrainConfig(**PRESETS["tiny"] | {"steps": 1, "batch_size": 2}),
+            run_folder=tmp_path / "run",
+            on_step=lambda *step: steps.append(step),
+            progress=False,
+        )
+    assert steps == []
+    assert (tmp_path / "run" / "model" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_limit_above_the_context_is_the_context(tiny):
+    row = {"prompt": "good " * 80, "chosen": "good .", "rejected": "bad ."}
+    config = TrainConfig(**PRESETS["tiny"] | {"steps": 1, "batch_size": 2, "max_length": 512})
+    model = copy.deepcopy(tiny[0]).requires_grad_(True)
+    assert len(train(model, tiny[1], [row, row], config, progress=False)) == 1

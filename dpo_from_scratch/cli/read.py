@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 
 from .options import load_reference
 
@@ -83,32 +82,18 @@ def sample_command(options) -> None:
         print(json.dumps(row, ensure_ascii=False))
 
 
-def numbered_rows(path, report, skip_bad: bool) -> Iterator[tuple[int, dict]]:
-    """The pairs of a file with their line numbers; a bad one is counted, or stops as elsewhere."""
-    from ..data import DataError, scan
-
-    for number, row, reason in scan(path, "pairs", report):
-        if row is not None:
-            yield number, row
-        elif skip_bad:
-            report.error(number, reason)
-        else:
-            mend = "(skip_bad, --skip-bad, leaves such rows out)"
-            raise DataError(f"{path}, line {number}: {reason} {mend}")
-
-
 def score_command(options) -> None:
-    from ..data import DataError, Report
+    from ..data import DataError, Report, numbered_rows
     from ..models import Scorer, length_limit, load_model, pad_id
     from ..scoring import score_pairs
     from ..tokens import encode_each
     from ..training.metrics import share_right
 
     report = Report(options.data)
-    rows = list(numbered_rows(options.data, report, options.skip_bad))
+    rows = list(numbered_rows(options.data, "pairs", report, options.skip_bad))
     model, tokenizer = load_model(options.model)
     limit = length_limit(model, options.max_length)
-    found = list(encode_each(tokenizer, rows, report, limit, options.skip_bad, "line"))
+    found = list(encode_each(tokenizer, rows, report, limit, options.skip_bad, report.unit))
     if not found:
         raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
     lines, pairs = zip(*found, strict=True)
@@ -120,7 +105,7 @@ def score_command(options) -> None:
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
     for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):
-        print(json.dumps({"line": line, keys[0]: chosen, keys[1]: rejected}))
+        print(json.dumps({report.unit: line, keys[0]: chosen, keys[1]: rejected}))
     margin = scores[:, 0] - scores[:, 1]
     right = share_right(margin, margin > 0).double().mean()  # a tie counts one half
     counted = f"{len(scores)} pairs, {report.left_out.total()} left out"

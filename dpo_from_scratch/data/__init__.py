@@ -10,7 +10,7 @@ Files are JSON Lines or a JSON array (.gz too), Parquet, or a folder that `save_
 """
 
 from .columns import KEYS
-from .reading import kind_of, read_rows, scan
+from .reading import kind_of, numbered_rows, read_rows, scan
 from .report import DataError, Report
 from .rows import check_row, split_pairs
 from .sources import data_path, holds_rows, records, write_rows

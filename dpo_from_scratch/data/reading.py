@@ -21,10 +21,21 @@ def read_rows(
     A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it
     in the report instead.
     """
-    rows, report = [], Report(str(path))
+    report = Report(str(path))
+    rows = [row for _, row in numbered_rows(path, kind, report, skip_bad)]
+    report.rows = len(rows)
+    if not rows:
+        raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[report.kind])}")
+    return rows, report
+
+
+def numbered_rows(
+    path: str | os.PathLike, kind: str | None, report: Report, skip_bad: bool = False
+) -> Iterator[tuple[int, dict]]:
+    """(number, row in normal form) of each row that can be used; bad rows as in `read_rows`."""
     for number, row, reason in scan(path, kind, report):
         if row is not None:
-            rows.append(row)
+            yield number, row
         elif skip_bad:
             report.error(number, reason)
         else:
@@ -32,10 +43,6 @@ def read_rows(
                 f"{path}, {report.unit} {number}: {reason} "
                 "(skip_bad, --skip-bad, leaves such rows out)"
             )
-    report.rows = len(rows)
-    if not rows:
-        raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[report.kind])}")
-    return rows, report
 
 
 def scan(

@@ -5,7 +5,7 @@ from torch import nn
 
 from ..data import DataError
 from ..losses import LOSSES
-from ..models import Scorer, context_length, pad_id
+from ..models import Scorer, length_limit, pad_id
 from ..tokens import collate, encode_rows
 from ..training import TrainConfig
 from ..training.metrics import loss_and_metrics
@@ -17,7 +17,7 @@ def check_ours(
     policy: nn.Module, reference: nn.Module, tokenizer, rows: list[dict], config: TrainConfig
 ) -> list[Finding]:
     """`check` of this package's own functions on a model and pairs; makes no step."""
-    limit = config.max_length or context_length(policy)
+    limit = length_limit(policy, config.max_length)
     fitting = [row for row in rows[:256] if encode_rows(tokenizer, [row], limit, skip_bad=True)[0]]
     if len(fitting) < 2:
         raise DataError("two pairs or more that fit into the model are needed")

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from ..data import DataError, split_pairs
 from ..losses import Loss
-from ..models import context_length, pad_id
+from ..models import length_limit, pad_id
 from ..tokens import Example, collate, encode_rows
 from .settings import TrainConfig
 
@@ -52,7 +52,7 @@ def prepare(
     """The rows of a run, checked against what the loss needs. DataError says what doesn't fit."""
     if loss.needs == "labels" and rows and "chosen" in rows[0]:
         rows = split_pairs(rows)
-    limit = config.max_length or context_length(model)
+    limit = length_limit(model, config.max_length)
     examples, report = encode_rows(tokenizer, rows, limit, config.skip_bad)
     if report.left_out or report.warnings:
         tqdm.write(str(report))

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from ..data import DataError
 from ..losses import LOSSES
 from ..models import Scorer
+from ..turns import end_ids
 from .batches import TrainingData, prepare
 from .lora import add_lora
 from .metrics import Means, counters, loss_and_metrics
@@ -61,7 +62,7 @@ def train(
                     config, logps, ref_logps, batch.lengths, batch.labels, **numbers
                 )
                 ready.accelerator.backward(losses.sum() / len(picked))  # 4. go back
-                means.add(metrics | counters(batch.tokens, tokenizer.eos_token_id, len(part)))
+                means.add(metrics | counters(batch.tokens, end_ids(tokenizer), len(part)))
                 ready.whole_batch.see(metrics, batch)
             row = {"step": step + 1} | means.values() | update(ready, step, config)
             row |= ready.whole_batch.after()
@@ -125,6 +126,7 @@ def set_up(
     data = prepare(tokenizer, rows, loss, config, model)
     begun_with = {"rows": fingerprint(data.examples), "weights": fingerprint(*model.parameters())}
     run = open_run(run_folder, config.resolved() | begun_with, resume)
+    run.try_saving(model, tokenizer)
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
     accelerator = Accelerator(mixed_precision=config.precision)
     torch.manual_seed(config.seed)

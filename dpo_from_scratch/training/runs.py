@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ..data import DataError
-from ..models import save_model
+from ..models import save_model, try_saving
 
 KEEP = 2  # checkpoints: the last, and the one before it in case the last is damaged
 
@@ -113,6 +113,10 @@ class RunFolder:
         except (SafetensorError, OSError, KeyError):
             return None
 
+    def try_saving(self, model: nn.Module, tokenizer) -> None:
+        """ModelError before the first step for what would fail after the last."""
+        try_saving(model, tokenizer, self.folder / "model")
+
     def finish(self, model: nn.Module, tokenizer) -> None:
         """Write the trained model; the checkpoints are no longer needed and go."""
         with self._writing():
@@ -157,7 +161,7 @@ class NoRun:
     def log(self, *whatever) -> None:
         """Nothing is written."""
 
-    save = keep_reference = finish = log
+    save = keep_reference = try_saving = finish = log
 
     def kept_reference(self) -> None:
         """No scores are stored."""
