@@ -69,7 +69,7 @@ def share_right(gap: Tensor, right: Tensor) -> Tensor:
 
 
 def counters(batch: dict[str, Tensor], ends: list[int], rows: int) -> dict[str, Tensor]:
-    """Ends (`turns.end_ids`) scored per response, which should be 1, and the share of tokens scored.
+    """Ends (`turns.end_ids`) per response, which should be 1, and the share of tokens scored.
 
     Each (rows,).
     """
