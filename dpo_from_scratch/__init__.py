@@ -38,14 +38,30 @@ Core, what the chapters derive                                  -> nothing
     batches.py              rows, tokenised once and put together a batch at a time
     metrics.py              the loss of a batch, and what the dashboard shows of it
     settings.py             configuration, presets, where beta comes from, order of the rows
+    start.py                everything before the first step
+    stops.py                what ends a run early, in a sentence with its likely cause
+    endings.py              notes on settings that do little and on runs that end badly
     lora.py                 adapters of low rank, for models too large to train whole
     runs.py                 run folders: metrics, checkpoints, going on after being killed
+    stages.py               files that are made once and remember what made them
+    folders.py              whose a folder is, what a run made in it, the next free name
+    fingerprints.py         what decides a result, in words, for a run that goes on
+    checkpoints.py          what a checkpoint holds, with checksums
+    locks.py                one process at a time, by a lock that dies with it
   sampling.py               batched sampling with a key-value cache
 
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?
     findings.py             causes, what to do about each, and where it is taught
+    case.py                 one examination: a trainer's functions, called with care
     inside.py               which tokens a score counts, found by its gradient
+    window.py               where a response lies in its row, and what else is scored
+    responses.py            what is scored against what should be, by token ids
+    alone.py                a pair alone, twice, beside others; the reference at the start
+    shape.py                the loss as a function of each argument, and its beta
+    watch.py                one call of `step`: gradients, what the optimizer gets, moves
+    one_step.py             what each response adds to a step's gradient, and what it should
+    steps.py                some steps: what moves, what doesn't, how far
     probe.py                `check`: experiments on any trainer's own functions
     ours.py                 the same on this package, before the first step of a run
     curves.py               a run's metrics, ours or TRL's, read as causes

@@ -3,51 +3,51 @@
 Several responses to each prompt, the judge scores them, the best is paired with another one, and
 DPO trains on the pairs. `dpo feedback` is this from the command line. Each stage writes a file:
 responses.jsonl, scores.jsonl, pairs.jsonl, then the run of DPO in dpo/; a stage that is there is
-read and not made again.
+read and not made again, if what decides it (made_by.json) is the same.
 """
 
-import json
 import random
-import re
-from collections.abc import Callable
-from functools import cache
+import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
 
 from .data import DataError
-from .judges import Scores, checked_scores, text_of
-from .models import load_model
+from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for here)
+    Scores,
+    as_chats,
+    checked_scores,
+    cut_off,
+    rubric,
+    sentiment,
+    vader,
+)
 from .sampling import sample
 from .training import PRESETS, TrainConfig, train
-from .training.runs import write_text
+from .training.fingerprints import differences, fingerprint
+from .training.folders import clear, recorded
+from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
+from .turns import render
 
 SUBJECTS = {
     "film": ("ending", "lead actor", "music", "plot", "dialogue", "camera work", "humor", "length"),
     "restaurant": ("soup", "service", "desserts", "prices", "decor", "menu", "noise", "wine list"),
     "hotel": ("beds", "breakfast", "location", "staff", "pool", "view", "lobby", "bathrooms"),
     "book": (
-        "first chapter",
-        "main character",
-        "style",
-        "cover",
-        "illustrations",
-        "message",
-        "twist",
-        "pace",
+        *("first chapter", "main character", "style", "cover"),
+        *("illustrations", "message", "twist", "pace"),
     ),
 }
 # of each subject, six aspects to train on and the last two held out
-PROMPTS = [
-    f"Write a one-sentence review of the {s}'s {a}."
-    for s, aspects in SUBJECTS.items()
-    for a in aspects[:6]
-]
-HELD_OUT = [
-    f"Write a one-sentence review of the {s}'s {a}."
-    for s, aspects in SUBJECTS.items()
-    for a in aspects[6:]
-]
+PROMPTS, HELD_OUT = (
+    [
+        f"Write a one-sentence review of the {s}'s {a}."
+        for s, of in SUBJECTS.items()
+        for a in of[part]
+    ]
+    for part in (slice(6), slice(6, None))
+)
 
 SOURCES = {  # who responds: a system prompt (None: the model's own) and a temperature
     "cool": (None, 0.7),
@@ -74,12 +74,20 @@ def respond(
 
     Rows {"prompt", "responses", "sources"}, `rounds` of them for each prompt. A prompt is a string
     or a list of messages. A text that was cut off is dropped: as a response it would teach the
-    model to stop in mid-sentence. So are copies. Without a chat template there are no system
-    prompts, and only the sources that differ in temperature respond; DataError for messages.
+    model to stop in mid-sentence; "cut_off" counts them. So are copies. Without a chat template
+    there are no system prompts, and only the sources that differ in temperature respond; DataError
+    for messages. A template that takes no system turn gets the system prompt at the beginning of
+    the user's turn, with a warning.
     """
     talks = tokenizer.chat_template is not None
+    apart = not talks or takes_system_turns(tokenizer)
+    if not apart:
+        how = "the sources' system prompts stand at the beginning of the user's turn"
+        warnings.warn(f"this chat template takes no system turn: {how}", stacklevel=2)
     groups: list[dict] = [
-        {"prompt": p, "responses": [], "sources": []} for p in prompts for _ in range(rounds)
+        {"prompt": p, "responses": [], "sources": [], "cut_off": 0}
+        for p in prompts
+        for _ in range(rounds)
     ]
     for number, (source, (system, temperature)) in enumerate(SOURCES.items()):
         if system and not talks:
@@ -87,61 +95,50 @@ def respond(
         drawn = sample(
             model,
             tokenizer,
-            [_asked(g["prompt"], system, talks) for g in groups],
+            [_asked(g["prompt"], system, talks, apart) for g in groups],
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             batch_size=64,
             seed=10 * seed + number,
         )
         for group, s in zip(groups, drawn, strict=True):
+            group["cut_off"] += not s.finished
             if s.finished and s.text.strip() and s.text not in group["responses"]:
                 group["responses"].append(s.text)
                 group["sources"].append(source)
     return groups
 
 
-def _asked(prompt: str | list[dict], system: str | None, talks: bool) -> str | list[dict]:
-    """The prompt as the model gets it, with the system prompt first where it holds none."""
+def takes_system_turns(tokenizer) -> bool:
+    """Whether a system turn changes what the chat template writes.
+
+    Some templates refuse one (Gemma's), others leave it out without a word.
+    """
+    user = [{"role": "user", "content": "Hello."}]
+    system = {"role": "system", "content": "Be brief."}
+    try:
+        return render(tokenizer, [system, *user]) != render(tokenizer, user)
+    except DataError:
+        return False
+
+
+def _asked(prompt: str | list, system: str | None, talks: bool, apart: bool) -> str | list[dict]:
+    """The prompt as the model gets it, with the system prompt first where it holds none.
+
+    It has a turn of its own if `apart`, else it stands before the user's first words.
+    """
     if isinstance(prompt, str):
         if not talks:
             return prompt
         prompt = [{"role": "user", "content": prompt}]
-    if system and all(message["role"] != "system" for message in prompt):
+    if not system or any(message["role"] == "system" for message in prompt):
+        return prompt
+    if apart or prompt[0]["role"] != "user":
         return [{"role": "system", "content": system}, *prompt]
-    return prompt
+    return [prompt[0] | {"content": f"{system}\n\n{prompt[0]['content']}"}, *prompt[1:]]
 
 
 # ---------------------------------------------------------------- the judge and the pairs
-@cache
-def vader():
-    """The analyser of vaderSentiment (Hutto and Gilbert, ICWSM 2014); DataError without it."""
-    try:
-        from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-    except ImportError:
-        mend = "`pip install vaderSentiment`, or this package with its extra `feedback`"
-        raise DataError(f"the rubric needs vaderSentiment, which is missing: {mend}") from None
-    return SentimentIntensityAnalyzer()
-
-
-def sentiment(text: str) -> float:
-    """VADER's compound sentiment of a text, from -1 to 1."""
-    return vader().polarity_scores(text)["compound"]
-
-
-def rubric(prompt: str | list[dict], texts: list[str]) -> list[float]:
-    """A judge that needs no network: kind words, the topic, few words; one number for each text.
-
-    The sentiment, half a point for naming what was asked for, less a twentieth for each word past
-    20. What was asked for is the prompt's last word, as a whole: "view" doesn't stand in "review".
-    """
-    words = text_of(prompt).rstrip(".").split("'s ")[-1].lower().split()
-    topic = re.compile(rf"\b{re.escape(words[-1])}\b", re.IGNORECASE) if words else None
-    return [
-        sentiment(t) + 0.5 * bool(topic and topic.search(t)) - 0.05 * max(len(t.split()) - 20, 0)
-        for t in texts
-    ]
-
-
 def scored(groups: list[dict], judge: Scores) -> list[dict]:
     """The groups with the judge's "scores".
 
@@ -167,25 +164,7 @@ def binarise(groups: list[dict], rule: str = "random", seed: int = 0) -> list[di
     return rows
 
 
-def as_chats(rows: list[dict]) -> list[dict]:
-    """The same pairs as messages, so that the chat template is used; messages stay as they are."""
-    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
-
-    def message(text: str | list[dict], role: str) -> list[dict]:
-        return [{"role": role, "content": text}] if isinstance(text, str) else text
-
-    return [{key: message(row[key], role) for key, role in roles.items()} for row in rows]
-
-
 # ---------------------------------------------------------------- all of it
-def stage(path: Path, make: Callable[[], list[dict]]) -> list[dict]:
-    """The rows of a file; where it is missing, they are made and written first."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, "".join(json.dumps(row) + "\n" for row in make()))
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def settings(steps: int, seed: int) -> TrainConfig:
     """The settings of chapter 19: SmolLM2's preset, and a short run at a high learning rate."""
     return TrainConfig(**PRESETS["smollm2"] | DEFAULTS | {"steps": steps, "seed": seed})
@@ -200,39 +179,121 @@ def pipeline(
     rule: str,
     rounds: int,
     config: TrainConfig,
+    judge_name: str = "",
+    max_new_tokens: int = 64,
+    resume: bool = True,
+    overwrite: bool = False,
 ) -> tuple[list[dict], list[dict]]:
     """From prompts to a trained model in `folder`; returns the pairs and the metrics of each step.
 
     `rounds` groups of responses for each prompt are drawn; `rule` is "random" or "worst". Stages
-    that are there are read. `model` is trained in place. DataError if there is nothing to choose,
-    or if the folder's responses or model are those of another run.
+    that are there are read. `model` is trained in place. `judge_name` tells the judge from others
+    (judges.named_judge); without it nobody looks whether it is the same. `resume=False` wants a
+    folder without a run, `overwrite` deletes the run that is there. DataError if there is nothing
+    to choose, or if what is in the folder was made by something else.
     """
-    asked = [p for p in prompts for _ in range(rounds)]
-    groups = stage(
-        folder / "responses.jsonl", lambda: respond(model, tokenizer, prompts, rounds, config.seed)
+    begun = begun_with(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
+    judged_by = {"judge": judge_name} if judge_name else {}
+    chosen_by = {"rule": rule, "seed": config.seed}
+    decided = dict(zip(STAGES, (begun, judged_by, chosen_by, {}), strict=True))
+    with claimed(
+        folder,
+        lambda: _found(folder),
+        lambda: _differs(folder, decided, config),
+        lambda: _clear(folder),
+        resume,
+        overwrite,
+    ):
+        make = lambda: respond(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
+        groups = stage(folder / "responses.jsonl", lambda: _enough(make()), begun)
+        asked = [p for p in prompts for _ in range(rounds)]
+        if [g["prompt"] for g in groups] != asked:
+            mend = "give the same prompts and as many groups, or name another folder"
+            raise DataError(f"{folder} holds responses to other prompts: {mend}")
+        judged_by["responses"] = fingerprint(groups)
+        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge), judged_by)
+        chosen_by["scores"] = fingerprint(judged)
+        choose = lambda: _some(binarise(judged, rule, config.seed), groups)
+        pairs = stage(folder / "pairs.jsonl", choose, chosen_by)
+        rows = pairs if tokenizer.chat_template is None else as_chats(pairs)
+        return pairs, _trained(folder / "dpo", model, tokenizer, rows, config)
+
+
+def _found(folder: Path) -> str:
+    """Which stages of an earlier run a folder holds, in words."""
+    found = [name for name in STAGES if (folder / name).exists()]
+    return f"{', '.join(found)} of an earlier run" if found else ""
+
+
+def _differs(folder: Path, decided: dict[str, dict], config: TrainConfig) -> list[str]:
+    """What is other than the stages that are there were made with, and the run of DPO."""
+    there = [name for name in STAGES if (folder / name).exists()]
+    out = [told for name in there for told in changed(folder / name, decided[name])]
+    return list(
+        dict.fromkeys(out + differences(recorded(folder / "dpo") or {}, config.resolved(), {}))
     )
-    if [g["prompt"] for g in groups] != asked:
-        mend = "give the same prompts and as many groups, or name another folder"
-        raise DataError(f"{folder} holds responses to other prompts: {mend}")
-    judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge))
-    pairs = stage(folder / "pairs.jsonl", lambda: binarise(judged, rule, config.seed))
+
+
+def _clear(folder: Path) -> None:
+    """Delete the stages that a run made, and nothing else."""
+    if not (folder / NOTES).exists():
+        told = f"holds {_found(folder)}, and no {NOTES} that tells whose"
+        raise DataError(f"{folder} {told}: move them away, or name another folder with --out")
+    clear(folder / "dpo")
+    with suppress(OSError):
+        (folder / "dpo").rmdir()  # unless something else is in it
+    for name in (*STAGES[:3], NOTES):
+        (folder / name).unlink(missing_ok=True)
+
+
+def begun_with(
+    model: nn.Module, tokenizer, prompts: list, rounds: int, seed: int, max_new_tokens: int
+) -> dict:
+    """All that decides the responses, in words."""
+    reads = (sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
+    return {
+        "model": fingerprint(*model.parameters()),
+        "tokenizer": fingerprint(*reads),
+        "groups": rounds,
+        "prompts": fingerprint(*prompts),
+        "seed": seed,
+        "max_new_tokens": max_new_tokens,
+        "sources": fingerprint(SOURCES),
+    }
+
+
+def _enough(groups: list[dict]) -> list[dict]:
+    """The groups; DataError, before the judge is asked, if none has two responses."""
+    if all(len(g["responses"]) < 2 for g in groups):
+        _blame_the_length(groups)
+        mend = "give more prompts, or another model"
+        raise DataError(f"no prompt got two different responses that are not empty: {mend}")
+    return groups
+
+
+def _some(pairs: list[dict], groups: list[dict]) -> list[dict]:
+    """The pairs; DataError if there is none."""
     if not pairs:
+        _blame_the_length(groups)
         raise DataError("the judge found nothing to choose: give more prompts, or another judge")
-    run = folder / "dpo"
-    if (run / "model").exists():
-        return pairs, _finished(run, model, config)
-    begun = (run / "config.json").exists()
-    rows = pairs if tokenizer.chat_template is None else as_chats(pairs)
-    return pairs, train(model, tokenizer, rows, config, run, resume=begun)
+    return pairs
 
 
-def _finished(run: Path, model: nn.Module, config: TrainConfig) -> list[dict]:
-    """The model takes the weights of a run that is done; returns its metrics."""
-    before, now = json.loads((run / "config.json").read_text(encoding="utf-8")), config.resolved()
-    changed = [key for key in now if key in before and before[key] != now[key]]
-    if changed:
-        told = ", ".join(f"{key} was {before[key]!r} and is {now[key]!r}" for key in changed)
-        mend = "give the same, or name another folder"
-        raise DataError(f"{run} holds a model of other settings ({told}): {mend}")
-    model.load_state_dict(load_model(str(run / "model"))[0].state_dict())
-    return stage(run / "metrics.jsonl", list)
+def _blame_the_length(groups: list[dict]) -> None:
+    """DataError if most responses had not ended; an older version did not count them."""
+    cut = sum(g.get("cut_off", 0) for g in groups)
+    drawn = cut + sum(len(g["responses"]) for g in groups)  # without copies
+    if 2 * cut > drawn:
+        raise DataError(cut_off(cut, drawn))
+
+
+def _trained(
+    run: Path, model: nn.Module, tokenizer, rows: list[dict], config: TrainConfig
+) -> list[dict]:
+    """The metrics of DPO on these rows: done, gone on with, or read from a run that is done."""
+    made_by = {"pairs": fingerprint(rows)}
+    compare(run, made_by)
+    if not (run / "model").exists():
+        remember(run, made_by)
+        return train(model, tokenizer, rows, config, run, resume=recorded(run) is not None)
+    return finished(run, model, config.steps)

@@ -6,32 +6,43 @@ methods can be compared at equal numbers of labels.
 """
 
 import json
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from .data import DataError, read_rows, write_rows
-from .judges import Labeller
-from .models import frozen_copy, load_model, pad_id
+from .data import DataError
+from .judges import Labeller, as_chats, checked_probability, cut_off
+from .models import frozen_copy, pad_id
 from .sampling import sample
 from .scoring import pair_log_ratios
 from .tokens import encode_rows
 from .training import TrainConfig, train
-from .training.runs import RunFolder
+from .training.fingerprints import fingerprint
+from .training.folders import clear, recorded
+from .training.runs import RunFolder, write_text
+from .training.stages import NOTES, finished, stage
 
 
 def judged_pairs(
-    policy: nn.Module, tokenizer, prompts: list, judge: Labeller, seed: int = 0
+    policy: nn.Module,
+    tokenizer,
+    prompts: list,
+    judge: Labeller,
+    seed: int = 0,
+    max_new_tokens: int | None = None,
 ) -> list[dict]:
     """Two samples of the policy for each prompt, in the order that a label of the judge gives.
 
-    Two equal samples leave no row.
+    Two equal samples leave no row, nor does one that was cut off.
     """
-    return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed)
+    return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed, max_new_tokens)
 
 
 def winning_pairs(
@@ -42,23 +53,35 @@ def winning_pairs(
     k: int = 5,
     margin: float = 0.5,
     seed: int = 0,
+    max_new_tokens: int | None = None,
 ) -> list[dict]:
     """DNO's pairs: of k samples for each prompt, those whose win rates differ by `margin` or more.
 
     arXiv 2404.03715, algorithm 2. Each sample is compared once with each other one: k (k - 1) / 2
-    labels a prompt. Empty samples are not compared.
+    labels a prompt. Empty samples are not compared, nor are those that were cut off after
+    `max_new_tokens` (None: what the context leaves, at most 256): training would put an end behind
+    them that the policy never wrote. A warning says how many; DataError where they leave no pair.
     """
+    if k < 2 or not margin > 0:
+        raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
     rng, rows = np.random.default_rng(seed), []
-    drawn = sample(policy, tokenizer, [p for p in prompts for _ in range(k)], seed=seed)
+    asked = [p for p in prompts for _ in range(k)]
+    drawn = sample(policy, tokenizer, asked, max_new_tokens=max_new_tokens, seed=seed)
     for i in range(0, len(drawn), k):
         prompt = drawn[i].prompt
-        texts = list(dict.fromkeys(s.text for s in drawn[i : i + k] if s.text.strip()))
+        whole = [s.text for s in drawn[i : i + k] if s.finished and s.text.strip()]
+        texts = list(dict.fromkeys(whole))
         rates = win_rates(prompt, texts, judge, rng)
         for a, b in combinations(range(len(texts)), 2):
             good, bad = (a, b) if rates[a] > rates[b] else (b, a)
             if rates[good] - rates[bad] >= margin:
                 rows.append({"prompt": prompt, "chosen": texts[good], "rejected": texts[bad]})
-    return rows
+    cut = sum(not s.finished for s in drawn)
+    if not rows and 2 * cut > len(drawn):
+        raise DataError(cut_off(cut, len(drawn)))
+    if cut:
+        warnings.warn(cut_off(cut, len(drawn)), stacklevel=2)
+    return [row if isinstance(row["prompt"], str) else as_chats([row])[0] for row in rows]
 
 
 def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generator) -> np.ndarray:
@@ -68,7 +91,7 @@ def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generato
     """
     wins = np.zeros((len(texts), len(texts)))
     for i, j in combinations(range(len(texts)), 2):
-        wins[i, j] = rng.random() < judge(prompt, texts[i], texts[j])
+        wins[i, j] = rng.random() < checked_probability(judge, prompt, texts[i], texts[j])
         wins[j, i] = 1 - wins[i, j]
     return wins.sum(1) / max(len(texts) - 1, 1)
 
@@ -94,20 +117,27 @@ def plan(
     config: TrainConfig,
     k: int = 2,
     margin: float = 1.0,
+    max_new_tokens: int | None = None,
 ) -> Callable[[int], list[dict]]:
     """The rows of each round for `in_rounds`.
 
     "sdpo": parts of the rows, easy pairs first, told by a run of half the steps. Else samples of
     the model as it is by then, on prompts drawn from the rows, with one label for every row of a
-    training step.
+    training step. DataError for more parts than rows.
     """
     if method == "sdpo":
+        size = -(-len(rows) // max(rounds, 1))
+        if size * (rounds - 1) >= len(rows):
+            raise DataError(f"{len(rows)} pairs make no {rounds} parts: give fewer rounds")
         guide, reference = frozen_copy(model).requires_grad_(True), frozen_copy(model)
         half = replace(config, steps=max(config.steps // 2, 1))
-        train(guide, tokenizer, rows, half, progress=False)
-        ordered = easy_to_hard(guide, reference, tokenizer, rows)
-        size = -(-len(rows) // max(rounds, 1))
-        return lambda r: ordered[r * size : (r + 1) * size]
+
+        @cache
+        def ordered() -> list[dict]:  # only if a round asks: one that is done does not
+            train(guide, tokenizer, rows, half, progress=False)
+            return easy_to_hard(guide, reference, tokenizer, rows)
+
+        return lambda r: ordered()[r * size : (r + 1) * size]
 
     def sampled(r: int) -> list[dict]:
         rng = np.random.default_rng([config.seed, r])
@@ -115,7 +145,7 @@ def plan(
         drawn = rng.integers(len(rows), size=max(2 * labels // (k * (k - 1)), 1))
         asked = [rows[i]["prompt"] for i in drawn]
         seed = int(rng.integers(2**31))
-        return winning_pairs(model, tokenizer, asked, judge, k, margin, seed=seed)
+        return winning_pairs(model, tokenizer, asked, judge, k, margin, seed, max_new_tokens)
 
     return sampled
 
@@ -130,6 +160,8 @@ def in_rounds(
     run_folder: str | Path | None = None,
     resume: bool = False,
     progress: bool = True,
+    decided_by: dict | None = None,
+    overwrite: bool = False,
 ) -> list[dict]:
     """Train `model` in place, `config.steps // rounds` steps a round, on the rows of each round.
 
@@ -139,61 +171,100 @@ def in_rounds(
     2402.04792): the same with many rounds; sDPO (arXiv 2403.19270): rows_of gives parts of a data
     set, moving reference; DNO (arXiv 2404.03715): rows_of gives `winning_pairs`, moving reference.
     Returns the metrics, one row a step. `run_folder` gets a run for each round, with its pairs;
-    with `resume`, rounds that are done are not done again. DataError if a round has no rows.
+    with `resume`, rounds that are done are not done again. `decided_by` is what else decides the
+    rounds, such as the judge and the data: a run does not go on with another one. `overwrite`
+    begins anew where the folder holds a run. DataError if a round has no rows.
     """
     if not 1 <= rounds <= config.steps:
         most = f"at most the number of steps, {config.steps}"
         raise ValueError(f"rounds must be at least 1 and {most}, not {rounds}")
-    if run_folder:
-        _claim(Path(run_folder), config, rounds, moving_reference, resume)
+    work = (model, tokenizer, rounds, rows_of, config, moving_reference, progress)
+    if not run_folder:
+        return _do(*work, folder=None)
+    folder, decided = Path(run_folder), (config, rounds, moving_reference, decided_by)
+    settings, begun = decides(model, *decided)
+    if recorded(folder) is None and (folder / "round-1").exists():
+        told = "round-1, and no readable config.json of the run that made it: move it away"
+        raise DataError(f"{folder} holds {told}, or name another folder with --out")
+    last = f"round-{rounds}/model"
+    with RunFolder(folder, settings, begun, resume, overwrite, last):
+        if not resume:
+            _clear_rounds(folder)
+        return _do(*work, folder=folder)
+
+
+def decides(
+    model: nn.Module,
+    config: TrainConfig,
+    rounds: int,
+    moving_reference: bool,
+    decided_by: dict | None = None,
+) -> tuple[dict, dict]:
+    """(settings, hashes of what it begins with): all that decides a run in rounds, in words."""
+    settings = config.resolved() | {"rounds": rounds, "moving_reference": moving_reference}
+    return settings | (decided_by or {}), {"starting model": fingerprint(*model.parameters())}
+
+
+def _do(
+    model: nn.Module,
+    tokenizer,
+    rounds: int,
+    rows_of: Callable[[int], list[dict]],
+    config: TrainConfig,
+    moving_reference: bool,
+    progress: bool,
+    folder: Path | None,
+) -> list[dict]:
+    """All rounds, one after the other; those that the folder holds are read."""
     reference, history, length = frozen_copy(model), [], config.steps // rounds
     for r in range(rounds):
         reference = frozen_copy(model) if moving_reference else reference
-        folder = Path(run_folder) / f"round-{r + 1}" if run_folder else None
-        rows, begun = _rows_of_round(r, rows_of, folder, resume)
-        if begun and (folder / "model").exists():
-            done = _finished_round(model, folder)
+        run = folder / f"round-{r + 1}" if folder else None
+        rows = _rows_of_round(r, rows_of, run, model)
+        settings = _settings_of_round(config, r, rounds)
+        if run and (run / "model").exists():
+            done = finished(run, model, settings.steps)
         else:
-            settings = _settings_of_round(config, r, rounds)
-            done = train(
-                model,
-                tokenizer,
-                rows,
-                settings,
-                folder,
-                reference,
-                resume=begun,
-                progress=progress,
-            )
+            begun = bool(run and recorded(run))
+            how = {"reference": reference, "resume": begun, "progress": progress}
+            done = train(model, tokenizer, rows, settings, run, **how)
         told = {"round": r + 1, "rows": len(rows)}
         history += [row | {"step": r * length + row["step"]} | told for row in done]
-        if run_folder:
-            write_rows(Path(run_folder) / "metrics.jsonl", history)
+        if folder:
+            text = "".join(json.dumps(row) + "\n" for row in history)
+            write_text(folder / "metrics.jsonl", text)
     return history
 
 
-def _claim(folder: Path, config: TrainConfig, rounds: int, moving: bool, resume: bool) -> None:
-    """The folder of all rounds: new, or with `resume` one of a run with the same settings."""
-    if not resume and (folder / "config.json").exists():
-        choice = "go on with --resume, or name another folder with --out"
-        raise DataError(f"{folder} holds a run: {choice}")
-    settings = config.resolved() | {"rounds": rounds, "moving_reference": moving}
-    RunFolder(folder, settings, resume)
+def _clear_rounds(folder: Path) -> None:
+    """Delete the rounds that an earlier run left in the folder, and nothing else."""
+    for run in sorted(folder.glob("round-*"), reverse=True):
+        if recorded(run) or (run / NOTES).exists():
+            for name in ("pairs.jsonl", NOTES):
+                (run / name).unlink(missing_ok=True)
+            clear(run)
+            with suppress(OSError):
+                run.rmdir()  # unless something else is in it
 
 
 def _rows_of_round(
-    r: int, rows_of: Callable[[int], list[dict]], folder: Path | None, resume: bool
-) -> tuple[list[dict], bool]:
-    """The rows of a round, and whether an earlier run has begun it; they are kept in its folder."""
-    pairs = folder / "pairs.jsonl" if folder else None
-    begun = bool(resume and folder and pairs.exists() and (folder / "config.json").exists())
-    rows = read_rows(pairs)[0] if begun else rows_of(r)
-    if not rows:
-        raise DataError(f"round {r + 1} has no pairs: give more prompts, or a smaller margin")
-    if folder and not begun:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_rows(pairs, rows)
-    return rows, begun
+    r: int, rows_of: Callable[[int], list[dict]], folder: Path | None, model: nn.Module
+) -> list[dict]:
+    """The rows of a round; with a folder they are kept there, and read if an earlier run made them.
+
+    The policy that they were made with must be the one that is here now.
+    """
+
+    def make() -> list[dict]:
+        rows = rows_of(r)
+        if not rows:
+            raise DataError(f"round {r + 1} has no pairs: give more prompts, or a smaller margin")
+        return rows
+
+    if not folder:
+        return make()
+    begins_with = {"policy of the round before": fingerprint(*model.parameters())}
+    return stage(folder / "pairs.jsonl", make, begins_with)
 
 
 def _settings_of_round(config: TrainConfig, r: int, rounds: int) -> TrainConfig:
@@ -203,10 +274,3 @@ def _settings_of_round(config: TrainConfig, r: int, rounds: int) -> TrainConfig:
     length, rate = config.steps // rounds, config.learning_rate * (1 - r / rounds)
     warmup = min(config.warmup, length // 4)
     return replace(config, steps=length, learning_rate=rate, decay="constant", warmup=warmup)
-
-
-def _finished_round(model: nn.Module, folder: Path) -> list[dict]:
-    """The model takes the weights of a round that is done; returns its metrics."""
-    model.load_state_dict(load_model(folder / "model")[0].state_dict())
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]

@@ -70,7 +70,8 @@ def test_our_own_functions_are_healthy_with_another_model_loss_and_padding(tiny)
             problems(doctor.check_ours(policy, frozen_copy(policy), tokenizer, PAIRS, config)) == []
         )
     batch, score = ours(policy, tokenizer, pad_with=tokenizer.eos_token_id)
-    assert doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer) == []
+    found = doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer)
+    assert problems(found) == []
 
 
 def test_other_causes_are_named_too(tiny):
@@ -97,7 +98,8 @@ def test_other_causes_are_named_too(tiny):
     no_anchor = doctor.check(
         score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, lambda c, r, *_: -(c - r)
     )
-    assert [(f.code, f.level) for f in no_anchor] == [("no_reference", "note")]
+    assert problems(no_anchor) == []
+    assert "no_reference" in [f.code for f in no_anchor]
     still = doctor.check(
         score, batch, policy, frozen_copy(policy), PAIRS, tokenizer, step=lambda pairs: None
     )
@@ -145,7 +147,8 @@ def test_a_mean_on_purpose_and_a_shared_frozen_base_are_no_alarms(tiny):
     names = hooks.load_script("plain_loop.py", None, simpo)
     connected = hooks.HOOKS["plain_loop.py"](names, policy, tokenizer, PAIRS, None)
     found = doctor.check(pairs=PAIRS, tokenizer=tokenizer, **connected)
-    assert [(f.code, f.level) for f in found] == [("mean", "note"), ("no_reference", "note")]
+    assert problems(found) == []
+    assert {"mean", "no_reference"} <= {f.code for f in found}
     batch, score = ours(policy, tokenizer)
     policy.requires_grad_(False)
     policy.transformer.h[0].mlp.c_fc.weight.requires_grad_(True)
@@ -162,7 +165,7 @@ def test_a_mean_on_purpose_and_a_shared_frozen_base_are_no_alarms(tiny):
             weight.data = now
             return out
 
-    assert doctor.check(score, batch, policy, Base(), PAIRS, tokenizer) == []
+    assert problems(doctor.check(score, batch, policy, Base(), PAIRS, tokenizer)) == []
 
 
 def test_turns_that_begin_and_end_with_special_tokens_are_healthy():
@@ -189,7 +192,7 @@ def test_turns_that_begin_and_end_with_special_tokens_are_healthy():
     found = doctor.check(
         lambda m, b: Scorer(m)(**b).chunk(2), batch, policy, frozen_copy(policy), PAIRS, tokenizer
     )
-    assert found == []
+    assert problems(found) == []
 
 
 def test_a_bf16_model_with_a_float32_log_softmax_is_healthy(tiny):

@@ -81,7 +81,7 @@ def test_a_killed_pipeline_goes_on_and_ends_with_the_same_weights(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", interrupted)
-    assert [p.name for p in (tmp_path / "cut").iterdir()] == ["responses.jsonl"]
+    assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == ["made_by.json", FILES[0]]
     again, same, history = run(tmp_path / "cut")
     assert same == pairs
     assert len(history) == 6
@@ -251,7 +251,10 @@ def test_the_command_takes_prompts_and_a_judge_of_ones_own(tmp_path, given, caps
     for more in ([], ["--resume"]):
         assert main([*command, *more]) == 0
         told.append(capsys.readouterr().out)
-    assert told[0] == told[1]
+    lines = [text.splitlines() for text in told]
+    assert "holds this run, and it is finished" in lines[1][2]
+    assert lines[0][:2] == lines[1][:2]
+    assert lines[0][-1] == lines[1][-1]
     assert told[0].startswith("options: loss dpo, beta 0.6, ")
     assert "steps 2" in told[0].splitlines()[0]
     assert "pairs; accuracy of the last step" in told[0]
@@ -315,7 +318,7 @@ def test_a_folder_that_holds_stages_is_refused_without_resume(tmp_path, given, c
     [
         (["--steps", "3"], "steps was 2 and is 3"),
         (["--beta", "0.7"], "beta was 0.6 and is 0.7"),
-        (["--groups", "3"], "holds responses to other prompts"),
+        (["--groups", "3"], "groups was 4 and is 3"),
     ],
 )
 def test_a_run_does_not_go_on_with_other_settings(tmp_path, given, capsys, changed, message):
@@ -332,7 +335,8 @@ def test_a_command_that_was_killed_goes_on_with_resume_and_ends_the_same(tmp_pat
     command = [sys.executable, "-m", "dpo_from_scratch", "feedback", *cut]
     killed = subprocess.run([*command, *judged_by(tmp_path, "killed")], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
-    assert [p.name for p in (tmp_path / "cut").iterdir()] == ["responses.jsonl"]
+    left = {p.name for p in (tmp_path / "cut").iterdir()}
+    assert left == {"made_by.json", FILES[0], "run.lock"}  # a lock that locks nobody out
     assert main(["feedback", *cut, *scores]) == 2
     assert main(["feedback", *cut, *scores, "--resume"]) == 0
     assert texts_of(tmp_path / "whole") == texts_of(tmp_path / "cut")

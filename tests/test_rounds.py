@@ -1,7 +1,10 @@
 """Rounds: whose samples, which reference, which labels; the command; runs that are cut short."""
 
 import json
+import os
 import shutil
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from dpo_from_scratch import exact, rounds, world
 from dpo_from_scratch.cli import main
 from dpo_from_scratch.data import DataError, read_rows, write_rows
-from dpo_from_scratch.models import frozen_copy, load_model
+from dpo_from_scratch.models import frozen_copy, load_model, save_model
 from dpo_from_scratch.training import PRESETS, TrainConfig
 
 SHORT = TrainConfig(**PRESETS["tiny"] | {"steps": 8, "batch_size": 4, "warmup": 2})
@@ -125,7 +128,7 @@ def test_a_run_in_rounds_that_was_killed_ends_as_if_it_had_not_been(tmp_path):
         json.loads(line)
         for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
     ] == whole
-    with pytest.raises(DataError, match="go on with --resume"):
+    with pytest.raises(DataError, match="holds a finished run of the same settings"):
         go(tmp_path / "whole")
     model, tokenizer = load_model("tiny")
     with pytest.raises(DataError, match="rounds was 4 and is 2"):
@@ -208,3 +211,245 @@ def test_how_a_reply_opens():
     assert world.opening(prompt, "and the plot was not good !") == "blame"
     assert world.opening(prompt, "it was my second time .") == "filler"
     assert world.opening(prompt, "plot the .") == world.opening(prompt, "") == "malformed"
+
+
+# ---------------------------------------------------------------- texts that were cut off
+def test_what_was_cut_off_is_not_judged_and_a_warning_says_how_many(tiny):
+    model, tokenizer = tiny
+    drawn = rounds.sample(model, tokenizer, [p for p in ASKED for _ in (0, 1)], max_new_tokens=16)
+    whole = {s.text for s in drawn if s.finished}
+    assert 0 < len(whole) < len(drawn)
+    seen = []
+
+    def judge(prompt, a, b):
+        seen.extend((a, b))
+        return 1.0
+
+    cut = sum(not s.finished for s in drawn)
+    with pytest.warns(UserWarning, match=f"{cut} of 16 responses had not come to their end"):
+        rows = rounds.winning_pairs(model, tokenizer, ASKED, judge, 2, 1.0, 0, max_new_tokens=16)
+    assert set(seen) <= whole
+    assert {row[side] for row in rows for side in ("chosen", "rejected")} <= whole
+
+
+def test_where_nothing_comes_to_its_end_the_length_is_to_blame(tiny):
+    model, tokenizer = tiny
+    with pytest.raises(DataError, match="16 of 16 responses had not come to their end") as told:
+        rounds.judged_pairs(model, tokenizer, ASKED, always_first, max_new_tokens=2)
+    assert "--max-new-tokens" in str(told.value)
+    assert "--loss sft" in str(told.value)
+
+
+@pytest.mark.parametrize(("k", "margin"), [(1, 0.5), (2, 0.0), (2, -1.0), (2, float("nan"))])
+def test_a_margin_that_compares_nothing_is_refused(tiny, k, margin):
+    with pytest.raises(DataError, match="k must be 2 or more and margin positive"):
+        rounds.winning_pairs(*tiny, ASKED, always_first, k, margin)
+
+
+def test_pairs_of_messages_are_messages():
+    model, tokenizer = load_model("tiny")
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }} {% endfor %}"
+    asked = [[{"role": "user", "content": p}] for p in ASKED]
+    rows = rounds.judged_pairs(model, tokenizer, asked, always_first)
+    assert rows
+    assert {row["chosen"][0]["role"] for row in rows} == {"assistant"}
+    rounds.in_rounds(model, tokenizer, 1, lambda r: rows, SHORT, progress=False)
+
+
+def test_more_parts_than_pairs_is_said_before_anything_is_trained():
+    model, tokenizer = load_model("tiny")
+    before = weights(model)
+    with pytest.raises(DataError, match="4 pairs make no 3 parts: give fewer rounds"):
+        rounds.plan("sdpo", model, tokenizer, world.make_pairs(4), always_first, 3, SHORT)
+    assert (weights(model) == before).all()
+
+
+# ---------------------------------------------------------------- what a run in rounds remembers
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A run of the command that is done, and its arguments but for --out."""
+    place = tmp_path_factory.mktemp("done")
+    judge = "def longer(prompt, a, b):\n    return float(len(a) > len(b))\n"
+    for name, text in (("a", judge), ("b", judge.replace(">", "<"))):
+        (place / name).mkdir()
+        (place / name / "mine.py").write_text(text)
+    write_rows(place / "asked.jsonl", [{"prompt": p} for p in ASKED])
+    write_rows(place / "others.jsonl", [{"prompt": p} for p in ASKED[1:]])
+    model, tokenizer = load_model("tiny")
+    next(model.parameters()).data[0, 0] += 0.5
+    save_model(model, tokenizer, place / "other")
+    given = ["--method", "dno", "--rounds", "2", "--steps", "4", "--batch-size", "8", "--k", "3"]
+    given += ["--judge", f"{place / 'a' / 'mine.py'}:longer", "--data", str(place / "asked.jsonl")]
+    assert main(["iterate", *given, "--preset", "tiny", "--out", str(place / "run")]) == 0
+    return place, [*given, "--preset", "tiny"]
+
+
+def all_of(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+CHANGES = {
+    "judge": ["--judge", "PLACE/b/mine.py:longer"],
+    "method": ["--method", "iterated"],
+    "k was 3 and is 4": ["--k", "4"],
+    "margin was 0.5 and is 0.25": ["--margin", "0.25"],
+    "max_new_tokens was None and is 30": ["--max-new-tokens", "30"],
+    "data was": ["--data", "PLACE/others.jsonl"],
+    "starting model": ["--model", "PLACE/other"],
+    "rounds was 2 and is 4": ["--rounds", "4"],
+    "beta was 0.6 and is 0.7": ["--beta", "0.7"],
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_run_in_rounds_goes_on_with_nothing_else(what, done, capsys):
+    place, given = done
+    before = all_of(place)
+    changed = [text.replace("PLACE", str(place)) for text in CHANGES[what]]
+    assert main(["iterate", *given, "--out", str(place / "run"), *changed, "--resume"]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith(
+        f"dpo iterate: {place / 'run'} can't go on with other settings or data ("
+    )
+    assert what in told
+    assert main(["iterate", *given, "--out", str(place / "run"), *changed]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    for word in (what, "--resume", "--overwrite", "--out"):
+        assert word in told
+    assert all_of(place) == before
+
+
+def test_a_finished_run_in_rounds_says_so_and_stays(done, capsys):
+    place, given = done
+    before = all_of(place)
+    capsys.readouterr()
+    assert main(["iterate", *given, "--out", str(place / "run"), "--resume"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("holds this run, and it is finished" in line for line in lines)
+    assert str(place / "run" / "round-2" / "model") in lines[-1]
+    assert all_of(place) == before
+
+
+def test_overwrite_deletes_what_the_run_made_and_nothing_else(done, tmp_path, capsys):
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    (tmp_path / "run" / "round-2" / "figure.png").write_text("mine")
+    (tmp_path / "run" / "round-9").mkdir()
+    (tmp_path / "run" / "round-9" / "pairs.jsonl").write_text("mine")
+    short = [*given, "--rounds", "1", "--steps", "2", "--out", str(tmp_path / "run")]
+    assert main(["iterate", *short, "--overwrite", "--resume"]) == 2
+    assert "give one of the two" in capsys.readouterr().err
+    assert main(["iterate", *short, "--overwrite"]) == 0
+    kept = {p.relative_to(tmp_path / "run").as_posix() for p in all_of(tmp_path / "run")}
+    assert {"notes.txt", "round-2/figure.png", "round-9/pairs.jsonl"} <= kept
+    assert {name for name in kept if name.startswith("round-2/")} == {"round-2/figure.png"}
+
+
+def test_without_out_a_run_gets_a_folder_of_its_own_and_goes_on_there(
+    done, tmp_path, monkeypatch, capsys
+):
+    _, given = done
+    monkeypatch.chdir(tmp_path)
+    short = [*given, "--rounds", "1", "--steps", "2"]
+    assert main(["iterate", *short, "--resume"]) == 2
+    assert "there is none: name one by --out" in capsys.readouterr().err
+    for more in ([], ["--seed", "1"], ["--resume"]):
+        assert main(["iterate", *short, *more]) == 0
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["iterate", "iterate-2"]
+    out = capsys.readouterr().out
+    assert "going on with runs/iterate\n" in out.replace("\\", "/")
+    assert main(["iterate", *short, "--seed", "2", "--resume"]) == 2
+    assert "iterate-2: name one by --out" in capsys.readouterr().err
+    assert main(["iterate", *short, "--out", ""]) == 2
+    assert "names no folder" in capsys.readouterr().err
+
+
+DAMAGES = {
+    "round-1/pairs.jsonl": "is damaged, or was changed",
+    "round-1/metrics.jsonl": "holds a finished run that is damaged",
+    "round-1/made_by.json": "is damaged",
+    "round-2/pairs.jsonl": "is damaged, or was changed",
+    "round-2/model/model.safetensors": "holds a finished run that is damaged",
+    "config.json": "holds round-1, and no readable config.json",
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+@pytest.mark.parametrize("how", ["half", "empty"])
+def test_a_damaged_round_is_one_sentence(name, how, done, tmp_path, capsys):
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    path = tmp_path / "run" / name
+    os.truncate(path, path.stat().st_size // 2 - 3 if how == "half" else 0)
+    assert main(["iterate", *given, "--out", str(tmp_path / "run"), "--resume"]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert DAMAGES[name] in told
+    assert str(tmp_path / "run" / name.split("/")[0]) in told or name == "config.json"
+
+
+def test_a_round_that_is_deleted_as_told_is_done_again_exactly(done, tmp_path):
+    place, given = done
+    for gone in ("round-2", "round-1"):
+        shutil.copytree(place / "run", tmp_path / gone)
+        for name in ("round-2", gone):
+            shutil.rmtree(tmp_path / gone / name, ignore_errors=True)
+        assert main(["iterate", *given, "--out", str(tmp_path / gone), "--resume"]) == 0
+        for path, content in all_of(place / "run").items():
+            assert (tmp_path / gone / path.relative_to(place / "run")).read_bytes() == content
+
+
+def test_a_round_does_not_begin_with_another_policy_than_its_pairs_were_made_with(done, tmp_path):
+    place, _ = done
+    shutil.copytree(place / "run" / "round-2", tmp_path / "run" / "round-1")
+    (tmp_path / "run" / "config.json").write_text((place / "run" / "config.json").read_text())
+    model, tokenizer = load_model("tiny")
+    config = TrainConfig(**PRESETS["tiny"] | {"steps": 4, "batch_size": 8})
+    with pytest.raises(DataError, match="policy of the round before was"):
+        rounds.in_rounds(
+            model, tokenizer, 2, lambda r: [], config, True, tmp_path / "run", True, False
+        )
+
+
+def test_two_at_once_in_one_folder_is_one_sentence(tmp_path):
+    model, tokenizer = load_model("tiny")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def rows_of(r):
+        inside.set()
+        assert go_on.wait(60)
+        return world.make_pairs(8)
+
+    def first():
+        rounds.in_rounds(*load_model("tiny"), 1, rows_of, SHORT, run_folder=tmp_path / "run")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    try:
+        assert inside.wait(60)
+        for resume in (False, True):
+            with pytest.raises(DataError, match="another process is writing to"):
+                rounds.in_rounds(
+                    model, tokenizer, 1, rows_of, SHORT, False, tmp_path / "run", resume
+                )
+    finally:
+        go_on.set()
+        thread.join()
+    assert rounds.in_rounds(model, tokenizer, 1, rows_of, SHORT, False, tmp_path / "run", True)
+
+
+def test_sigterm_stops_as_ctrl_c_does_and_names_the_whole_run(done, tmp_path, capsys):
+    _, given = done
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n"
+        "def longer(prompt, a, b):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return float(len(a) > len(b))\n"
+    )
+    before = signal.getsignal(signal.SIGTERM)
+    run = ["--out", str(tmp_path / "run"), "--judge", f"{tmp_path / 'mine.py'}:longer"]
+    assert main(["iterate", *given, *run]) == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"dpo iterate: stopped before its end; {tmp_path / 'run'} goes on with --resume"
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not (tmp_path / "run" / "run.lock").exists()

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
     0, 1 if check-data or doctor found something wrong, 2 for what the user can mend (one sentence
-    on stderr), 130 for Ctrl-C.
+    on stderr), 130 for Ctrl-C, 143 for SIGTERM.
     """
     parser = make_parser()
     options = parser.parse_args(arguments)
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt as error:
         print(f"dpo {options.command}: stopped {error}", file=sys.stderr)
-        return 130
+        return 128 + getattr(error, "signal", 2)
 
 
 def make_parser() -> argparse.ArgumentParser:

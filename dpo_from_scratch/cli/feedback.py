@@ -2,7 +2,16 @@
 
 from pathlib import Path
 
-from .options import MODEL_HELP, add_train_options, known_judges, train_config
+from .options import (
+    MODEL_HELP,
+    add_overwrite_option,
+    add_train_options,
+    folder_name,
+    known_judges,
+    notes,
+    stoppable,
+    train_config,
+)
 
 
 def add_commands(add) -> None:
@@ -14,7 +23,7 @@ def add_commands(add) -> None:
         feedback_command,
         "several responses to each prompt, a judge, pairs, DPO (Zephyr's recipe)",
     )
-    command.add_argument("--out", type=Path, required=True, help="folder of the run")
+    command.add_argument("--out", type=folder_name, required=True, help="folder of the run")
     command.add_argument("--model", default="smollm2", help=f"{MODEL_HELP} (default: smollm2)")
     command.add_argument(
         "--prompts",
@@ -26,8 +35,16 @@ def add_commands(add) -> None:
         default="rubric",
         help="rubric (default), reviews, panel, or FILE.py:FUNCTION, which gets prompt and a list "
         "of responses, and returns a number for each, larger is better; or it gets prompt, first "
-        "and second response, and returns the probability that the first is better",
+        "and second response, and returns the probability that the first is better; a call may "
+        "take ten minutes",
     )
+    add_group_options(command, ROUNDS)
+    add_overwrite_option(command)
+    add_train_options(command, DEFAULTS)
+
+
+def add_group_options(command, groups: int) -> None:
+    """How many responses, how long, what becomes a pair, and whether an earlier run goes on."""
     command.add_argument(
         "--rule",
         choices=("random", "worst"),
@@ -37,20 +54,25 @@ def add_commands(add) -> None:
     command.add_argument(
         "--groups",
         type=int,
-        default=ROUNDS,
-        help=f"groups of four responses for each prompt, a pair each (default: {ROUNDS})",
+        default=groups,
+        help=f"groups of four responses for each prompt, a pair each (default: {groups})",
+    )
+    command.add_argument(
+        "--max-new-tokens",
+        type=int,
+        default=64,
+        help="the longest response; longer ones are cut off and left out (default: 64)",
     )
     command.add_argument(
         "--resume",
         action="store_true",
         help="go on with what --out holds; stages that are there are not made again",
     )
-    add_train_options(command, DEFAULTS)
 
 
 def feedback_command(options) -> None:
-    from ..feedback import DEFAULTS, pipeline, rubric, vader
-    from ..judges import as_scores, load_judge
+    from ..feedback import DEFAULTS, STAGES, pipeline, rubric, vader
+    from ..judges import as_scores, named_judge
     from ..losses import LOSSES
     from ..models import load_model
 
@@ -60,33 +82,46 @@ def feedback_command(options) -> None:
     if options.groups < 1:
         raise ValueError(f"--groups must be 1 or more, not {options.groups}")
     print(f"options: {config}")
-    judge = as_scores(load_judge(options.judge, {"rubric": rubric} | known_judges()))
+    judge, judge_name = named_judge(options.judge, {"rubric": rubric} | known_judges())
+    judge = as_scores(judge)
     if options.judge == "rubric":
         vader()  # says now what is missing, and not after the responses
-    refuse_to_mix(options.out, options.resume)
     prompts = prompts_to_answer(options, config.skip_bad)
-    try:
-        model, tokenizer = load_model(options.model)
+    model, tokenizer = load_model(options.model)
+    out = Path(options.out)
+    done = (out / "dpo" / "model").exists() and not options.overwrite
+    with notes(), stoppable(out):
         pairs, history = pipeline(
-            options.out, model, tokenizer, prompts, judge, options.rule, options.groups, config
+            out,
+            model,
+            tokenizer,
+            prompts,
+            judge,
+            options.rule,
+            options.groups,
+            config,
+            judge_name,
+            options.max_new_tokens,
+            options.resume,
+            options.overwrite,
         )
-    except KeyboardInterrupt:
-        # of the whole run: the folder that training names is that of the last stage
-        told = f"before its end; {options.out} goes on with --resume"
-        raise KeyboardInterrupt(told) from None
+    if done:
+        print(f"{out} holds this run, and it is finished: nothing was made again")
+    tell_cut_off(out / STAGES[0])
     accuracy = f"accuracy of the last step {history[-1]['accuracy']:.2f}"
-    print(f"{len(pairs)} pairs; {accuracy}; the model: {options.out / 'dpo' / 'model'}")
+    print(f"{len(pairs)} pairs; {accuracy}; the model: {out / 'dpo' / 'model'}")
 
 
-def refuse_to_mix(folder: Path, resume: bool) -> None:
-    """DataError if the folder holds stages of an earlier run and nobody asked to go on with it."""
-    from ..data import DataError
-    from ..feedback import STAGES
+def tell_cut_off(responses: Path) -> None:
+    """How many responses were left out because they had not ended, if any were."""
+    from ..judges import cut_off
+    from ..training.stages import rows_of
 
-    found = [name for name in STAGES if (folder / name).exists()]
-    if found and not resume:
-        choice = "go on with --resume, or name another folder with --out"
-        raise DataError(f"{folder} holds {', '.join(found)} of an earlier run: {choice}")
+    groups = rows_of(responses)
+    cut = sum(group.get("cut_off", 0) for group in groups)
+    if cut:
+        kept = sum(len(group["responses"]) for group in groups)
+        print(f"note: {cut_off(cut, kept + cut)}")
 
 
 def prompts_to_answer(options, skip_bad: bool) -> list:

@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from .options import add_run_options, add_train_options, known_judges, train_config
+from .options import (
+    add_overwrite_option,
+    add_run_options,
+    add_train_options,
+    known_judges,
+    notes,
+    stoppable,
+    train_config,
+)
+
+NAME = Path("runs", "iterate")  # of runs that nobody named
 
 
 def add_commands(add) -> None:
@@ -14,6 +24,8 @@ def add_commands(add) -> None:
     )
     add_round_options(rounds)
     add_run_options(rounds)
+    rounds.set_defaults(out=None)
+    add_overwrite_option(rounds)
     add_train_options(rounds)
 
 
@@ -38,8 +50,14 @@ def add_round_options(rounds) -> None:
         default="reviews",
         help="reviews (default), panel, or FILE.py:FUNCTION, which gets prompt, first and second "
         "response, and returns the probability that the first is better; or it gets prompt and a "
-        "list of responses, and returns a number for each, larger is better",
+        "list of responses, and returns a number for each, larger is better; a call may take ten "
+        "minutes",
     )
+    add_sampling_options(rounds)
+
+
+def add_sampling_options(rounds) -> None:
+    """What is sampled in a round, and which reference it is trained against."""
     rounds.add_argument(
         "--k", type=int, default=5, help="dno: samples for each prompt (default: 5)"
     )
@@ -50,6 +68,12 @@ def add_round_options(rounds) -> None:
         help="dno: least difference of win rates (default: 0.5)",
     )
     rounds.add_argument(
+        "--max-new-tokens",
+        type=int,
+        help="iterated, dno: the longest answer; longer ones are cut off and left out (default: "
+        "what the model's context leaves, at most 256)",
+    )
+    rounds.add_argument(
         "--moving-reference",
         action="store_true",
         help="iterated: the last round's policy is the reference",
@@ -57,31 +81,69 @@ def add_round_options(rounds) -> None:
 
 
 def iterate_command(options) -> None:
-    from ..judges import as_labeller, load_judge
+    from ..judges import as_labeller, named_judge
     from ..models import load_model
-    from ..rounds import in_rounds, plan
+    from ..rounds import decides, in_rounds, plan
+    from ..training.fingerprints import fingerprint
 
     if options.k < 2:
         why = "responses are compared with each other"
         raise ValueError(f"--k must be 2 or more, not {options.k}: {why}")
     config = train_config(options)
     print(f"options: {config}")
-    judge = as_labeller(load_judge(options.judge, known_judges()))
+    judge, judge_name = named_judge(options.judge, known_judges())
     rows = rows_to_answer(options, config.skip_bad)
     model, tokenizer = load_model(options.model)
-    samples = (options.k, options.margin) if options.method == "dno" else ()
-    rounds = options.rounds
-    rows_of = plan(options.method, model, tokenizer, rows, judge, rounds, config, *samples)
-    moving = options.moving_reference or options.method != "iterated"
-    history = in_rounds(
-        model, tokenizer, rounds, rows_of, config, moving, options.out, options.resume
-    )
+    rounds, moving = options.rounds, options.moving_reference or options.method != "iterated"
+    by = decided(options, judge_name) | {"data": fingerprint(*rows)}
+    samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
+    asked = (rows, as_labeller(judge), rounds, config)
+    rows_of = plan(options.method, model, tokenizer, *asked, *samples)
+    out = folder_of(options, decides(model, config, rounds, moving, by))
+    done = (out / f"round-{rounds}" / "model").exists() and not options.overwrite
+    whole = (model, tokenizer, rounds, rows_of, config, moving, out, options.resume)
+    with notes(), stoppable(out):
+        history = in_rounds(*whole, decided_by=by, overwrite=options.overwrite)
+    if done:
+        print(f"{out} holds this run, and it is finished: nothing was made again")
     for row in history:
         if row["step"] % (config.steps // rounds) == 0:
             last = f"last batch: loss {row['loss']:.4g}, accuracy {row['accuracy']:.3g}"
             print(f"round {row['round']}: {row['rows']} pairs, {last}")
-    trained = Path(options.out) / f"round-{rounds}" / "model"
-    print(f"model: {trained}   each round's pairs lie beside its model")
+    print(f"model: {out / f'round-{rounds}' / 'model'}   each round's pairs lie beside its model")
+
+
+def folder_of(options, decided: tuple[dict, dict]) -> Path:
+    """--out, or the next free runs/iterate-N; to go on, the newest that began with the same."""
+    from ..data import DataError
+    from ..training.fingerprints import differences
+    from ..training.folders import family, next_free, recorded
+
+    if options.resume and options.overwrite:
+        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
+    if options.out is not None:
+        if not options.out.strip():
+            raise DataError("--out names no folder (a variable that is not set?)")
+        return Path(options.out)
+    if not options.resume:
+        return next_free(NAME)
+    found = family(NAME)
+    for folder in reversed(found):
+        if not differences(recorded(folder), *decided):
+            print(f"going on with {folder}")
+            return folder
+    there = f"only {', '.join(map(str, found))}" if found else "none"
+    raise DataError(
+        f"no run {NAME}* began with these settings, there is {there}: name one by --out"
+    )
+
+
+def decided(options, judge_name: str) -> dict:
+    """What decides the rounds beside model, data and the settings of training, in words."""
+    out = {"method": options.method}
+    if options.method != "sdpo":  # which asks no judge
+        out |= {"judge": judge_name, "max_new_tokens": options.max_new_tokens}
+    return out | ({"k": options.k, "margin": options.margin} if options.method == "dno" else {})
 
 
 def rows_to_answer(options, skip_bad: bool) -> list[dict]:

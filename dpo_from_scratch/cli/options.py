@@ -1,8 +1,13 @@
 """What several commands share: the options of training, judges by name, a reference to compare."""
 
 import argparse
+import re
+import signal
+import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 
 MODEL_HELP = '"tiny", "smollm2", a folder, or a hub id like gpt2'
 
@@ -20,9 +25,53 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Which model, in which folder, and whether an earlier run goes on."""
     parser.add_argument("--model", default="tiny", help=f"{MODEL_HELP} (default: tiny)")
     parser.add_argument(
-        "--out", default="runs/latest", help="folder of the run (default: runs/latest)"
+        "--out",
+        help="folder of the run (default: the next free one of runs/NAME, runs/NAME-2, ..., named "
+        "after model and loss)",
     )
-    parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out (default: the newest of runs/NAME* with equal settings)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="delete the run that --out holds, and begin anew"
+    )
+
+
+def run_folder(options: argparse.Namespace, name: str, settings: dict) -> Path:
+    """The folder of a run: --out, else a new one of runs/NAME*; a folder that is new is made.
+
+    With --resume the newest of these whose settings are equal. DataError if there is none.
+    """
+    from ..data import DataError
+    from ..training.fingerprints import differences
+    from ..training.folders import family, next_free, recorded
+
+    if options.resume and options.overwrite:
+        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
+    if options.out is not None:
+        if not str(options.out).strip():
+            raise DataError("--out is empty (an unset variable?): name a folder")
+        return Path(options.out)
+    stem = Path("runs") / name
+    if not options.resume:
+        return next_free(stem)
+    found = [(p, differences(recorded(p), settings, {})) for p in family(stem)]
+    equal = [p for p, other in found if not other]
+    if not equal:
+        told = "; ".join(f"{p}: {', '.join(other)}" for p, other in found) or "there is none"
+        raise DataError(f"no run {stem}* has these settings ({told}): name a folder with --out")
+    print(f"going on with {equal[-1]}")
+    return equal[-1]
+
+
+def name_of(model: str) -> str:
+    """A model's name as a part of a folder's: of runs/first/model it is "first"."""
+    parts = [part for part in Path(model).parts if part not in ("/", "\\", ".", "..")]
+    if len(parts) > 1 and parts[-1] == "model":
+        parts.pop()
+    return re.sub(r"[^\w.-]+", "-", parts[-1]) if parts else "model"
 
 
 def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) -> None:
@@ -76,6 +125,51 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         if getattr(options, f.name) is not None
     }
     return TrainConfig(**(PRESETS[preset] | own | given))
+
+
+def folder_name(text: str) -> str:
+    """What --out is given; an empty name is a shell variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no folder (a variable that is not set?)")
+    return text
+
+
+def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
+    """Whether the run that a folder holds may be deleted."""
+    text = "begin anew where --out holds a run: what that run made is deleted, and nothing else"
+    parser.add_argument("--overwrite", action="store_true", help=text)
+
+
+@contextmanager
+def stoppable(folder):
+    """SIGTERM, as batch systems send it, stops like Ctrl-C; the sentence names the whole run."""
+    from ..training.stops import Stopped
+
+    def stop(number, frame):
+        raise Stopped("", number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        before = None
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        # training names the folder of its own part
+        told = f"before its end; {folder} goes on with --resume"
+        raise Stopped(told, getattr(error, "signal", signal.SIGINT)) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def notes():
+    """What the package warns of is printed, a line each, as often as it happens."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", module="dpo_from_scratch")
+        warnings.showwarning = lambda message, *where, **more: print(f"note: {message}")
+        yield
 
 
 def known_judges() -> dict[str, Callable]:

@@ -5,7 +5,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from .options import add_run_options, add_train_options, load_reference, train_config
+from .options import (
+    add_run_options,
+    add_train_options,
+    load_reference,
+    name_of,
+    run_folder,
+    train_config,
+)
 
 
 def add_commands(add) -> None:
@@ -44,17 +51,37 @@ def train_command(options) -> None:
     print(report)
     model, tokenizer = load_model(options.model)
     reference = load_reference(options.reference, tokenizer) if options.reference else None
+    folder = run_folder(options, f"{name_of(options.model)}-{config.loss}", config.resolved())
     findings = None
-    if kind == "pairs" == LOSSES[config.loss].needs and not options.resume:
-        findings = examine(model, reference, tokenizer, rows, config)
-    history = train(model, tokenizer, rows, config, options.out, reference, resume=options.resume)
+    try:
+        if kind == "pairs" == LOSSES[config.loss].needs and not options.resume:
+            findings = examine(model, reference, tokenizer, rows, config)
+        history = train(
+            model,
+            tokenizer,
+            rows,
+            config,
+            folder,
+            reference,
+            resume=options.resume,
+            overwrite=options.overwrite,
+        )
+    finally:
+        if options.out is None:
+            with suppress(OSError):
+                folder.rmdir()  # only where nothing was written
     if findings is not None:
         told = json.dumps([asdict(f) for f in findings], indent=1) + "\n"
-        (Path(options.out) / "doctor.json").write_text(told)
+        (folder / "doctor.json").write_text(told, encoding="utf-8")
+    tell(history, folder)
+
+
+def tell(history: list[dict], folder: Path) -> None:
+    """The first and the last step, and where the run is."""
     for row in history[:1] + history[1:][-1:]:
         columns = ", ".join(f"{k} {row[k]:.4g}" for k in row if k != "step")
         print(f"step {row['step']}: {columns}")
-    print(f"model: {Path(options.out) / 'model'}   metrics: {Path(options.out) / 'metrics.jsonl'}")
+    print(f"the run: {folder}   model: {folder / 'model'}   metrics: {folder / 'metrics.jsonl'}")
 
 
 def examine(model, reference, tokenizer, rows: list[dict], config) -> list | None:

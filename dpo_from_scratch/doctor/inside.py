@@ -1,17 +1,20 @@
 """Which tokens a score counts, found from outside: by the gradient with respect to the logits.
 
-The logits of the model are replaced by zeros, so every word has the log-probability -ln V, and the
-gradient of a score says which tokens it counts, at which position, and how much.
+The logits of the model are replaced by known ones, the same at every position. The gradient of a
+score then says which tokens it counts, at which position, how much, and whether it is a log-softmax
+at all: that of log p(y) is 1 at y minus the probabilities p.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import DataError
+from ..others import guarded
+
+FARTHEST = 8  # how many places a label is looked for from where it belongs
 
 
 @dataclass
@@ -25,6 +28,16 @@ class Scored:
     shifted: bool  # each target is the token after the position that predicts it
     exact: float  # the same sum from the model's own logits, in float64
     left_padded: bool  # and without position ids
+    ids: list[int]  # the whole row
+    real: list[bool] | None  # which of them are no padding; None where the mask has another shape
+    targets: list[int]  # where the labels stand in `ids`, each after the position that predicts it
+    offset: int | None  # label = ids[position + offset]; None if at no offset
+    misfit: float  # 0: the gradient of a log-softmax; 1: nothing like it
+    given: float  # the score of the known logits
+    expected: float  # the weighted sum of log-probabilities, from the known logits
+    elsewhere: float  # the share of the gradient that lies in other rows
+    place: tuple[int, int]  # which forward pass, and which row of it
+    half: bool  # the model's logits are in half precision
 
 
 def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
@@ -32,64 +45,203 @@ def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
 
     DataError if it reads no logits.
     """
-    calls = []
+    return [side[0] for side in scored_rows(score, policy, batch)]
+
+
+def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]:
+    """What `score` counts for each response of a batch: the chosen ones, and the rejected ones.
+
+    DataError if it reads no logits.
+    """
+    places = _places(score, policy, batch)
+    for place in places:
+        calls, scores = _with_known_logits(score, policy, batch, place)
+        flat = [call["known"] for call in calls]
+        if not calls or not all(s.requires_grad for s in scores):
+            continue
+        found = []
+        for side in scores:
+            grads = [
+                torch.autograd.grad(s, flat, retain_graph=True, allow_unused=True) for s in side
+            ]
+            found.append(
+                [_read(calls, g, float(s.detach())) for g, s in zip(grads, side, strict=True)]
+            )
+        if any(seen.labels for side in found for seen in side):
+            return found
+    why = "the score doesn't come from the logits of the policy's own forward with gradients"
+    raise DataError(f"{why}: can't look inside")
+
+
+def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
+    """Modules whose output holds logits, the outermost first."""
+    seen: dict[nn.Module, None] = {}
+    sizes = _vocabulary(policy)
+
+    def note(module, args, output):
+        if _logits(output, sizes) is not None:
+            seen[module] = None
+
+    handles = [m.register_forward_hook(note) for m in policy.modules()]
+    try:
+        with torch.no_grad():
+            guarded("your score", score, policy, batch, seconds=3600.0)
+    finally:
+        for handle in handles:
+            handle.remove()
+    inner = (m for m in policy.modules() if m in seen)
+    return sorted(inner, key=lambda m: isinstance(m, nn.Embedding))  # what is tied to it comes last
+
+
+def _vocabulary(policy: nn.Module) -> set[int]:
+    """How wide logits may be: as the table of tokens, or as the last layer."""
+    sizes = {getattr(getattr(policy, "config", None), "vocab_size", None)}
+    for get in ("get_input_embeddings", "get_output_embeddings"):
+        try:
+            sizes.add(getattr(policy, get)().weight.shape[0])
+        except (AttributeError, NotImplementedError):
+            continue
+    tables = [m.num_embeddings for m in policy.modules() if isinstance(m, nn.Embedding)]
+    return {size for size in sizes if size} or set(tables)
+
+
+def _logits(output, sizes: set[int]) -> Tensor | None:
+    if isinstance(output, Tensor):
+        fits = output.dim() >= 2 and output.is_floating_point() and output.shape[-1] in sizes
+        return output if fits else None
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return output.logits
+    if isinstance(output, tuple) and output:
+        return _logits(output[0], sizes)
+    return None
+
+
+def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tuple[list, list]:
+    """The calls of the model, and the scores (chosen, rejected), with known logits in place."""
+    calls: list[dict] = []
+    looked_up: list[Tensor] = []
+    sizes = _vocabulary(policy)
 
     def replace(module, args, kwargs, output):
-        ids = kwargs.get("input_ids", args[0] if args else None)
-        mask = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
-        mask = torch.ones_like(ids) if mask is None else mask
-        if not hasattr(output, "logits"):
-            raise DataError("the model's forward gives no .logits: leave return_dict as it is")
-        real, zeros = (
-            output.logits.detach(),
-            torch.zeros_like(output.logits, dtype=torch.float32).requires_grad_(),
-        )
-        output.logits = zeros * 1  # not a leaf, so that code may work on it in place
-        calls.append((ids, mask, kwargs.get("position_ids") is None, real, zeros))
+        real = _logits(output, sizes)
+        if real is None:
+            return None
+        call = _inputs(args, kwargs, looked_up) | {"real": real.detach()}
+        z = known_logits(real.shape[-1]).to(real.device)
+        call["known"] = z.expand(real.shape).clone().requires_grad_()
+        calls.append(call)
+        new = call["known"] * 1  # not a leaf, so that code may work on it in place
+        if isinstance(output, Tensor):
+            return new
+        if isinstance(output, tuple) and not hasattr(output, "logits"):
+            return (new, *output[1:])
+        output.logits = new
         return output
 
-    handle = policy.register_forward_hook(replace, with_kwargs=True)
+    handles = [place.register_forward_hook(replace, with_kwargs=True)]
     try:
-        scores = [side[0] for side in score(policy, batch)]
-        flat = [call[-1] for call in calls]
-        if not calls or not scores[0].requires_grad:
-            why = (
-                "the score doesn't come from the logits of the policy's own forward with gradients"
-            )
-            raise DataError(f"{why}: can't look inside")
-        grads = [torch.autograd.grad(s, flat, retain_graph=True, allow_unused=True) for s in scores]
+        table = policy.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        table = next((m for m in policy.modules() if isinstance(m, nn.Embedding)), None)
+    if table is not None:
+        handles.append(table.register_forward_pre_hook(lambda m, a: looked_up.append(a[0])))
+    try:
+        with torch.enable_grad():
+            sides = guarded("your score", score, policy, batch, seconds=3600.0)
+            return calls, [side.reshape(-1) for side in sides]
     finally:
-        handle.remove()
-    return [_read_gradient(calls, g) for g in grads]
+        for handle in handles:
+            handle.remove()
 
 
-def _read_gradient(calls, grads) -> Scored:
-    size = [0.0 if g is None else float(g.abs().sum()) for g in grads]
-    ids, mask, no_positions, logits, _ = calls[int(np.argmax(size))]
-    g = grads[int(np.argmax(size))]
+def known_logits(size: int) -> Tensor:
+    """Logits that stand in for the model's, (V,): the same at every position."""
+    return 2.0 * torch.randn(size, generator=torch.Generator().manual_seed(0))
+
+
+def _inputs(args: tuple, kwargs: dict, looked_up: list[Tensor]) -> dict:
+    """Token ids (B, T), what is real of them (B, T) or None, and whether positions were given."""
+    whole = lambda x: isinstance(x, Tensor) and not x.is_floating_point() and x.dim() in (1, 2)
+    ids = kwargs.get("input_ids", args[0] if args else None)
+    if not whole(ids):
+        ids = looked_up[-1]
+    ids = ids.detach().reshape(-1, ids.shape[-1])
+    mask = kwargs.get("attention_mask", args[1] if len(args) > 1 else None)
+    plain = isinstance(mask, Tensor) and mask.shape == ids.shape
+    return {
+        "ids": ids,
+        "mask": mask.detach() != 0 if plain else None,
+        "positions": kwargs.get("position_ids") is not None,
+    }
+
+
+def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
+    """What a gradient with respect to the logits of all calls says of the score, in its row."""
+    size = torch.stack(
+        [torch.tensor(0.0) if g is None else g.detach().abs().sum().cpu() for g in grads]
+    )
+    which = int(size.argmax())
+    call, g = calls[which], grads[which]
+    if g is None:
+        g = torch.zeros_like(call["known"])
+    g = g.reshape(-1, *g.shape[-2:])
     b = int(g.abs().sum((1, 2)).argmax())
-    g, ids, mask, logits = g[b].double(), ids[b], mask[b], logits[b].double()
-    at = (
-        g.abs().amax(-1).nonzero().squeeze(-1)
-    )  # at uniform probabilities the target's entry is 1 - 1/V, all others -1/V
+    logits, ids = (
+        call["real"].reshape(g.shape)[b].double(),
+        call["ids"][min(b, len(call["ids"]) - 1)],
+    )
+    elsewhere = 1 - float(g[b].abs().sum()) / max(float(size.sum()), 1e-30)
+    g, real = g[b].double(), None if call["mask"] is None else call["mask"][b]
+    at = g.abs().amax(-1).nonzero().squeeze(-1)
     labels = g[at].abs().argmax(-1)
-    weights = g[at, labels] / (1 - 1 / g.shape[-1])
+    logp = call["known"].detach().reshape(-1, g.shape[-1])[0].double().log_softmax(-1)
+    weights = g[at, labels] / -torch.expm1(logp[labels])
+    misfit = _misfit(g[at], labels, weights, logp)
     for plain in (1.0, 1 / max(len(at), 1)):  # what bf16 rounded on the way back
         weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
-    exact = (
-        weights * logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    ).sum()
+    own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
-    following = (at + 1).clamp(max=len(ids) - 1)
-    shifted = (labels == ids[following]).sum() >= (labels == ids[at]).sum()
-    padding = mask[following if shifted else at] == 0
-    left = bool(mask[0] == 0) and no_positions
+    sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
+    half = call["real"].dtype in (torch.bfloat16, torch.float16)
+    left = real is not None and not bool(real[0]) and not call["positions"]
+    rest = {"misfit": misfit, "given": given, "elsewhere": elsewhere, "left_padded": left}
+    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "half": half}
+    return _scored(ids, real, at, labels, weights, rest)
+
+
+def _scored(ids: Tensor, real: Tensor | None, at, labels, weights, rest: dict) -> Scored:
+    offset = _offset(at, labels, ids)
+    flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
+    padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
     return Scored(
-        labels.tolist(),
-        weights.tolist(),
-        padding.tolist(),
-        ids[mask.bool()].tolist(),
-        bool(shifted),
-        float(exact),
-        left,
+        labels=labels.tolist(),
+        weights=weights.tolist(),
+        padding=padding.tolist(),
+        row=ids[flags].tolist(),
+        shifted=offset in (1, None),
+        ids=ids.tolist(),
+        real=None if real is None else real.tolist(),
+        targets=(at + 1).tolist(),
+        offset=offset,
+        **rest,
     )
+
+
+def _misfit(g: Tensor, labels: Tensor, weights: Tensor, logp: Tensor) -> float:
+    """How far a gradient is from weight * (1 at the label - p), at all other entries."""
+    if not len(labels):
+        return 0.0
+    want = -weights.unsqueeze(-1) * logp.exp()
+    rest = torch.ones_like(g).scatter_(-1, labels.unsqueeze(-1), 0.0)
+    return float(((g - want) * rest).norm() / (want * rest).norm().clamp(min=1e-30))
+
+
+def _offset(at: Tensor, labels: Tensor, ids: Tensor) -> int | None:
+    """How far from its position each label stands in the row: 1 is right."""
+    for share in (1.0, 0.9):
+        for d in sorted(range(-FARTHEST, FARTHEST + 1), key=lambda d: abs(d - 1)):
+            inside = (at + d >= 0) & (at + d < len(ids))
+            same = (ids[(at + d).clamp(0, len(ids) - 1)] == labels) & inside
+            if len(at) and float(same.double().mean()) >= share:
+                return d
+    return None if len(at) else 1

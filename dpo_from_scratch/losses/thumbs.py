@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from .checks import positive, same_shape, some
+from .checks import not_negative, positive, same_shape, some
 from .registry import labels
 
 
@@ -26,6 +26,7 @@ def kto(
     """
     _labels(logps, ref_logps, desirable)
     positive(beta=beta)
+    not_negative(desirable_weight=desirable_weight, undesirable_weight=undesirable_weight)
     kl = torch.as_tensor(kl, dtype=logps.dtype, device=logps.device)
     if kl.requires_grad or kl.dim() or some(kl < 0):
         raise ValueError("kl must be one detached number, not negative: kto_kl makes it")

@@ -1,6 +1,7 @@
 """PPO's loop: sample, score, add up the rewards, estimate advantages, take a few clipped steps."""
 
 import math
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..data import DataError
+from ..judges import PATIENCE
 from ..logprobs import token_logps
 from ..models import device_of, pad_id, positions
+from ..others import guarded
 from ..sampling import Sample, sample
 from ..tokens import collate
 from .parts import (
@@ -51,6 +55,11 @@ class PPOConfig:
         if not (rates and self.clip > 0):
             clip = "and clip must be positive"
             raise ValueError(f"kl_coef and learning_rate must not be negative, {clip}")
+        limits = min(self.value_clip, self.max_grad_norm)
+        if not (0 <= self.value_learning_rate < math.inf and limits > 0):
+            raise ValueError("value_learning_rate must not be negative; the limits are positive")
+        if not (0 <= self.gamma <= 1 and 0 <= self.lam <= 1):
+            raise ValueError(f"gamma and lam are from 0 to 1, not {self.gamma} and {self.lam}")
 
 
 @dataclass
@@ -76,9 +85,10 @@ def ppo(
 ) -> list[dict]:
     """Train `policy` in place to get a high `score` and stay near `reference`, on its device.
 
-    `score` maps N samples to N numbers. Every iteration: sample, score, add up the rewards,
-    estimate advantages with the value model, and take a few clipped steps. A text that was cut off
-    at the context's end is scored as it is. Returns one row of metrics per iteration.
+    `score` maps N samples to N finite numbers, else DataError. Every iteration: sample, score, add
+    up the rewards, estimate advantages with the value model, and take a few clipped steps. A text
+    that was cut off at the context's end is scored as it is. Returns one row of metrics per
+    iteration.
     """
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
@@ -114,12 +124,29 @@ def ppo(
 def roll_out(policy, reference, value: Head, score, tokenizer, asked: list, seed: int) -> Rollout:
     """One response to each prompt, scored by the judge and by the three models in memory."""
     drawn = sample(policy, tokenizer, asked, seed=seed)
-    scores = score(drawn).float()
+    scores = checked(score, drawn)
     batch = collate([s.example for s in drawn], pad_id(tokenizer), device=device_of(policy))
     with torch.no_grad():
         logps, ref_logps = (logps_of(m, batch) for m in (policy, reference))
         values, mask = value(**batch)[:, :-1], batch["response_mask"][:, 1:]
     return Rollout(batch, mask, logps, ref_logps, values, scores.to(logps.device))
+
+
+def checked(score: Callable[[list[Sample]], Tensor], drawn: list[Sample]) -> Tensor:
+    """The scores of N samples, (N,) float32; DataError where one is missing or not finite.
+
+    An advantage that is nan would make every weight nan.
+    """
+    ask = lambda: torch.as_tensor(score(drawn)).detach().float()
+    scores = guarded("the score", ask, seconds=PATIENCE)
+    need = f"it must give {len(drawn)} finite numbers, one for each sample"
+    if scores.shape != (len(drawn),):
+        raise DataError(f"the score gave a tensor of shape {tuple(scores.shape)}: {need}")
+    wrong = (~scores.isfinite()).nonzero()
+    if len(wrong):
+        text = reprlib.repr(drawn[wrong[0]].text)
+        raise DataError(f"the score gave {float(scores[wrong[0]])} for the text {text}: {need}")
+    return scores
 
 
 def ppo_step(

@@ -118,7 +118,7 @@ def accuracy(scores: np.ndarray, split: str, setup: Setup = FULL) -> float:
 # ---------------------------------------------------------------- the reference
 def config(seed: int, **other) -> TrainConfig:
     """The preset of SmolLM2 without accumulation."""
-    own = {"accumulation": 1, "seed": seed, "save_every": 10}
+    own = {"accumulation": 1, "seed": seed, "save_every": 10, "score_all": True}
     return TrainConfig(**PRESETS["smollm2"] | own | other)
 
 

@@ -1,16 +1,17 @@
-"""Rows as the loop takes them: tokenised once, put together a batch at a time."""
+"""Rows as the loop takes them: those that it will pick, tokenised once, a batch at a time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..data import DataError, split_pairs
-from ..losses import Loss
+from ..data import DataError, Report, split_pairs
+from ..losses import LOSSES
 from ..models import length_limit, pad_id
-from ..tokens import Example, collate, encode_rows
-from .settings import TrainConfig
+from ..tokens import Example, collate, encode_each
+from .settings import TrainConfig, rows_picked
 
 
 @dataclass
@@ -25,14 +26,20 @@ class Batch:
 
 @dataclass
 class TrainingData:
-    """All rows of a run: the examples of each, (chosen, rejected) or (completion,), and labels."""
+    """The rows of a run: those that it will pick as examples, (chosen, rejected) or (completion,).
 
-    examples: list[tuple[Example, ...]]
-    labels: Tensor | None
+    Their numbers count all `number` rows that can be used, so that the order of the rows does not
+    depend on how many are picked.
+    """
+
+    number: int
+    examples: dict[int, tuple[Example, ...]]  # in the order of the rows
+    labels: Tensor | None  # (number,)
     tokenizer: object
+    limit: int | None  # the most tokens of a row
 
     def __len__(self) -> int:
-        return len(self.examples)
+        return self.number
 
     def batch(self, rows: Tensor, device) -> Batch:
         """The batch of these rows, on a device."""
@@ -46,28 +53,36 @@ class TrainingData:
         )
 
 
-def prepare(
-    tokenizer, rows: list[dict], loss: Loss, config: TrainConfig, model: nn.Module
-) -> TrainingData:
-    """The rows of a run, checked against what the loss needs. DataError says what doesn't fit."""
-    if loss.needs == "labels" and rows and "chosen" in rows[0]:
+def prepare(tokenizer, rows: list[dict], config: TrainConfig, model: nn.Module) -> TrainingData:
+    """The rows of a run, checked against what the loss needs. DataError says what doesn't fit.
+
+    Rows that seed and steps will not pick are not tokenised, unless all must be to tell which can
+    be used (`skip_bad`).
+    """
+    loss, limit = LOSSES[config.loss], length_limit(model, config.max_length)
+    if loss.needs == "labels" and len(rows) and "chosen" in rows[0]:
         rows = split_pairs(rows)
-    limit = length_limit(model, config.max_length)
-    examples, report = encode_rows(tokenizer, rows, limit, config.skip_bad)
+    report, usable = Report("tokens"), range(len(rows))
+    if config.skip_bad:
+        numbered = ((i + 1, rows[i]) for i in usable)
+        usable = [i - 1 for i, _ in encode_each(tokenizer, numbered, report, limit, skip_bad=True)]
+    if not len(usable):
+        raise DataError("no row is left to train on")
+    picked = rows_picked(len(usable), config)
+    numbered = ((usable[i] + 1, rows[usable[i]]) for i in picked)
+    again = Report() if config.skip_bad else report
+    encoded = encode_each(tokenizer, numbered, again, limit)
+    examples = dict(zip(picked, (found for _, found in encoded), strict=True))
+    report.rows = len(usable)
     if report.left_out or report.warnings:
         tqdm.write(str(report))
-    if not examples:
-        raise DataError("no row is left to train on")
-    if len(examples[0]) != (2 if loss.needs == "pairs" else 1):
+    if len(next(iter(examples.values()))) != (2 if loss.needs == "pairs" else 1):
         raise DataError(f"loss {config.loss!r} needs rows of kind {loss.needs!r}")
-    labels = row_labels(loss.needs, rows) if len(examples) == len(rows) else None
-    if labels is None and {"kl", "delta", "win_probability"} & set(loss.inputs):
-        mend = "mend or remove the rows that don't fit"
-        raise DataError(f"loss {config.loss!r} needs the label of every row: {mend}")
-    return TrainingData(examples, labels, tokenizer)
+    labels = row_labels(loss.needs, (rows[i] for i in usable))
+    return TrainingData(len(usable), examples, labels, tokenizer, limit)
 
 
-def row_labels(needs: str, rows: list[dict]) -> Tensor | None:
+def row_labels(needs: str, rows: Iterable[dict]) -> Tensor | None:
     """What a row says, (N,): its thumb, or the probability that its chosen response wins."""
     if needs == "labels":
         return torch.tensor([row["label"] for row in rows], device="cpu")

@@ -23,7 +23,7 @@ class NoReference:
 class KeptScores:
     """Every response scored once, before anything moves: a forward pass less at every step."""
 
-    scores: Tensor  # (rows, responses a row), on the CPU
+    scores: Tensor  # (rows, responses a row), on the CPU; nan for rows that are never picked
     model: nn.Module  # the reference's Scorer, for KTO, which asks about new texts too
 
     def logps(self, batch: Batch) -> Tensor:
@@ -63,8 +63,25 @@ def reference_of(
     if config.live_reference:
         return LiveReference(frozen_copy(frozen), accelerator)
     scores = run.kept_reference()
-    if scores is None:
+    if scores is None or not cover(scores, data):
         with accelerator.autocast():
-            scores = score_pairs(frozen, data.examples, pad_id(data.tokenizer), progress)
+            scores = scores_of(frozen, data, progress)
         run.keep_reference(scores)
     return KeptScores(scores, frozen_copy(frozen) if "kl" in loss.inputs else frozen)
+
+
+def scores_of(reference: nn.Module, data: TrainingData, progress: bool) -> Tensor:
+    """log pi_ref(y|x) of the rows that will be picked, (rows, responses a row), nan for others."""
+    picked = torch.tensor(list(data.examples), device="cpu")
+    pairs = list(data.examples.values())
+    found = score_pairs(reference, pairs, pad_id(data.tokenizer), progress)
+    scores = torch.full((len(data), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
+    scores[picked] = found
+    return scores
+
+
+def cover(scores: Tensor, data: TrainingData) -> bool:
+    """Whether there is a finite score for every response of the rows that will be picked."""
+    picked = list(data.examples)
+    wide = (len(data), len(data.examples[picked[0]]))
+    return scores.shape == wide and bool(scores[picked].isfinite().all())

@@ -1,107 +1,195 @@
 """runs/NAME: configuration, metrics, checkpoints; a run killed at any moment goes on exactly.
 
-A checkpoint holds what decides the future: step, trainable weights, the optimizer's two moments
-(safetensors, no pickle), and the random state. The order of the rows needs no state: it follows
-from seed and step. A checkpoint is written beside its place and renamed, so there is never half of
-one under its name.
+The order of the rows needs no state: it follows from seed and step. Everything is written beside
+its place and renamed, so there is never half of it under its name; what is to be deleted is renamed
+first. The model is written last, and a folder that holds one is finished.
 """
 
 import json
-import os
 import shutil
-import signal
+from collections.abc import Callable
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from ..data import DataError
-from ..models import save_model, try_saving
+from ..models import load_model
+from ..saving import WRITTEN, save_model, try_saving
+from .checkpoints import not_finite, put_back, read_state, state_of, sync, write_state
+from .fingerprints import differences, fingerprint
+from .folders import (
+    ELSEWHERE,
+    check_ours,
+    checkpoints,
+    clear,
+    is_finished,
+    recorded,
+    remove,
+    step_of,
+    tidy,
+    whole_lines,
+    write_text,
+)
+from .locks import Lock
 
 KEEP = 2  # checkpoints: the last, and the one before it in case the last is damaged
 
 
 class RunFolder:
-    """The folder of one run.
+    """The folder of one run, and its lock from here to `close`, or to the end of a `with`.
 
-    `resume` asks for a run to go on; without it the folder must not hold one that was cut short.
+    `settings` and `begun_with` (name -> hash, both for config.json) are what decides the result.
+    With `resume` the folder must hold a run of the same; `finished` then tells whether anything is
+    left to do. Without it the folder must hold no run, or `overwrite` deletes the one that is
+    there. DataError otherwise, also where it holds what no run made, or another process is at work.
+    A run of several parts names in `model` the last thing that it writes.
     """
 
-    def __init__(self, folder: str | Path, config: dict, resume: bool = False):
-        self.folder, self.config, self.resume = Path(folder), config, resume
+    def __init__(
+        self,
+        folder: str | Path,
+        settings: dict,
+        begun_with: dict[str, str] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        model: str = "model",
+    ):
+        self.folder, self.resume, self.lock = Path(folder), resume, None
+        self.model = model
+        self.settings = json.loads(json.dumps(settings))
+        self.begun_with = begun_with or {}
         self.metrics = self.folder / "metrics.jsonl"
-        before = self.checkpoints()
-        if resume:
-            self._same_configuration()
-        elif before:  # a run that ended well has dropped its checkpoints
-            choice = "go on with --resume, or name another folder with --out"
-            raise DataError(f"{self.folder} holds an unfinished run: {choice}")
+        check_ours(self.folder)
+        if resume and recorded(self.folder) is None:
+            raise DataError(f"{self.folder} holds no run to go on with: start it without --resume")
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            if not resume:
+            self.lock = Lock(self.folder)
+        try:
+            self._open(overwrite)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, overwrite: bool) -> None:
+        before, self.finished = recorded(self.folder), is_finished(self.folder, self.model)
+        if self.resume:
+            self._same_as(before)
+            if not self.finished:
+                tidy(self.folder)
+        else:
+            if before and not overwrite:
+                raise DataError(self._taken(before))
+            self.finished = False
+            with self._writing():
+                clear(self.folder)
+                config = self.settings | {"begun_with": self.begun_with}
                 write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
                 write_text(self.metrics, "")
 
-    def checkpoints(self) -> list[Path]:
-        """Folders of whole checkpoints, oldest first."""
-        return sorted(p for p in self.folder.glob("checkpoint-*") if p.suffix != ".partial")
+    def __enter__(self) -> "RunFolder":
+        return self
 
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes in."""
+        if self.lock:
+            self.lock.release()
+
+    def _same_as(self, before: dict) -> None:
+        changed = differences(before, self.settings, self.begun_with)
+        if changed:
+            raise DataError(
+                f"{self.folder} can't go on with other settings or data ({', '.join(changed)}): "
+                f"give the same, or {ELSEWHERE}"
+            )
+
+    def _taken(self, before: dict) -> str:
+        changed = differences(before, self.settings, self.begun_with)
+        state = "a finished run" if self.finished else "an unfinished run"
+        what, ways = "of the same settings and data", ["--resume goes on with it"]
+        if changed:
+            what = f"with other settings or data ({', '.join(changed)})"
+            ways = ["--resume needs the same"]
+        elif self.finished:
+            ways = ["--resume leaves it as it is"]
+        ways += ["--overwrite deletes it and begins anew", "--out names another folder"]
+        return f"{self.folder} holds {state} {what}: {', '.join(ways)}"
+
+    # ------------------------------------------------------------ while it runs
     def log(self, row: dict) -> None:
         """Append one step's metrics."""
         with self._writing(), open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def save(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write a checkpoint after `step` steps, then drop those older than the last two."""
+    def save(
+        self,
+        step: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        notes: dict | None = None,
+        last: bool = False,
+    ) -> None:
+        """Write a checkpoint after `step` steps, then drop those older than the last two.
+
+        `notes` are numbers that decide the future too. After the last step no moments are needed.
+        DataError, and nothing is written, if a weight or moment is not finite.
+        """
+        tensors = state_of(model, optimizer, moments=not last)
+        broken = not_finite(tensors)
+        if broken:
+            raise DataError(f"{broken} is not finite after step {step}{self.where()}")
         folder = self.folder / f"checkpoint-{step:08d}"
         partial = folder.with_suffix(".partial")
         with self._writing():
+            sync(self.metrics)
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            tensors = _state(model, optimizer) | {"random_state": torch.get_rng_state()}
-            save_file(tensors, partial / "state.safetensors", metadata={"step": str(step)})
-            with open(partial / "state.safetensors", "rb") as file:
-                os.fsync(file.fileno())
-            shutil.rmtree(folder, ignore_errors=True)
+            write_state(partial, tensors, {"step": step} | (notes or {}))
+            remove(folder)
             partial.rename(folder)
-        for old in self.checkpoints()[:-KEEP]:
-            shutil.rmtree(old, ignore_errors=True)
+            sync(self.folder)
+        for old in checkpoints(self.folder)[:-KEEP]:
+            remove(old)
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict]]:
-        """Load the last checkpoint; returns its step, 0 if there is none, and the metrics up to it.
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[int, list[dict], dict]:
+        """Load the last checkpoint; returns its step (0: there is none), the metrics, and notes.
 
-        The metrics file is cut to these.
+        The metrics file is cut to the steps that the checkpoint has made.
         """
-        found, step = self.checkpoints(), 0
+        found, step, notes = checkpoints(self.folder), 0, {}
         if found:
-            step = int(found[-1].name.removeprefix("checkpoint-"))
+            step = step_of(found[-1])
             try:
-                tensors = load_file(found[-1] / "state.safetensors")
-                _restore(tensors, model, optimizer)
-            except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+                tensors, notes = read_state(found[-1])
+                put_back(tensors, model, optimizer, moments=step < self.settings["steps"])
+            except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
                 rest = f"go on from {found[-2].name}" if len(found) > 1 else "start again"
                 raise DataError(
                     f"{found[-1]} is damaged ({error}): delete this folder to {rest}"
                 ) from None
-            torch.set_rng_state(tensors["random_state"])
-        lines = (
-            self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)[:step]
-            if self.metrics.exists()
-            else []
-        )
+        rows = whole_lines(self.metrics)[:step]
+        if len(rows) < step:
+            lost = f"{self.metrics} holds {len(rows)} of {step} steps; the others are lost"
+            tqdm.write(f"{lost}, which changes the weights in nothing")
         with self._writing():
-            write_text(self.metrics, "".join(lines))
-        return step, [json.loads(line) for line in lines]
+            write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        return step, rows, notes
 
     def keep_reference(self, scores: Tensor) -> None:
         """Store the reference's scores, so that a run that goes on need not compute them again."""
-        partial = self.folder / "reference.partial"
+        partial, scores = self.folder / "reference.partial", scores.contiguous()
         with self._writing():
-            save_file({"scores": scores.contiguous()}, partial)
+            save_file({"scores": scores}, partial, metadata={"check": fingerprint(scores)})
             partial.replace(self.folder / "reference.safetensors")
 
     def kept_reference(self) -> Tensor | None:
@@ -109,140 +197,103 @@ class RunFolder:
         if not self.resume:
             return None
         try:
-            return load_file(self.folder / "reference.safetensors")["scores"]
-        except (SafetensorError, OSError, KeyError):
+            path = self.folder / "reference.safetensors"
+            with safe_open(path, "pt") as file:
+                scores, check = file.get_tensor("scores"), (file.metadata() or {}).get("check")
+        except (SafetensorError, OSError):
             return None
+        return scores if check in (None, fingerprint(scores)) else None
 
+    # ------------------------------------------------------------ at its end
     def try_saving(self, model: nn.Module, tokenizer) -> None:
-        """ModelError before the first step for what would fail after the last."""
+        """ModelError, before the first step, if what is small of the model can't be written."""
         try_saving(model, tokenizer, self.folder / "model")
 
     def finish(self, model: nn.Module, tokenizer) -> None:
         """Write the trained model; the checkpoints are no longer needed and go."""
-        with self._writing():
+        try:
             save_model(model, tokenizer, self.folder / "model")
-        for old in self.checkpoints():
-            shutil.rmtree(old, ignore_errors=True)
+            for path in (self.folder / "model").iterdir():
+                sync(path)
+        except Exception as error:  # whatever it is: the weights are safe, and that must be said
+            remove(self.folder / "model.partial", WRITTEN)
+            why = f"can't write {self.folder / 'model'} ({_reason(error)})"
+            again = "writes the model" if checkpoints(self.folder) else "trains it again"
+            then = f"mend that, and --resume {again}"
+            raise DataError(f"{why}{self.where()}: {then}") from error
+        for old in checkpoints(self.folder):
+            remove(old)
+
+    def take(self, model: nn.Module) -> list[dict]:
+        """The model takes the weights of a run that is finished; returns its metrics."""
+        dtype = next(model.parameters()).dtype
+        model.load_state_dict(load_model(str(self.folder / "model"), dtype)[0].state_dict())
+        return whole_lines(self.metrics)
+
+    def where(self) -> str:
+        """The end of a sentence that tells of a failure: where the last good weights are."""
+        found = checkpoints(self.folder)
+        none = f"{self.folder} holds no checkpoint (--save-every makes them)"
+        return f"; the last good weights are in {found[-1]}" if found else f"; {none}"
 
     def how_to_go_on(self) -> str:
         """The end of the sentence that tells of an interruption."""
         return f"; {self.folder} goes on with --resume"
-
-    def _same_configuration(self) -> None:
-        path = self.folder / "config.json"
-        try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            why = "no run to go on with (no readable config.json): start it without --resume"
-            raise DataError(f"{self.folder} holds {why}") from None
-        # a version that did not write a setting yet has nothing to compare it with
-        changed = sorted(k for k in before if before[k] != self.config.get(k))
-        if changed:
-            told = ", ".join(
-                f"{k} was {before.get(k)!r} and is {self.config.get(k)!r}" for k in changed
-            )
-            mend = "give the same, or name another folder"
-            raise DataError(f"{self.folder} can't go on with other settings ({told}): {mend}")
 
     @contextmanager
     def _writing(self):
         try:
             yield
         except (OSError, SafetensorError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            safe = self.checkpoints()
-            kept = "the last checkpoint is untouched" if safe else "name another folder"
-            raise DataError(f"can't write a run to {self.folder} ({reason}): {kept}") from error
+            safe = checkpoints(self.folder)
+            kept = f"the last checkpoint is untouched ({safe[-1].name})" if safe else ELSEWHERE
+            raise DataError(
+                f"can't write a run to {self.folder} ({_reason(error)}): {kept}"
+            ) from error
 
 
 class NoRun:
     """In place of a RunFolder where nothing is written."""
 
+    finished = False
+
     def log(self, *whatever) -> None:
         """Nothing is written."""
 
-    save = keep_reference = try_saving = finish = log
+    save = keep_reference = try_saving = finish = __exit__ = log
+
+    def __enter__(self) -> "NoRun":
+        return self
 
     def kept_reference(self) -> None:
         """No scores are stored."""
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, list[dict]]:
+    def restore(self, *whatever) -> tuple[int, list[dict], dict]:
         """The beginning."""
-        return 0, []
+        return 0, [], {}
 
     def how_to_go_on(self) -> str:
         """It can't."""
         return ""
 
+    where = how_to_go_on
 
-def open_run(folder: str | Path | None, config: dict, resume: bool) -> RunFolder | NoRun:
+
+def open_run(
+    folder: str | Path | None,
+    settings: dict,
+    begun_with: Callable[[], dict[str, str]],
+    resume: bool,
+    overwrite: bool,
+) -> RunFolder | NoRun:
     """The folder of a run, or what stands in its place where none is wanted."""
-    return RunFolder(folder, config, resume) if folder else NoRun()
+    if folder is None:
+        return NoRun()
+    if not str(folder).strip():
+        raise DataError(f"the run's folder has no name (an unset variable?): {ELSEWHERE}")
+    return RunFolder(folder, settings, begun_with(), resume, overwrite)
 
 
-def fingerprint(*parts: object) -> str:
-    """A short hash of data or weights, to tell whether a run goes on with what it began with."""
-    digest = sha256()
-    for part in parts:
-        tensor = isinstance(part, Tensor)
-        whole = part.detach().cpu().float().numpy().tobytes() if tensor else repr(part).encode()
-        digest.update(whole)
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def interruptible():
-    """Ctrl-C sets a flag instead of breaking into a step; twice breaks in.
-
-    Yields a function that tells whether it came.
-    """
-    came = []
-
-    def note(number, frame):
-        if came:
-            raise KeyboardInterrupt
-        came.append(number)
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not in the main thread
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(came)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file beside its place and rename it: all of it, or nothing."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def _trainable(model: nn.Module) -> dict[str, Tensor]:
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def _state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Trainable weights and their AdamW moments under their names."""
-    out = {}
-    for name, p in _trainable(model).items():
-        moments = optimizer.state.get(p, {})
-        out |= {f"weight.{name}": p.detach()} | {
-            f"{k}.{name}": moments[k] for k in ("step", "exp_avg", "exp_avg_sq") if k in moments
-        }
-    return {k: v.detach().cpu().clone().contiguous() for k, v in out.items()}
-
-
-@torch.no_grad()
-def _restore(
-    tensors: dict[str, Tensor], model: nn.Module, optimizer: torch.optim.Optimizer
-) -> None:
-    for name, p in _trainable(model).items():
-        p.copy_(tensors[f"weight.{name}"])
-        for k in ("step", "exp_avg", "exp_avg_sq"):
-            if f"{k}.{name}" in tensors:
-                value = tensors[f"{k}.{name}"]
-                optimizer.state[p][k] = value if k == "step" else value.to(p.device)
+def _reason(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return getattr(error, "strerror", None) or first

@@ -1,5 +1,6 @@
 """What decides a run besides model and data: configuration, presets, schedule, order of rows."""
 
+import inspect
 import math
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
@@ -21,6 +22,9 @@ def option(default, text: str):
 class TrainConfig:
     """Everything that decides a run, but for the model and the data.
 
+    ValueError, with the number, for what can't be meant: see `_rules`, and the checks of the loss
+    itself for its options. With `score_all`, as in the presets of the review world, the reference
+    scores batches of all rows, whose last digits are others than those of the rows picked alone.
     `beta` may be a number, a table of numbers by loss (as in the presets of the review world), or
     left out; afterwards it is the number in force (see `beta_of`).
     """
@@ -58,55 +62,52 @@ class TrainConfig:
     skip_bad: bool = option(
         False, "leave out rows that can't be used, and count them, instead of stopping"
     )
+    score_all: bool = option(
+        False, "tokenise and score all rows, also those that seed and steps will not pick"
+    )
     seed: int = option(0, "decides the order of the rows and all else that is random")
 
     def __post_init__(self):
         if self.loss not in LOSSES:
             raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
         self.beta = beta_of(self.loss, self.beta)
-        self.options()
         problem = next((text for holds, text in self._rules() if not holds), None)
         if problem:
             raise ValueError(problem)
+        self._try_options()
 
     def _rules(self) -> list[tuple[bool, str]]:
         """What must hold, and what to say if it does not."""
         one_or_more = min(self.steps, self.batch_size, self.accumulation)
-        zero_or_more = min(self.max_length, self.lora_rank, self.save_every)
-        batch = LOSSES[self.loss].needs != "labels" or self.batch_size >= 2
+        zero_or_more = min(self.max_length, self.lora_rank, self.save_every, self.warmup)
+        compares = LOSSES[self.loss].needs == "labels"
+        rows = f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more"
+        rate, norm, decay = self.learning_rate, self.max_grad_norm, self.weight_decay
         gpu = "a CPU would compute in float32 and not say so"
+        whole = "max_length, lora_rank, save_every and warmup must be 0 or more"
         return [
-            (
-                batch,
-                f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more",
-            ),
+            (not compares or self.batch_size >= 2, rows),
             (one_or_more >= 1, "steps, batch_size and accumulation must be 1 or more"),
-            (zero_or_more >= 0, "max_length, lora_rank and save_every must be 0 or more"),
+            (zero_or_more >= 0, whole),
+            (0 <= rate <= MOST, f"learning_rate must be a number from 0 to {MOST:g}, not {rate}"),
+            (0 < self.beta < math.inf, f"beta must be positive, not {self.beta}"),
+            (0 < norm < math.inf, f"max_grad_norm must be a number above 0, not {norm}"),
+            (0 <= decay <= MOST, f"weight_decay must be a number from 0 to {MOST:g}, not {decay}"),
+            (0 <= self.seed < 10**12, f"seed must be from 0 to 12 digits, not {self.seed}"),
             (
-                math.isfinite(self.learning_rate) and self.learning_rate >= 0,
-                f"learning_rate must be a number that is not negative, not {self.learning_rate}",
-            ),
-            (
-                math.isfinite(self.beta) and self.beta > 0,
-                f"beta must be positive, not {self.beta}",
-            ),
-            (
-                self.precision in ("no", "bf16", "fp16"),
+                self.precision in PRECISIONS,
                 f"precision is no, bf16 or fp16, not {self.precision!r}",
             ),
             (
                 self.precision != "fp16" or torch.cuda.is_available(),
                 f"fp16 needs a GPU ({gpu}): use bf16 or no",
             ),
-            (
-                self.decay in DECAYS,
-                f"decay is one of {', '.join(DECAYS)}, not {self.decay!r}",
-            ),
+            (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}, not {self.decay!r}"),
         ]
 
     def options(self) -> dict:
         """The keyword options of the loss: its defaults, its `beta`, then `loss_options`."""
-        known = LOSSES[self.loss].defaults
+        known, given = LOSSES[self.loss].defaults, set()
         found = known | ({"beta": self.beta} if "beta" in known else {})
         for part in filter(None, self.loss_options.split(",")):
             name, _, value = (x.strip() for x in part.partition("="))
@@ -117,11 +118,31 @@ class TrainConfig:
                 raise ValueError(
                     f"loss {self.loss!r} takes {takes} here; {part.strip()!r} is none of them"
                 )
+            if name in given:
+                raise ValueError(f"loss option {name} is given twice")
+            given.add(name)
             try:
                 found[name] = type(known[name])(value)
             except ValueError:
                 raise ValueError(f"loss option {name} must be a number, not {value!r}") from None
+            if isinstance(found[name], float) and not math.isfinite(found[name]):
+                raise ValueError(f"loss option {name} must be finite, not {value}")
         return found
+
+    def _try_options(self) -> None:
+        """The loss says what it does not take, before anything is read or written."""
+        loss = LOSSES[self.loss]
+        inputs = {"kl": torch.tensor(0.0), "delta": 0.0, "win_probability": torch.ones(2)}
+        inputs |= {"chosen_lengths": torch.ones(2), "rejected_lengths": torch.ones(2)}
+        takes = inspect.signature(loss.fn).parameters
+        options = self.options() | {name: inputs[name] for name in inputs if name in takes}
+        positional = sum(
+            p.kind is not p.KEYWORD_ONLY for p in takes.values() if p.name not in options
+        )
+        tensors = [torch.full((2,), -1.0) for _ in range(positional)]
+        if "desirable" in takes:
+            tensors[2] = torch.tensor([True, False])
+        loss.fn(*tensors, **options)
 
     def resolved(self) -> dict:
         """All settings as numbers in force, for config.json and for comparing a run with another.
@@ -141,6 +162,8 @@ class TrainConfig:
         return ", ".join(f"{name} {value}" for name, value in found.items())
 
 
+MOST = 1e30  # float32 holds not much more
+PRECISIONS = ("no", "bf16", "fp16")
 DECAYS = {
     "constant": lambda share: 1.0,
     "linear": lambda share: 1.0 - share,
@@ -177,6 +200,7 @@ PRESETS = {
         "steps": 256,
         "batch_size": 32,
         "warmup": 10,
+        "score_all": True,
     },
     "tiny-sft": {
         "loss": "sft",
@@ -187,6 +211,7 @@ PRESETS = {
         "warmup": 200,
         "decay": "cosine",
         "max_grad_norm": 10.0,
+        "score_all": True,
     },
     "smollm2": {
         "learning_rate": 2e-4,
@@ -239,3 +264,11 @@ def pick_rows(step: int, rows: int, config: TrainConfig) -> Tensor:
 def _permutation(rows: int, seed: int, epoch: int) -> Tensor:
     generator = torch.Generator("cpu").manual_seed(seed * 100_003 + epoch)
     return torch.randperm(rows, generator=generator, device="cpu")
+
+
+def rows_picked(rows: int, config: TrainConfig) -> list[int]:
+    """The numbers of the rows that a run will use, in order; with `score_all` all of them."""
+    wanted = config.steps * config.batch_size
+    if config.score_all or wanted >= rows:
+        return list(range(rows))
+    return sorted(_permutation(rows, config.seed, 0)[:wanted].tolist())

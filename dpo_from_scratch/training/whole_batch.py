@@ -12,7 +12,6 @@ from ..models import device_of, pad_id
 from ..scoring import score_examples
 from ..tokens import Example, fit
 from .batches import Batch, TrainingData
-from .settings import TrainConfig
 
 
 class Nothing:
@@ -29,18 +28,22 @@ class Nothing:
         """Columns for the step's metrics."""
         return {}
 
+    def state(self) -> dict[str, float]:
+        """What a checkpoint must hold."""
+        return {}
+
 
 class MismatchedKL(Nothing):
     """KTO's z_0, measured before the first part of a batch (arXiv 2402.01306, section 4.1)."""
 
-    def __init__(self, policy, reference, data: TrainingData, config: TrainConfig):
-        self.policy, self.reference, self.data, self.config = policy, reference, data, config
+    def __init__(self, policy, reference, data: TrainingData):
+        self.policy, self.reference, self.data = policy, reference, data
 
     def before(self, rows: Tensor) -> dict:
         """z_0 of the batch: one number for all its rows."""
         examples = [self.data.examples[i][0] for i in rows.tolist()]
-        tokenizer = self.data.tokenizer
-        self.kl = mismatched_kl(self.policy, self.reference, examples, tokenizer, self.config)
+        pad, limit = pad_id(self.data.tokenizer), self.data.limit
+        self.kl = mismatched_kl(self.policy, self.reference, examples, pad, limit)
         return {"kl": self.kl}
 
     def after(self) -> dict[str, float]:
@@ -54,8 +57,8 @@ class MovingDelta(Nothing):
     arXiv 2404.04656, eq. 7.
     """
 
-    def __init__(self, history: list[dict]):
-        self.delta = history[-1]["delta"] if history else None
+    def __init__(self, delta: float | None):
+        self.delta = delta
 
     def before(self, rows: Tensor) -> dict:
         """delta as the batches before left it."""
@@ -79,30 +82,35 @@ class MovingDelta(Nothing):
         self.delta = float(class_mean_delta(rewards, torch.cat(self.liked), self.delta))
         return {"delta": self.delta}
 
+    def state(self) -> dict[str, float]:
+        """delta decides what comes."""
+        return {"delta": self.delta}
 
-def whole_batch_of(
-    loss: Loss, config: TrainConfig, policy, reference, data: TrainingData, history: list[dict]
-) -> Nothing:
-    """The one that this loss needs; `history` are the steps that an earlier run has made."""
+
+def whole_batch_of(loss: Loss, policy, reference, data: TrainingData, state: dict) -> Nothing:
+    """The one that this loss needs; `state` is what a checkpoint holds."""
     if "kl" in loss.inputs:
-        return MismatchedKL(policy, reference.model, data, config)
-    return MovingDelta(history) if "delta" in loss.inputs else Nothing()
+        return MismatchedKL(policy, reference.model, data)
+    return MovingDelta(state.get("delta")) if "delta" in loss.inputs else Nothing()
 
 
 def mismatched_kl(
     policy: nn.Module,
     reference: nn.Module,
     examples: list[Example],
-    tokenizer,
-    config: TrainConfig,
+    pad: int,
+    limit: int | None,
 ) -> Tensor:
-    """z_0: every prompt with the next row's response, scored by both models without gradients."""
+    """z_0: every prompt with the next row's response, scored by both models without gradients.
+
+    A mixture that is longer than `limit` tokens loses the beginning of its prompt.
+    """
     following = examples[1:] + examples[:1]
     mixed = [
         Example(a.ids[: a.prompt_length] + b.ids[b.prompt_length :], a.prompt_length)
         for a, b in zip(examples, following, strict=True)
     ]
-    if config.max_length:
-        mixed = [fit([example], config.max_length)[0] for example in mixed]
-    ours, theirs = (score_examples(m, mixed, pad_id(tokenizer)) for m in (policy, reference))
+    if limit:
+        mixed = [fit([example], limit)[0] for example in mixed]
+    ours, theirs = (score_examples(m, mixed, pad) for m in (policy, reference))
     return kto_kl(ours - theirs).to(device_of(policy))

@@ -25,7 +25,11 @@ def bradley_terry(prompt: str, a: str, b: str) -> float:
 
 
 def flipped(epsilon: float, labeller: Callable = bradley_terry) -> Callable[..., float]:
-    """Another labeller whose answer is turned round with probability epsilon."""
+    """Another labeller whose answer is turned round with probability epsilon.
+
+    ValueError if epsilon is none.
+    """
+    _checked(epsilon)
     return lambda prompt, a, b: epsilon + (1 - 2 * epsilon) * labeller(prompt, a, b)
 
 
@@ -64,14 +68,16 @@ def make_pairs(
 ) -> list[dict]:
     """n records prompt, chosen, rejected.
 
-    Two different samples of the world's grammar, in an order drawn from the labeller.
+    Two different samples of the world's grammar, in an order drawn from the labeller. ValueError if
+    it gives no probability.
     """
     rng, asked, out = np.random.default_rng(seed), prompts(split), []
     while len(out) < n:
         prompt = asked[rng.integers(len(asked))]
         a, b = world.policy(prompt).sample(2, rng)
         if a != b:
-            chosen, rejected = (a, b) if rng.random() < labeller(prompt, a, b) else (b, a)
+            first_wins = rng.random() < _checked(labeller(prompt, a, b))
+            chosen, rejected = (a, b) if first_wins else (b, a)
             out.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
     return out
 
@@ -100,6 +106,12 @@ def make_texts(n: int, world: World = REVIEWS, split: str = "all", seed: int = 0
     rng, asked = np.random.default_rng(seed), prompts(split)
     chosen = (asked[i] for i in rng.integers(len(asked), size=n))
     return [{"prompt": p, "completion": world.policy(p).sample(1, rng)[0]} for p in chosen]
+
+
+def _checked(probability: float) -> float:
+    if not 0 <= probability <= 1:  # nan too, which would turn every pair round without a word
+        raise ValueError(f"a labeller gives a probability, from 0 to 1, not {probability!r}")
+    return probability
 
 
 def _sigmoid(x: float) -> float:

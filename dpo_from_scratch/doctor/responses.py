@@ -1,0 +1,120 @@
+"""What is scored against what should be: by token ids and places, by text only where they differ.
+
+The right answer is `tokens.encode`: the response's tokens and one end.
+"""
+
+from collections import Counter
+
+import numpy as np
+
+from ..data import DataError
+from ..others import guarded
+from ..tokens import encode
+from .case import Case
+from .inside import Scored
+from .window import SIDES, Row
+
+UNKNOWN, MOSTLY_UNKNOWN = 0.1, 0.3  # shares of a response's tokens
+
+
+def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> None:
+    """Which tokens count in each score of these pairs, and how much."""
+    check_gradients(case, [s for side in seen for s in side])
+    wanted = [_wanted(case, pair) for pair in pairs]
+    check_unknown(case, wanted)
+    if any(w and w[0].ids == w[1].ids for w in wanted):
+        which = next(i for i, w in enumerate(wanted) if w and w[0].ids == w[1].ids)
+        case.add("equal_pair", f"the two responses of pair {which} are the same tokens")
+        return
+    votes: dict[str, list[str]] = {}
+    rows = [
+        Row(case.tokenizer, side[i], SIDES[s], pairs, wanted, i)
+        for s, side in enumerate(seen)
+        for i in range(len(pairs))
+    ]
+    verdicts = [row.verdict() for row in rows]
+    _even_out(verdicts)
+    for verdict in verdicts:
+        for code, told in verdict.items():
+            votes.setdefault(code, []).append(told)
+    for code, told in votes.items():
+        many = "" if len(told) == len(rows) else f" (in {len(told)} of {len(rows)} responses)"
+        case.add(code, told[0] + many)
+
+
+def _wanted(case: Case, pair: dict):
+    """The right tokens of a pair, (chosen, rejected), or None where they can't be told."""
+    prompt, sides = pair.get("prompt", ""), [pair[side] for side in SIDES]
+    try:
+        return guarded("the tokenizer", encode, case.tokenizer, prompt, *sides)
+    except DataError:
+        case.unseen.append("the right token ids, which the tokenizer doesn't give for these rows")
+        return None
+
+
+def check_unknown(case: Case, wanted: list) -> None:
+    """How many tokens the vocabulary doesn't have."""
+    unknown = getattr(case.tokenizer, "unk_token_id", None)
+    ids = [i for w in wanted if w for e in w for i in e.ids[e.prompt_length : -1]]
+    if unknown is None or not ids or unknown == case.tokenizer.eos_token_id:
+        return
+    many = ids.count(unknown)
+    if many > UNKNOWN * len(ids):
+        level = "problem" if many > MOSTLY_UNKNOWN * len(ids) else "note"
+        told = f"{many} of the responses' {len(ids)} tokens are unknown to the tokenizer"
+        case.add("unknown_tokens", told, level=level)
+
+
+def check_gradients(case: Case, seen: list[Scored]) -> None:
+    """Whether the scores are sums of log-probabilities, and what each token counts."""
+    misfit = max(s.misfit for s in seen)
+    strange = [s for s in seen if s.misfit > 0.05 or _value_is_off(s)]
+    if strange:
+        s = strange[0]
+        told = f"the score is {s.given:.4g} where log-probabilities give {s.expected:.4g} nats"
+        kind = "" if misfit < 0.05 else ", and its gradient is that of no log-softmax"
+        case.add("not_log_softmax", f"with known logits {told}{kind}")
+        return
+    for s in seen:
+        weights = np.array(s.weights)
+        if len(weights) > 1 and np.allclose(weights, weights[0], rtol=0.02):
+            _equal_weights(case, s, float(weights[0]))
+        elif len(weights) > 1 and not np.allclose(weights, 1, atol=0.02):
+            low, high = weights.min(), weights.max()
+            case.add("weights", f"tokens count between {low:.3g} and {high:.3g}, not 1")
+
+
+def _value_is_off(s: Scored) -> bool:
+    """Weights that differ in a sum that is none, as of probabilities."""
+    weights = np.array(s.weights)
+    even = not len(weights) or np.allclose(weights, 1, atol=0.02)
+    return not even and abs(s.given - s.expected) > 0.02 * max(abs(s.expected), abs(s.given), 1e-9)
+
+
+def _equal_weights(case: Case, s: Scored, weight: float) -> None:
+    n = len(s.labels)
+    for length, what in ((n, ""), (len(s.row), " of the row"), (len(s.ids), " of the row")):
+        if abs(weight * length - 1) < 0.02:
+            case.add("mean", f"every one of the {n} tokens counts 1/{length}{what and what}")
+            return
+    if abs(weight - 1) > 0.02:
+        case.add("weights", f"every one of the {n} tokens counts {weight:.3g}, not 1")
+
+
+def _even_out(verdicts: list[dict[str, str]]) -> None:
+    """What begins late ends late, where there is room: one shift for all rows, or none.
+
+    A row without padding can't show that its window ends late, so the others decide.
+    """
+    kinds = Counter(code for v in verdicts for code in v)
+    if kinds["late"]:
+        code = (
+            "wrong_window" if kinds["wrong_window"] or not kinds["late, shown"] else "not_shifted"
+        )
+        for v in verdicts:
+            told = v.pop("late", "")
+            shown = v.pop("late, shown", "")
+            if told:
+                v[code] = shown or told
+            if code == "not_shifted":
+                v.pop("padding_scored", None)

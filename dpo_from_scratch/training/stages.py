@@ -1,0 +1,152 @@
+"""Stages: files of rows that are made once, and remember what made them.
+
+made_by.json, beside them, holds for each what decided it, in words, and a hash of its content. So a
+run that goes on with another judge, or finds half a file, says so.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+
+from torch import nn
+
+from ..data import DataError
+from ..models import ModelError, load_model
+from .locks import Lock
+from .runs import write_text
+
+NOTES = "made_by.json"
+AGAIN = "delete it and what was made after it, and --resume makes them again"
+
+
+def stage(path: Path, make: Callable[[], list[dict]], made_by: dict | None = None) -> list[dict]:
+    """The rows of a file; where it is missing, they are made and written first.
+
+    `made_by` is what decides them, such as the judge. DataError if the file that is there was made
+    by something else, or is not as it was written.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(row) + "\n" for row in make())
+        remember(path, (made_by or {}) | {"sha256": _hash(text)})
+        write_text(path, text)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    written = compare(path, made_by or {}).get("sha256")
+    if written and written != _hash(text):
+        raise DataError(f"{path} is damaged, or was changed: {AGAIN}")
+    return rows_of(path, text)
+
+
+def rows_of(path: Path, text: str | None = None) -> list[dict]:
+    """The rows of a file of JSON Lines that the package wrote; DataError names a broken line."""
+    text = path.read_text(encoding="utf-8", errors="replace") if text is None else text
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            raise DataError(f"{path}, line {number}: broken JSON: {AGAIN}") from None
+    return rows
+
+
+def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
+    """The model takes the weights of a run that is done; returns its metrics, a row for each step.
+
+    DataError if the run is damaged.
+    """
+    try:
+        history = rows_of(run / "metrics.jsonl")
+        if len(history) != steps:
+            raise DataError(f"metrics.jsonl has {len(history)} rows and not {steps}")
+        model.load_state_dict(load_model(str(run / "model"))[0].state_dict())
+    except (DataError, ModelError, OSError, RuntimeError) as error:
+        told = str(error).splitlines()[0].removesuffix(f": {AGAIN}")
+        raise DataError(f"{run} holds a finished run that is damaged ({told}): {AGAIN}") from error
+    return history
+
+
+@contextmanager
+def claimed(
+    folder: Path,
+    found: Callable[[], str],
+    differs: Callable[[], list[str]],
+    clear: Callable[[], None],
+    resume: bool,
+    overwrite: bool,
+):
+    """A folder of several stages or runs, for this process alone while it writes there.
+
+    `found` names what of a run is there ("" for nothing), `differs` what is other than that run
+    had it, `clear` deletes it. DataError unless the folder is free, may be overwritten, or goes on
+    with the same.
+    """
+    if resume and overwrite:
+        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = Lock(folder)
+    except OSError as error:
+        why = f"{folder} ({error.strerror})"
+        raise DataError(f"can't write a run to {why}: name another folder with --out") from error
+    try:
+        there = found()
+        told = ", ".join(differs()) if there and not overwrite else ""
+        if there and overwrite:
+            clear()
+        elif there and not resume:
+            choice = "go on with --resume, begin anew with --overwrite, or name another with --out"
+            other = f" with other settings ({told})" if told else ""
+            raise DataError(f"{folder} holds {there}{other}: {choice}")
+        elif told:
+            mend = "give the same, or name another folder with --out"
+            raise DataError(f"{folder} can't go on with other settings ({told}): {mend}")
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            folder.rmdir()  # only where nothing was written
+
+
+def remember(path: Path, made_by: dict) -> None:
+    """Note what decides the file, or the folder, `path`; it is written after this."""
+    notes = _notes(path) | {path.name: made_by}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path.with_name(NOTES), json.dumps(notes, indent=2) + "\n")
+
+
+def compare(path: Path, made_by: dict) -> dict:
+    """What was noted about `path`; DataError if something that decides it is another one now.
+
+    What an older version did not note yet has nothing to compare it with.
+    """
+    told = changed(path, made_by)
+    if told:
+        mend = f"give the same, name another folder with --out, or {AGAIN}"
+        raise DataError(f"{path} was made otherwise ({', '.join(told)}): {mend}")
+    return _notes(path).get(path.name, {})
+
+
+def changed(path: Path, made_by: dict) -> list[str]:
+    """What decides the file `path` and is another one now than was noted, a phrase each."""
+    noted = _notes(path).get(path.name, {})
+    other = [key for key in made_by if key in noted and noted[key] != made_by[key]]
+    return [f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in other]
+
+
+def _notes(path: Path) -> dict:
+    notes = path.with_name(NOTES)
+    if not notes.exists():
+        return {}
+    try:
+        found = json.loads(notes.read_text(encoding="utf-8"))
+        if all(isinstance(value, dict) for value in found.values()):
+            return found
+    except (ValueError, AttributeError):
+        pass
+    raise DataError(f"{notes} is damaged: start again with --overwrite, or in another folder")
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode("utf-8", errors="replace")).hexdigest()

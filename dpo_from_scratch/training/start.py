@@ -1,0 +1,97 @@
+"""Everything before the first step: adapters, reference, optimizer, what a checkpoint holds."""
+
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor, nn
+
+from ..data import DataError
+from ..folders import check_finite
+from ..losses import LOSSES
+from ..models import Scorer
+from .batches import TrainingData
+from .lora import add_lora
+from .references import Reference, reference_of
+from .runs import NoRun, RunFolder
+from .settings import TrainConfig
+from .whole_batch import Nothing, whole_batch_of
+
+
+@dataclass
+class SetUp:
+    """All that stands when the first step begins."""
+
+    data: TrainingData
+    run: RunFolder | NoRun
+    accelerator: Accelerator
+    model: nn.Module  # with adapters, if there are any
+    reference: Reference
+    policy: nn.Module  # the model's Scorer, as accelerate prepared it
+    weights: list[Tensor]  # those that are trained
+    optimizer: torch.optim.Optimizer
+    whole_batch: Nothing
+    first: int  # the step to begin with, 0 but for a run that goes on
+    history: list[dict]  # the metrics of the steps before it
+
+    def save(self, step: int, last: bool = False) -> None:
+        """Write a checkpoint of all that decides the future; the last one may fail: the model is
+        written next, and says it if that fails too.
+        """
+        notes = self.whole_batch.state()
+        scaler = self.accelerator.scaler  # of fp16, on a GPU
+        notes = notes if scaler is None else notes | {"scaler": scaler.state_dict()}
+        with suppress(DataError) if last else nullcontext():
+            self.run.save(step, self.model, self.optimizer, notes, last)
+
+    def log(self, row: dict) -> None:
+        """A step's metrics: kept, and written."""
+        self.history.append(row)
+        self.run.log(row)
+
+
+def set_up(
+    model: nn.Module,
+    tokenizer,
+    data: TrainingData,
+    config: TrainConfig,
+    run: RunFolder | NoRun,
+    reference: nn.Module | None,
+    progress: bool,
+) -> SetUp:
+    """Everything before the first step; ModelError for weights that are not finite."""
+    loss = LOSSES[config.loss]
+    check_finite("the starting model", model)
+    run.try_saving(model, tokenizer)
+    AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
+    accelerator = Accelerator(mixed_precision=config.precision)
+    torch.manual_seed(config.seed)
+    model = add_lora(model, config.lora_rank) if config.lora_rank else model
+    model.eval()  # no dropout: the policy that is scored is the policy that will be sampled
+    theirs = model if reference is None else reference
+    anchor = reference_of(loss, config, theirs, data, run, accelerator, progress)
+    policy, weights = Scorer(model), [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        weights, lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    policy, optimizer = accelerator.prepare(policy, optimizer)
+    first, history, notes = run.restore(model, optimizer)
+    if history:
+        notes = history[-1] | notes  # an older checkpoint left delta to the metrics
+    if accelerator.scaler is not None and "scaler" in notes:
+        accelerator.scaler.load_state_dict(notes["scaler"])
+    return SetUp(
+        data=data,
+        run=run,
+        accelerator=accelerator,
+        model=model,
+        reference=anchor,
+        policy=policy,
+        weights=weights,
+        optimizer=optimizer,
+        whole_batch=whole_batch_of(loss, policy, anchor, data, notes),
+        first=first,
+        history=history,
+    )

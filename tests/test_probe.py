@@ -1,0 +1,588 @@
+"""`doctor.check` on trainers in many styles, healthy and broken in ways that only a step shows."""
+
+import copy
+import random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from test_doctor import PAIRS, ours, problems
+
+from dpo_from_scratch import doctor, losses, world
+from dpo_from_scratch.data import DataError
+from dpo_from_scratch.models import Scorer, frozen_copy
+from dpo_from_scratch.tokens import encode
+
+BETA = 0.3
+
+
+def dpo(c, r, rc, rr):
+    return -F.logsigmoid(BETA * ((c - rc) - (r - rr)))
+
+
+class Loop:
+    """A raw loop; a bug is a method put over one of its own."""
+
+    rate, optimizer_class = 1e-3, torch.optim.AdamW
+
+    def __init__(self, tiny, **changes):
+        model, self.tokenizer = copy.deepcopy(tiny[0]).requires_grad_(True), tiny[1]
+        self.policy, self.reference = model, frozen_copy(model)
+        self.batch, self.plain_score = ours(model, self.tokenizer)
+        self.loss, self.anchor = dpo, self.reference
+        for name, value in changes.items():
+            setattr(self, name, value.__get__(self) if name in OWN else value)
+        self.optimizer = self.optimizer_class(self.trained(), lr=self.rate)
+
+    def trained(self):
+        return self.policy.parameters()
+
+    def score(self, model, batch):
+        return self.plain_score(model, batch)
+
+    def reference_of(self, pairs):
+        with torch.no_grad():
+            return self.score(self.anchor, self.batch(pairs))
+
+    def objective(self, pairs):
+        c, r = self.score(self.policy, self.batch(pairs))
+        return self.loss(c, r, *self.reference_of(pairs)).mean()
+
+    def backward(self, pairs):
+        self.optimizer.zero_grad()
+        value = self.objective(pairs)
+        value.backward()
+        return value
+
+    def step(self, pairs):
+        value = self.backward(pairs)
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
+        self.optimizer.step()
+        return value.detach()
+
+    def check(self, **other):
+        hooks = {
+            "score": self.score,
+            "collate": self.batch,
+            "policy": self.policy,
+            "reference": self.reference,
+            "pairs": PAIRS,
+            "tokenizer": self.tokenizer,
+            "loss": self.loss,
+            "step": self.step,
+            "steps": 4,
+        }
+        return doctor.check(**hooks | other)
+
+
+OWN = ("trained", "score", "reference_of", "objective", "backward", "step")
+
+
+def parts(size, scale=None, zero=False):
+    """backward() in parts of `size` pairs, each divided as it should be, or by `scale`."""
+
+    def backward(self, pairs):
+        self.optimizer.zero_grad()
+        many = len(pairs) // size
+        for k in range(many):
+            if zero:
+                self.optimizer.zero_grad()
+            value = self.objective(pairs[k * size : (k + 1) * size]) / (scale or many)
+            value.backward()
+        return value * (scale or many)
+
+    return backward
+
+
+def ref_changed(change):
+    def reference_of(self, pairs):
+        with torch.no_grad():
+            return change(*self.score(self.reference, self.batch(pairs)))
+
+    return reference_of
+
+
+def without_zero_grad(self, pairs):
+    value = self.objective(pairs)
+    value.backward()
+    return value
+
+
+def only_some(which):
+    def objective(self, pairs):
+        c, r = self.score(self.policy, self.batch(pairs))
+        return self.loss(c, r, *self.reference_of(pairs))[which].mean()
+
+    return objective
+
+
+def other_loss(loss):
+    def objective(self, pairs):
+        return loss(*self.score(self.policy, self.batch(pairs)), *self.reference_of(pairs)).mean()
+
+    return objective
+
+
+def detached(side):
+    def objective(self, pairs):
+        sides = list(self.score(self.policy, self.batch(pairs)))
+        sides[side] = sides[side].detach()
+        return self.loss(*sides, *self.reference_of(pairs)).mean()
+
+    return objective
+
+
+def clipped_backwards(self, pairs):
+    value = self.backward(pairs)
+    for p in self.policy.parameters():
+        p.grad.mul_(-1.0)
+    self.optimizer.step()
+    return value
+
+
+def weights_cut_after(self, pairs):
+    value = self.backward(pairs)
+    self.optimizer.step()
+    with torch.no_grad():
+        for p in self.policy.parameters():
+            p.clamp_(-0.3, 0.3)
+    return value
+
+
+def moving_average(self, pairs):
+    value = Loop.step(self, pairs)
+    with torch.no_grad():
+        for old, new in zip(self.reference.parameters(), self.policy.parameters(), strict=True):
+            old.lerp_(new, 0.05)
+    return value
+
+
+def live(self, pairs):
+    with torch.no_grad():
+        return self.score(self.policy, self.batch(pairs))
+
+
+def head_alone(self):
+    return [self.policy.transformer.ln_f.weight, self.policy.transformer.ln_f.bias]
+
+
+def dropped_rejected(c, r, rc, rr):
+    return c, r.roll(1), rc, rr
+
+
+SUM = lambda c, r, rc, rr: dpo(c, r, rc, rr).sum()
+IN_STEP = {
+    "parts of a batch": ({"backward": parts(2)}, None),
+    "one pair at a time": ({"backward": parts(1)}, None),
+    "a moving average": ({"step": moving_average}, None),
+    "a sum": ({"objective": other_loss(SUM)}, None),
+    "SGD": ({"optimizer_class": torch.optim.SGD, "rate": 0.01}, None),
+    "a tiny rate": ({"rate": 1e-6}, None),
+    "parts that are not divided": ({"backward": parts(2, 1)}, "gradient_scaled"),
+    "parts that are divided twice": ({"backward": parts(2, 16)}, "gradient_scaled"),
+    "only the last part": ({"backward": parts(2, None, True)}, "pairs_lost"),
+    "only the first pair": ({"objective": only_some([0])}, "pairs_lost"),
+    "half of the pairs": ({"objective": only_some(slice(0, 4))}, "pairs_lost"),
+    "no zero_grad": ({"backward": without_zero_grad}, "gradients_pile_up"),
+    "chosen detached": ({"objective": detached(0)}, "side_detached"),
+    "rejected detached": ({"objective": detached(1)}, "side_detached"),
+    "reference rolled": (
+        {"reference_of": ref_changed(lambda c, r: (c.roll(1), r.roll(1)))},
+        "reference_rows",
+    ),
+    "reference sorted": (
+        {"reference_of": ref_changed(lambda c, r: (c.sort().values, r.sort().values))},
+        "reference_rows",
+    ),
+    "reference exchanged": (
+        {"reference_of": ref_changed(lambda c, r: (r, c))},
+        "reference_exchanged",
+    ),
+    "reference forgotten": (
+        {"reference_of": ref_changed(lambda c, r: (0 * c, 0 * r))},
+        "no_reference",
+    ),
+    "reference live in the step": ({"reference_of": live}, "reference_is_policy"),
+    "another beta in the step": (
+        {"objective": other_loss(lambda *a: losses.dpo(*a, beta=0.03))},
+        "beta_differs",
+    ),
+    "the loss turned round": ({"objective": other_loss(lambda *a: -dpo(*a))}, "wrong_direction"),
+    "gradients turned round": ({"step": clipped_backwards}, "wrong_direction"),
+    "weights cut after the update": ({"step": weights_cut_after}, "moved_beside_optimizer"),
+    "two tensors in the optimizer": ({"trained": head_alone}, "not_in_optimizer"),
+    "another pair's rejected": (
+        {"objective": other_loss(lambda c, r, rc, rr: dpo(c, r.roll(1), rc, rr.roll(1)))},
+        "pairs_mixed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_STEP)
+def test_a_step_is_seen_from_inside(name, tiny):
+    changes, cause = IN_STEP[name]
+    assert problems(Loop(tiny, **changes).check()) == ([cause] if cause else [])
+
+
+@pytest.mark.parametrize("name", ["reference rolled", "no zero_grad", "only the first pair", "SGD"])
+def test_a_step_is_seen_from_inside_without_the_loss(name, tiny):
+    changes, cause = IN_STEP[name]
+    assert problems(Loop(tiny, **changes).check(loss=None)) == ([cause] if cause else [])
+
+
+BROKEN_LOSSES = {
+    "sigmoid": (lambda c, r, rc, rr: -torch.sigmoid(BETA * (c - r - rc + rr)), "bounded_loss"),
+    "mean inside": (
+        lambda c, r, rc, rr: -F.logsigmoid(BETA * (c - r - rc + rr).mean()),
+        "loss_of_mean",
+    ),
+    "log of mean": (
+        lambda c, r, rc, rr: -torch.sigmoid(BETA * (c - r - rc + rr)).mean().log(),
+        "loss_of_mean",
+    ),
+    "rejected detached": (lambda c, r, rc, rr: dpo(c, r.detach(), rc, rr), "side_detached"),
+    "a plus": (lambda c, r, rc, rr: -F.logsigmoid(BETA * ((c - rc) + (r - rr))), "wrong_direction"),
+    "reference exchanged": (lambda c, r, rc, rr: dpo(c, r, rr, rc), "reference_exchanged"),
+    "beta on the reference": (
+        lambda c, r, rc, rr: -F.logsigmoid((c - r) - BETA * (rc - rr)),
+        "reference_weight",
+    ),
+    "beta twice": (
+        lambda c, r, rc, rr: -F.logsigmoid(BETA * (BETA * (c - rc) - BETA * (r - rr))),
+        "beta_twice",
+    ),
+    "rows against columns": (
+        lambda c, r, rc, rr: dpo(c, r, rc[:, None], rr[:, None]),
+        "pairs_mixed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_LOSSES)
+def test_a_loss_is_looked_at_as_a_function(name, tiny):
+    loss, cause = BROKEN_LOSSES[name]
+    assert problems(Loop(tiny, loss=loss).check(step=None)) == [cause]
+
+
+def test_the_effective_beta_is_always_said(tiny):
+    notes = {f.code: f.seen for f in Loop(tiny).check()}
+    assert "beta of 0.3" in notes["effective_beta"]
+    found = {f.code: f.seen for f in Loop(tiny).check(loss=None, step=None)}
+    assert "`loss` was not given" in found["not_looked_at"]
+    assert "`step` was not given" in found["not_looked_at"]
+
+
+def test_a_nll_term_and_a_hinge_are_healthy(tiny):
+    for loss in (
+        lambda c, r, rc, rr: dpo(c, r, rc, rr) - 0.05 * c,
+        lambda c, r, rc, rr: F.relu(1 - BETA * (c - r - rc + rr)),
+        lambda c, r, rc, rr: (c - r - rc + rr - 1 / (2 * BETA)) ** 2,
+    ):
+        assert problems(Loop(tiny, loss=loss, rate=1e-4).check()) == []
+
+
+def kept(loop, order=None):
+    """A cache of the reference's scores by row."""
+    with torch.no_grad():
+        sides = loop.score(loop.reference, loop.batch(PAIRS))
+    table = {p["chosen"]: i for i, p in enumerate(PAIRS)}
+    order = order or list(range(len(PAIRS)))
+    where = lambda pairs: [order[table[p["chosen"]]] for p in pairs]
+    return lambda pairs: tuple(side[where(pairs)] for side in sides)
+
+
+def test_kept_scores_are_compared_row_by_row(tiny):
+    loop = Loop(tiny)
+    scores = kept(loop)
+    loop.reference_of = scores
+    assert problems(loop.check(reference=None, reference_scores=scores)) == []
+    wrong = kept(loop, [*range(1, len(PAIRS)), 0])
+    assert problems(loop.check(reference_scores=wrong)) == ["reference_rows"]
+    by_place = lambda pairs: tuple(side[: len(pairs)] for side in scores(PAIRS))
+    assert problems(loop.check(reference_scores=by_place)) == ["reference_rows"]
+    with pytest.raises(DataError, match="give a reference"):
+        loop.check(reference=None)
+
+
+def lora(tiny, dropout=0.0):
+    from dpo_from_scratch.training.lora import add_lora
+
+    model = add_lora(copy.deepcopy(tiny[0]), 4)
+    for name, part in model.named_modules():
+        if "lora_dropout" in name and dropout:
+            for key in list(getattr(part, "keys", list)()):
+                part[key] = torch.nn.Dropout(dropout)
+    return model
+
+
+class Off(torch.nn.Module):
+    """The adapters off, or not."""
+
+    def __init__(self, policy, off=True):
+        super().__init__()
+        self.kept, self.off = [policy], off
+
+    def forward(self, **inputs):
+        if not self.off:
+            return self.kept[0](**inputs)
+        with self.kept[0].disable_adapter():
+            return self.kept[0](**inputs)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_adapters_off_as_the_reference_on_and_with_dropout(tiny):
+    for believed, used, rate, cause in (
+        (True, True, 0.0, None),
+        (False, False, 0.0, "adapter_in_reference"),
+        (True, False, 0.0, "adapter_in_reference"),
+        (True, True, 0.1, "dropout"),
+    ):
+        loop = Loop(tiny)
+        loop.policy = lora(tiny, rate)
+        loop.policy.train(rate > 0)
+        loop.reference, loop.anchor = Off(loop.policy, believed), Off(loop.policy, used)
+        loop.optimizer = torch.optim.AdamW([p for p in loop.policy.parameters() if p.requires_grad])
+        assert problems(loop.check()) == ([cause] if cause else [])
+
+
+def packed(tokenizer, cut=True):
+    """All responses of a batch in one row, each with positions of its own."""
+
+    def collate(pairs):
+        rows = [
+            e
+            for s in (0, 1)
+            for p in pairs
+            for e in (encode(tokenizer, p["prompt"], p["chosen"], p["rejected"])[s],)
+        ]
+        ids = torch.tensor([[i for e in rows for i in e.ids]])
+        place = torch.tensor([[t for e in rows for t in range(len(e.ids))]])
+        owner = torch.tensor([[k for k, e in enumerate(rows) for _ in e.ids]])
+        scored = torch.tensor([[t >= e.prompt_length for e in rows for t in range(len(e.ids))]])
+        see = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+        if cut:
+            see &= owner == owner.T
+        return ids, place, owner, scored, see[None, None], len(rows)
+
+    def score(model, batch):
+        ids, place, owner, scored, see, n = batch
+        mask = torch.zeros(see.shape).masked_fill(~see, torch.finfo(torch.float32).min)
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=place).logits
+        logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+        sums = torch.zeros(n).index_add(0, owner[0, 1:], (logps * scored[:, 1:])[0])
+        return sums.chunk(2)
+
+    return collate, score
+
+
+def test_packed_rows_with_a_mask_of_four_dimensions_are_read(tiny):
+    for cut, cause in ((True, None), (False, "batch_dependence")):
+        loop = Loop(tiny)
+        loop.batch, loop.plain_score = packed(loop.tokenizer, cut)
+        assert problems(loop.check()) == ([cause] if cause else [])
+
+
+def test_parameters_outside_of_a_module_are_seen_and_put_back(tiny):
+    for bug in (False, True):
+        loop = Loop(tiny)
+        weights = {
+            k: v.detach().clone().requires_grad_() for k, v in loop.policy.named_parameters()
+        }
+        before = {k: v.detach().clone() for k, v in weights.items()}
+
+        def score(model, batch, loop=loop, weights=weights):
+            if model is loop.policy:
+                scorer = Scorer(model)
+                named = {f"model.{k}": v for k, v in weights.items()}
+                return torch.func.functional_call(scorer, named, (), batch).chunk(2)
+            return loop.plain_score(model, batch)
+
+        loop.score = score
+        loop.optimizer = torch.optim.AdamW(weights.values(), lr=1e-3)
+        if bug:
+            loop.backward = without_zero_grad.__get__(loop)
+        found = loop.check()
+        assert problems(found) == (["gradients_pile_up"] if bug else [])
+        assert all(torch.equal(weights[k], before[k]) for k in before)
+
+
+def offset_score(d):
+    """A score that takes the token `d` places on from each position."""
+
+    def score(model, batch):
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        logits = model(input_ids=ids, attention_mask=mask).logits
+        n = ids.shape[1] - d
+        logps = logits[:, :n].log_softmax(-1).gather(-1, ids[:, d:, None]).squeeze(-1)
+        return (logps * batch["response_mask"][:, d:]).sum(-1).chunk(2)
+
+    return score
+
+
+@pytest.mark.parametrize("d", [0, 1, 2, 3])
+def test_any_offset_of_what_is_scored_is_told(d, tiny):
+    loop = Loop(tiny)
+    loop.plain_score = offset_score(d)
+    found = loop.check(step=None, loss=None)
+    assert problems(found) == ([] if d == 1 else ["not_shifted"])
+
+
+def test_unknown_words_are_one_finding(tiny):
+    rows = [
+        {"prompt": "zzz qqq ?", "chosen": f"kk {'jj ' * k}", "rejected": f"ll {'mm ' * (9 - k)}"}
+        for k in range(4)
+    ]
+    found = Loop(tiny).check(pairs=rows, step=None, loss=None)
+    assert problems(found) == ["unknown_tokens"]
+
+
+def test_a_pair_of_equal_sides_is_named(tiny):
+    rows = [*PAIRS[:3], {**PAIRS[3], "rejected": PAIRS[3]["chosen"]}]
+    assert problems(Loop(tiny).check(pairs=rows, step=None, loss=None)) == ["equal_pair"]
+
+
+def test_text_that_ends_with_its_end_token_is_healthy(tiny):
+    ended = [{**p, **{s: p[s] + " <eos>" for s in ("chosen", "rejected")}} for p in PAIRS]
+    assert problems(Loop(tiny).check(pairs=ended, step=None, loss=None)) == []
+
+
+SCORES = {
+    "probabilities": (lambda logits: logits.softmax(-1), "not_log_softmax"),
+    "raw logits": (lambda logits: logits, "not_log_softmax"),
+    "a temperature": (lambda logits: (logits / 1.5).log_softmax(-1), "not_log_softmax"),
+    "the padded row": (lambda logits: logits.log_softmax(1), "not_log_softmax"),
+}
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_what_is_no_log_softmax_is_one_finding(name, tiny):
+    normalize, cause = SCORES[name]
+
+    def score(model, batch):
+        ids = batch["input_ids"]
+        logits = model(input_ids=ids, attention_mask=batch["attention_mask"]).logits[:, :-1]
+        picked = normalize(logits).gather(-1, ids[:, 1:, None]).squeeze(-1)
+        return (picked * batch["response_mask"][:, 1:]).sum(-1).chunk(2)
+
+    loop = Loop(tiny)
+    loop.plain_score = score
+    assert problems(loop.check()) == [cause]
+
+
+def test_what_the_trainer_raises_is_one_sentence_that_names_the_function(tiny):
+    def broken(*args):
+        raise RuntimeError("no such thing")
+
+    loop = Loop(tiny)
+    for name in ("score", "collate", "loss", "step"):
+        with pytest.raises(DataError, match=f"your {name} raised RuntimeError: no such thing"):
+            loop.check(**{name: broken})
+    with pytest.raises(DataError, match="two tensors, chosen and rejected"):
+        loop.check(score=lambda m, b: torch.zeros(3))
+
+
+def test_the_trainer_is_left_as_it_was(tiny):
+    loop = Loop(tiny)
+    loop.policy.train()
+    loop.policy.lm_head.eval()
+    weights = {k: v.clone() for k, v in loop.policy.state_dict().items()}
+    torch.manual_seed(5)
+    random.seed(5)
+    state = torch.get_rng_state(), random.getstate()
+    loop.check()
+    assert all(torch.equal(v, weights[k]) for k, v in loop.policy.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state[0])
+    assert random.getstate() == state[1]
+    assert loop.policy.training
+    assert not loop.policy.lm_head.training
+    assert all(p.grad is None for p in loop.policy.parameters())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in loop.policy.modules())
+
+
+def test_a_slight_look_at_other_rows_is_found_by_its_gradient(tiny):
+    """A score that leaks by far less than any tolerance."""
+    loop = Loop(tiny)
+
+    def score(model, batch):
+        flat = torch.cat(list(loop.__class__.score(loop, model, batch)))
+        return (flat + 1e-5 * (flat.roll(1) - flat)).chunk(2)
+
+    found = loop.check(score=score, step=None, loss=None)
+    assert problems(found) == ["batch_dependence"]
+
+
+def test_more_pairs_than_are_looked_into_are_fine(tiny):
+    rows = world.make_pairs(20, seed=5)
+    assert problems(Loop(tiny).check(pairs=rows)) == []
+
+
+def rows_changed(change, mask_change=lambda mask: mask):
+    """A collate whose rows are put together from prompt and response by `change`."""
+
+    def collate(self, pairs):
+        built = []
+        for side in ("chosen", "rejected"):
+            for i, p in enumerate(pairs):
+                (e,) = encode(self.tokenizer, p["prompt"], p[side])
+                prompt, response = list(e.ids[: e.prompt_length]), list(e.ids[e.prompt_length :])
+                other = encode(self.tokenizer, pairs[i - 1]["prompt"], p[side])[0]
+                built.append(change(prompt, response, list(other.ids[: other.prompt_length])))
+        width = max(len(ids) for ids, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        masks = [mask_change([0] * (len(ids) - n) + [1] * n) for ids, n in built]
+        return {
+            "input_ids": torch.tensor([fill(ids) for ids, _ in built]),
+            "attention_mask": torch.tensor([fill([1] * len(ids)) for ids, _ in built]),
+            "response_mask": torch.tensor([fill(m) for m in masks]).bool(),
+        }
+
+    return collate
+
+
+EOS = 1
+ROWS = {
+    "as it should be": (rows_changed(lambda p, r, o: (p + r, len(r))), None),
+    "no prompt": (rows_changed(lambda p, r, o: ([EOS, *r], len(r))), "prompt_missing"),
+    "the prompt's end cut": (rows_changed(lambda p, r, o: (p[:3] + r, len(r))), "prompt_missing"),
+    "the prompt's beginning cut": (rows_changed(lambda p, r, o: (p[3:] + r, len(r))), None),
+    "another pair's prompt": (rows_changed(lambda p, r, o: (o + r, len(r))), "pairs_mixed"),
+    "a beginning between": (rows_changed(lambda p, r, o: ([*p, EOS, *r], len(r))), "bos_inside"),
+    "two beginnings": (rows_changed(lambda p, r, o: ([EOS, EOS, *p, *r], len(r))), "bos_doubled"),
+    "one token early": (rows_changed(lambda p, r, o: (p + r, len(r) + 1)), "prompt_scored"),
+    "one token late": (rows_changed(lambda p, r, o: (p + r, len(r) - 1)), "wrong_window"),
+    "cut in front": (rows_changed(lambda p, r, o: (p + r[4:], len(r) - 4)), "truncated"),
+    "no end": (rows_changed(lambda p, r, o: (p + r[:-1], len(r) - 1)), "eos_missing"),
+    "two ends": (rows_changed(lambda p, r, o: ([*p, *r, EOS], len(r) + 1)), "eos_doubled"),
+    "every second token": (
+        rows_changed(
+            lambda p, r, o: (p + r, len(r)), lambda m: [x * (k % 2) for k, x in enumerate(m)]
+        ),
+        "wrong_window",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_are_judged_by_ids_and_places(name, tiny):
+    collate, cause = ROWS[name]
+    loop = Loop(tiny)
+    assert loop.tokenizer.eos_token_id == EOS
+    loop.batch = collate.__get__(loop)
+    assert problems(loop.check(step=None, loss=None)) == ([cause] if cause else [])
+
+
+def test_scores_by_the_model_s_own_loss_and_under_autocast_are_healthy(tiny):
+    def own(model, batch):
+        out = []
+        for ids, mask in zip(batch["input_ids"], batch["response_mask"], strict=True):
+            labels = ids.masked_fill(~mask, -100)[None]
+            out.append(-model(input_ids=ids[None], labels=labels).loss * mask.sum())
+        return torch.stack(out).chunk(2)
+
+    def autocast(model, batch):
+        with torch.autocast("cpu", torch.bfloat16):
+            return Loop.score(loop, model, batch)
+
+    loop = Loop(tiny)
+    assert problems(loop.check(score=own, step=None)) == []
+    assert problems(loop.check(score=autocast, step=None)) == []
