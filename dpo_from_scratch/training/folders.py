@@ -103,6 +103,8 @@ def remove(folder: Path, known: re.Pattern = STATE) -> None:
 
 def tidy(folder: Path) -> None:
     """Delete what a killed run of ours has left half written."""
+    for path in folder.glob(".try-*"):
+        remove(path, WRITTEN)
     for path in folder.glob("*.partial"):
         name = path.name.removesuffix(".partial")
         if name == "model":

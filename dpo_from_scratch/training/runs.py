@@ -80,8 +80,9 @@ class RunFolder:
         before, self.finished = recorded(self.folder), is_finished(self.folder, self.model)
         if self.resume:
             self._same_as(before)
-            if not self.finished:
-                tidy(self.folder)
+            tidy(self.folder)
+            if self.finished:
+                self._drop(0)
         else:
             if before and not overwrite:
                 raise DataError(self._taken(before))
@@ -156,7 +157,11 @@ class RunFolder:
             remove(folder)
             partial.rename(folder)
             sync(self.folder)
-        for old in checkpoints(self.folder)[:-KEEP]:
+        self._drop(KEEP)
+
+    def _drop(self, keep: int) -> None:
+        found = checkpoints(self.folder)
+        for old in found[: len(found) - keep]:
             remove(old)
 
     def restore(
@@ -221,8 +226,7 @@ class RunFolder:
             again = "writes the model" if checkpoints(self.folder) else "trains it again"
             then = f"mend that, and --resume {again}"
             raise DataError(f"{why}{self.where()}: {then}") from error
-        for old in checkpoints(self.folder):
-            remove(old)
+        self._drop(0)
 
     def take(self, model: nn.Module) -> list[dict]:
         """The model takes the weights of a run that is finished; returns its metrics."""
