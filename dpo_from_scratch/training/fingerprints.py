@@ -52,8 +52,12 @@ def differences(before: dict, settings: dict, begun: dict[str, str]) -> list[str
     A version that did not write something yet has nothing to compare it with.
     """
     free = {"save_every", "begun_with"}  # how often a run is saved doesn't decide where it ends
-    changed = sorted(k for k in settings if k in before and before[k] != settings[k])
-    out = [f"{k} was {before[k]!r} and is {settings[k]!r}" for k in changed if k not in free]
+    same = free | {k for k in settings if k not in before or before[k] == settings[k]}
+    changed = sorted(settings.keys() - same)
+    first = [
+        k for k in changed if k not in ("options", "reward_factor")
+    ]  # these follow from others
+    out = [f"{k} was {before[k]!r} and is {settings[k]!r}" for k in first or changed]
     then = before.get("begun_with") or {}
     other = [name for name in begun if name in then and then[name] != begun[name]]
     if other:
