@@ -2,6 +2,10 @@
 
 from .settings import TrainConfig
 
+RUINED = (
+    -15.0
+)  # nats a token; a guess among the 260,000 tokens of the largest vocabularies is -12.5
+
 
 def warnings_of(config: TrainConfig, rows: int) -> list[str]:
     """Sentences about settings that are allowed and hardly meant, before the first step."""
@@ -32,6 +36,11 @@ def last_words(history: list[dict]) -> list[str]:
     if mean - first > max(1.0, abs(first)) or mean > 3 * max(first, 0.3):
         told = f"the loss ends at {mean:.4g} and began at {first:.4g}"
         return [f"note: {told}: lower the learning rate, and read `dpo doctor` on the run"]
+    which = "chosen_" if "chosen_logp" in last else ""
+    token = end_of(f"{which}logp", history) / end_of(f"{which}length", history)
+    if token < RUINED:
+        told = f"the model gives the {which[:-1] or 'given'} responses {token:.0f} nats a token now"
+        return [f"note: {told}, less than a guess among all tokens: lower the learning rate"]
     return []
 
 
