@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -407,3 +408,188 @@ def test_what_a_user_can_mend_is_told_in_one_sentence(tmp_path, wrong, message, 
     assert message in told
     with pytest.raises(ValueError):
         main(["feedback", *known, *wrong, "--debug"])
+
+
+# ---------------------------------------------------------------- what the stages remember
+OTHERS = {
+    "judge was 'mine.py:scores (": ["--judge", "PLACE/other/mine.py:scores"],
+    "rule was 'random' and is 'worst'": ["--rule", "worst"],
+    "groups was 4 and is 3": ["--groups", "3"],
+    "prompts was ": ["--prompts", "PLACE/others.jsonl"],
+    "model was ": ["--model", "PLACE/other_model"],
+    "seed was 0 and is 1": ["--seed", "1"],
+    "max_new_tokens was 64 and is 40": ["--max-new-tokens", "40"],
+    "steps was 2 and is 3": ["--steps", "3"],
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A place with a run that is done, and its arguments but for --out."""
+    place = tmp_path_factory.mktemp("finished")
+    write_rows(place / "prompts.jsonl", [{"prompt": p} for p in world.prompts()[:5]])
+    write_rows(place / "others.jsonl", [{"prompt": p} for p in world.prompts()[1:6]])
+    (place / "other").mkdir()
+    (place / "mine.py").write_text(JUDGE)
+    (place / "other" / "mine.py").write_text(JUDGE.replace("len(t)", "-len(t)"))
+    model, tokenizer = load_model("tiny")
+    next(model.parameters()).data[0, 0] += 0.5
+    save_model(model, tokenizer, place / "other_model")
+    given = ["--model", "tiny", "--prompts", str(place / "prompts.jsonl"), "--steps", "2"]
+    given += ["--preset", "tiny", "--judge", f"{place / 'mine.py'}:scores"]
+    assert main(["feedback", "--out", str(place / "run"), *given]) == 0
+    return place, given
+
+
+def all_of(folder):
+    return {p: p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_stages_are_not_mixed_with_what_made_others(what, finished, capsys):
+    place, given = finished
+    before = all_of(place / "run")
+    changed = [text.replace("PLACE", str(place)) for text in OTHERS[what]]
+    own = ["feedback", "--out", str(place / "run"), *given, *changed]
+    for more, words in (["--resume"], ["can't go on"]), ([], ["--resume", "--overwrite", "--out"]):
+        assert main([*own, *more]) == 2
+        told = capsys.readouterr().err.strip().splitlines()[-1]
+        assert all(word in told for word in (what, str(place / "run"), *words))
+    assert all_of(place / "run") == before
+
+
+def test_the_same_responses_are_scored_again_once_the_scores_are_deleted(finished, tmp_path):
+    place, given = finished
+    shutil.copytree(place / "run", tmp_path / "run")
+    other = ["--judge", f"{place / 'other' / 'mine.py'}:scores", "--resume"]
+    for name in ("scores.jsonl", "pairs.jsonl"):
+        (tmp_path / "run" / name).unlink()
+    own = ["feedback", "--out", str(tmp_path / "run"), *given, *other]
+    assert main(own) == 2  # the run of DPO is still that of the first judge's pairs
+    shutil.rmtree(tmp_path / "run" / "dpo")
+    assert main(own) == 0
+    first, second = texts_of(place / "run"), texts_of(tmp_path / "run")
+    assert first[0] == second[0]
+    assert all(
+        len(r["chosen"]) < len(r["rejected"]) for r in map(json.loads, second[2].split("\n")[:-1])
+    )
+
+
+@pytest.mark.parametrize("name", [*FILES, "made_by.json", "dpo/metrics.jsonl"])
+@pytest.mark.parametrize("how", ["half", "empty", "edited"])
+def test_a_damaged_stage_is_one_sentence_and_deleted_it_is_made_again(
+    name, how, finished, tmp_path, capsys
+):
+    place, given = finished
+    shutil.copytree(place / "run", tmp_path / "run")
+    path = tmp_path / "run" / name
+    text = path.read_text()
+    edited = {"made_by.json": ("1", "2"), "dpo/metrics.jsonl": ("}", "}}")}.get(name, (" .", " !"))
+    broken = {"half": text[: len(text) // 2], "empty": "", "edited": text.replace(*edited, 1)}[how]
+    assert broken != text
+    path.write_text(broken)
+    own = ["feedback", "--out", str(tmp_path / "run"), *given, "--resume"]
+    assert main(own) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("dpo feedback: ")
+    assert str(tmp_path / "run") in told
+    after = {"made_by.json": ["made_by.json"], "dpo/metrics.jsonl": ["dpo"]}.get(name, [name])
+    for gone in after:
+        shutil.rmtree(tmp_path / "run" / gone, ignore_errors=True)
+        (tmp_path / "run" / gone).unlink(missing_ok=True)
+    assert main(own) == 0
+    assert texts_of(tmp_path / "run") == texts_of(place / "run")
+
+
+def test_overwrite_deletes_what_the_run_made_and_nothing_else(finished, tmp_path, capsys):
+    place, given = finished
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    (tmp_path / "run" / "dpo" / "figure.png").write_text("mine")
+    own = ["feedback", "--out", str(tmp_path / "run"), *given, "--rule", "worst", "--overwrite"]
+    assert main([*own, "--resume"]) == 2
+    assert "give one of the two" in capsys.readouterr().err
+    assert main(own) == 0
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "run" / "dpo" / "figure.png").read_text() == "mine"
+    assert '"rule": "worst"' in (tmp_path / "run" / "made_by.json").read_text()
+    for name in ("theirs", "file"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scores.jsonl").write_text("mine")
+    assert main(["feedback", "--out", str(tmp_path / "theirs"), *given, "--overwrite"]) == 2
+    assert "no made_by.json that tells whose" in capsys.readouterr().err
+    assert (tmp_path / "theirs" / "scores.jsonl").read_text() == "mine"
+    assert main(["feedback", "--out", str(tmp_path / "file" / "scores.jsonl"), *given]) == 2
+    assert "can't write a run to" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["feedback", "--out", "", *given])
+    assert "names no folder" in capsys.readouterr().err
+
+
+def test_two_at_once_and_sigterm(finished, tmp_path, capsys):
+    _, given = finished
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n"
+        "from dpo_from_scratch.cli import main\n"
+        "def nested(prompt, texts):\n"
+        f"    assert main(['feedback', '--out', {str(tmp_path / 'run')!r}, *{given!r}]) == 2\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return [0.0 for t in texts]\n"
+    )
+    own = ["feedback", "--out", str(tmp_path / "run"), *given]
+    status = main([*own, "--judge", f"{tmp_path / 'mine.py'}:nested"])
+    told = capsys.readouterr().err
+    assert f"another process is writing to {tmp_path / 'run'}" in told
+    last = told.strip().splitlines()[-1]
+    assert last == f"dpo feedback: stopped before its end; {tmp_path / 'run'} goes on with --resume"
+    assert status in (130, 143)
+    assert (tmp_path / "run" / "responses.jsonl").exists()
+
+
+# ---------------------------------------------------------------- cut off, and no system turn
+def test_where_most_responses_were_cut_off_the_length_is_to_blame_before_the_judge_is_asked(
+    finished, tmp_path, capsys
+):
+    place, given = finished
+    asked = [*given, "--judge", f"{place / 'mine.py'}:killed", "--max-new-tokens", "2"]
+    assert main(["feedback", "--out", str(tmp_path / "run"), *asked]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "40 of 40 responses had not come to their end" in told
+    assert "--max-new-tokens" in told
+    assert not (tmp_path / "run" / "responses.jsonl").exists()
+    some = [*given, "--max-new-tokens", "24"]
+    assert main(["feedback", "--out", str(tmp_path / "some"), *some]) == 0
+    groups = [json.loads(line) for line in texts_of(tmp_path / "some")[0].splitlines()]
+    cut, kept = sum(g["cut_off"] for g in groups), sum(len(g["responses"]) for g in groups)
+    assert cut > 0
+    assert f"note: {cut} of {cut + kept} responses had not come to" in capsys.readouterr().out
+
+
+REFUSES = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+SILENT = "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }} {% endfor %}"
+EACH = "{% for m in messages %}{{ m['content'] }} {% endfor %}"
+
+
+@pytest.mark.parametrize("template", [REFUSES + EACH, SILENT])
+def test_a_template_without_system_turns_gets_the_system_prompt_in_the_user_s_turn(
+    template, monkeypatch
+):
+    model, tokenizer = talking()
+    tokenizer.chat_template = template
+    assert not feedback.takes_system_turns(tokenizer)
+    assert feedback.takes_system_turns(talking()[1])
+    seen = []
+    real = feedback.sample
+    monkeypatch.setattr(
+        feedback, "sample", lambda m, t, p, **k: seen.extend(p) or real(m, t, p, **k)
+    )
+    with pytest.warns(UserWarning, match="this chat template takes no system turn"):
+        groups = feedback.respond(model, tokenizer, [USER["content"], [USER]])
+    systems = [system for system, _ in feedback.SOURCES.values() for _ in (0, 1)]
+    text = USER["content"]
+    assert seen == [[{"role": "user", "content": f"{s}\n\n{text}" if s else text}] for s in systems]
+    assert [g["prompt"] for g in groups] == [text, [USER]]
+    own = [[{"role": "system", "content": "mine"}, USER]]
+    if template != SILENT:
+        with pytest.warns(UserWarning, match="no system"), pytest.raises(DataError, match="system"):
+            feedback.respond(model, tokenizer, own)

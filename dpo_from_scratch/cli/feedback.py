@@ -79,6 +79,8 @@ def feedback_command(options) -> None:
     config = train_config(options, DEFAULTS)
     if LOSSES[config.loss].needs == "texts":
         raise ValueError(f"the judge makes pairs, and loss {config.loss!r} takes texts alone")
+    if options.resume and options.overwrite:
+        raise ValueError("--resume goes on and --overwrite begins anew: give one of the two")
     if options.groups < 1:
         raise ValueError(f"--groups must be 1 or more, not {options.groups}")
     print(f"options: {config}")

@@ -82,8 +82,6 @@ def claimed(
     had it, `clear` deletes it. DataError unless the folder is free, may be overwritten, or goes on
     with the same.
     """
-    if resume and overwrite:
-        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = Lock(folder)
@@ -130,7 +128,7 @@ def compare(path: Path, made_by: dict) -> dict:
 
 def changed(path: Path, made_by: dict) -> list[str]:
     """What decides the file `path` and is another one now than was noted, a phrase each."""
-    noted = _notes(path).get(path.name, {})
+    noted = _notes(path).get(path.name, {}) if path.exists() else {}
     other = [key for key in made_by if key in noted and noted[key] != made_by[key]]
     return [f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in other]
 
