@@ -166,12 +166,14 @@ def head_alone(self):
     return [self.policy.transformer.ln_f.weight, self.policy.transformer.ln_f.bias]
 
 
-def dropped_rejected(c, r, rc, rr):
-    return c, r.roll(1), rc, rr
+def cut_short(self, pairs):
+    short = [{**p, "chosen": " ".join(p["chosen"].split()[:5])} for p in pairs]
+    return Loop.objective(self, short)
 
 
 SUM = lambda c, r, rc, rr: dpo(c, r, rc, rr).sum()
 IN_STEP = {
+    "chosen cut short": ({"objective": cut_short}, "step_differs"),
     "parts of a batch": ({"backward": parts(2)}, None),
     "one pair at a time": ({"backward": parts(1)}, None),
     "a moving average": ({"step": moving_average}, None),
@@ -231,6 +233,11 @@ def test_a_step_is_seen_from_inside_without_the_loss(name, tiny):
 
 
 BROKEN_LOSSES = {
+    "no sign": (lambda c, r, rc, rr: -F.logsigmoid((c - r - rc + rr).abs()), "wrong_direction"),
+    "clamped": (
+        lambda c, r, rc, rr: -F.logsigmoid((c - rc).clamp(-5, 5) - (r - rr).clamp(-5, 5)),
+        "bounded_loss",
+    ),
     "sigmoid": (lambda c, r, rc, rr: -torch.sigmoid(BETA * (c - r - rc + rr)), "bounded_loss"),
     "mean inside": (
         lambda c, r, rc, rr: -F.logsigmoid(BETA * (c - r - rc + rr).mean()),
@@ -449,6 +456,7 @@ def test_text_that_ends_with_its_end_token_is_healthy(tiny):
 SCORES = {
     "probabilities": (lambda logits: logits.softmax(-1), "not_log_softmax"),
     "raw logits": (lambda logits: logits, "not_log_softmax"),
+    "exponentials": (lambda logits: logits.log_softmax(-1).exp().exp(), "not_log_softmax"),
     "a temperature": (lambda logits: (logits / 1.5).log_softmax(-1), "not_log_softmax"),
     "the padded row": (lambda logits: logits.log_softmax(1), "not_log_softmax"),
 }

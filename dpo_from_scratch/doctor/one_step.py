@@ -131,7 +131,7 @@ def explanations(
         yield "pairs_mixed", told, rolled(policy), rolled(reference), by
 
 
-def explain(case: Case, seen: Tensor, policy, reference, lengths, whole, returned) -> None:
+def explain(case: Case, seen: Tensor, policy, reference, lengths, returned) -> None:
     """Compare the pushes that were seen with the loss, and name what explains the difference."""
     loss = case.losses if case.loss else dpo
     search = case.loss is None
@@ -156,7 +156,7 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, whole, returne
         if error < AGREE:
             told = f"beta in a step is {k:.3g} times the one in the loss that was given"
             case.add("beta_differs", told)
-        elif whole:
+        else:
             told = f"the pushes on the responses differ by {share:.0%} from what the loss says"
             case.add("step_differs", told, "likely")
     else:
@@ -227,14 +227,25 @@ def check_pushes(case: Case, watch: Watch, pairs: list[dict], lengths: Tensor | 
         case.unseen.append("gradients in a step: no backward pass reached the policy's weights")
         return
     came, rest = pushes(gradients, seen.came, watch.leaves)
-    whole = rest < 0.05
-    explain(case, came, policy.cpu(), reference.cpu(), lengths, whole, seen.returned)
+    if rest < (0.3 if case.half else 0.05):
+        explain(case, came, policy.cpu(), reference.cpu(), lengths, seen.returned)
+    elif case.loss:
+        _say_rest(case, rest, predicted(case.losses, policy.cpu(), reference.cpu())[1], seen)
     if not case.has("pairs_lost", "side_detached") and seen.handed and seen.updates == 1:
         handed, rest = pushes(gradients, seen.handed, watch.leaves)
         if rest < 0.05 and off(handed, came)[0] > DISAGREE:
             _lost(case, handed, came)
     if not case.has("step_differs", "pairs_lost", "beta_differs") and case.loss:
         _check_size(case, came, predicted(case.losses, policy.cpu(), reference.cpu()), seen)
+
+
+def _say_rest(case: Case, rest: float, value: float, seen: Seen) -> None:
+    """A gradient that is not made of the gradients of the responses' scores."""
+    told = f"{rest:.0%} of a step's gradient is no sum of the gradients of these scores"
+    if seen.returned is None or _loss_apart(seen.returned, value, len(case.pairs)) > 0.03:
+        case.add("step_differs", f"{told}: it scores other tokens, or adds a term", "likely")
+    else:
+        case.add("step_differs", told, "possible", "note")
 
 
 def _check_size(case: Case, came: Tensor, wanted: tuple[Tensor, float], seen: Seen) -> None:

@@ -42,6 +42,7 @@ FOLLOWERS = {
     "side_detached": ("step_differs", "wrong_direction"),
     "wrong_direction": ("step_differs", "first_loss"),
     "no_reference": ("first_loss",),
+    "first_loss": ("step_differs",),
     "reference_rows": ("first_loss",),
     "moved_beside_optimizer": ("step_too_large",),
     "gradients_pile_up": ("step_differs",),

@@ -88,15 +88,17 @@ def _value_is_off(s: Scored) -> bool:
     """Weights that differ in a sum that is none, as of probabilities."""
     weights = np.array(s.weights)
     even = not len(weights) or np.allclose(weights, 1, atol=0.02)
-    return not even and abs(s.given - s.expected) > 0.02 * max(abs(s.expected), abs(s.given), 1e-9)
+    return not even and abs(s.given - s.expected) > 0.02 * max(abs(s.expected), abs(s.given))
 
 
 def _equal_weights(case: Case, s: Scored, weight: float) -> None:
-    n = len(s.labels)
-    for length, what in ((n, ""), (len(s.row), " of the row"), (len(s.ids), " of the row")):
-        if abs(weight * length - 1) < 0.02:
-            case.add("mean", f"every one of the {n} tokens counts 1/{length}{what and what}")
-            return
+    n, parts = len(s.labels), 1 / weight if weight > 0 else 0.0
+    if parts > 1.5 and abs(n / parts - 1) < 0.02:
+        case.add("mean", f"every one of the {n} tokens counts 1/{n}")
+        return
+    if parts >= n and abs(parts - round(parts)) < 0.02:  # of the row, or of the whole batch
+        case.add("mean", f"every one of the {n} tokens counts 1/{parts:.0f}, not even 1/{n}")
+        return
     if abs(weight - 1) > 0.02:
         case.add("weights", f"every one of the {n} tokens counts {weight:.3g}, not 1")
 

@@ -86,7 +86,8 @@ def _check_sides(case: Case, slopes: Tensor, own: Tensor, moved: Tensor, size: f
                 told += ": it depends on it, and passes it no gradient"
             case.add("side_detached", told)
             return
-    if float((chosen - rejected)[-4:].min()) > 0:
+    wrong = (chosen - rejected)[:-1]  # of the pairs that are wrong; a push of 0 has no direction
+    if float(wrong.min()) > -1e-9 * size and float(wrong.max()) > 1e-3 * size:
         case.add("wrong_direction", "the loss falls when the rejected response gains")
     elif float(rejected.max()) <= 0 and float(rejected[-1]) < -1e-3 * size:
         case.add("wrong_direction", "the loss falls when either response gains, rejected too")
@@ -189,6 +190,9 @@ def _check_shape(case: Case, slopes: Tensor) -> None:
     if joint and even and start > 0 and abs(float(h[0])) < 0.02 * start:
         told = f"a pair with margin -1000 is pushed {abs(float(h[0])):.2g}, one at 0 {start:.3g}"
         case.add("bounded_loss", f"{told}: the sigmoid lacks its logarithm")
+    elif start > 0 and not float(h[MARGINS.index(-30.0)]) and not float(h[0]):
+        told = "a pair with a margin of -30 nats gets no push at all"
+        case.add("bounded_loss", told)
     elif joint and start > 0 and wrong < 0.9 * start and right > 1.5 * start:
         told = (
             f"a pair that is right already is pushed most ({right:.3g}, at the start {start:.3g})"
