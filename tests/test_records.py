@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch import studies
+from dpo_from_scratch.data import DataError
 from dpo_from_scratch.lab import records
 from dpo_from_scratch.lab import studies as lab_studies
 from dpo_from_scratch.lab.evaluation import evaluate_reviews, mean_and_half_width
@@ -264,3 +265,32 @@ def test_the_judges_score_of_smollm2_comes_out_again_from_fewer_samples():
     told = {"judge": 0.4}  # three standard errors of 32 samples
     compared = compare(zephyr.study.record(), point, found, told)
     assert verdict([d for d in compared if d.key == "judge"]) != "different"
+
+
+# ---------------------------------------------------------------- damage, and two at once
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "null", '{"points": 3}', '{"points": [{"point": {}}]}', '{"study": 1}']
+)
+def test_a_damaged_record_is_one_sentence_and_stays_as_it_is(text, squares, capsys):
+    squares.path.write_text(text)
+    for arguments in ([], ["--check", "1"]):
+        with pytest.raises(SystemExit) as told:
+            squares.main([*arguments, "--out", str(squares.path)])
+        assert told.value.code == 2
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert last.startswith(f"squares: {squares.path} is no whole record of a study")
+    assert squares.path.read_text() == text
+    assert squares.made == []
+
+
+def test_two_of_a_study_at_once_is_one_sentence_and_a_lock_left_behind_locks_nobody_out(squares):
+    @squares.points([{"again": True}])
+    def again(again):
+        with pytest.raises(DataError, match=r"another process is writing to .*squares\.json"):
+            squares.make()
+        return {"y": 1}
+
+    squares.makers = squares.makers[-1:]
+    squares.path.with_suffix(".lock").write_text("")
+    assert len(Record(json.loads(squares.make().read_text())).points) == 1
+    assert [p.name for p in squares.path.parent.iterdir()] == ["squares.json"]

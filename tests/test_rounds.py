@@ -353,16 +353,16 @@ def test_without_out_a_run_gets_a_folder_of_its_own_and_goes_on_there(
     monkeypatch.chdir(tmp_path)
     short = [*given, "--rounds", "1", "--steps", "2"]
     assert main(["iterate", *short, "--resume"]) == 2
-    assert "there is none: name one by --out" in capsys.readouterr().err
+    assert "(there is none): name a folder with --out" in capsys.readouterr().err
     for more in ([], ["--seed", "1"], ["--resume"]):
         assert main(["iterate", *short, *more]) == 0
-    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["iterate", "iterate-2"]
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["tiny-dno", "tiny-dno-2"]
     out = capsys.readouterr().out
-    assert "going on with runs/iterate\n" in out.replace("\\", "/")
+    assert "going on with runs/tiny-dno\n" in out.replace("\\", "/")
     assert main(["iterate", *short, "--seed", "2", "--resume"]) == 2
-    assert "iterate-2: name one by --out" in capsys.readouterr().err
+    assert "tiny-dno-2: seed was 1 and is 2" in capsys.readouterr().err
     assert main(["iterate", *short, "--out", ""]) == 2
-    assert "names no folder" in capsys.readouterr().err
+    assert "--out is empty" in capsys.readouterr().err
 
 
 DAMAGES = {
@@ -448,7 +448,7 @@ def test_sigterm_stops_as_ctrl_c_does_and_names_the_whole_run(done, tmp_path, ca
     )
     before = signal.getsignal(signal.SIGTERM)
     run = ["--out", str(tmp_path / "run"), "--judge", f"{tmp_path / 'mine.py'}:longer"]
-    assert main(["iterate", *given, *run]) == 130
+    assert main(["iterate", *given, *run]) == 128 + signal.SIGTERM
     told = capsys.readouterr().err.splitlines()[-1]
     assert told == f"dpo iterate: stopped before its end; {tmp_path / 'run'} goes on with --resume"
     assert signal.getsignal(signal.SIGTERM) == before

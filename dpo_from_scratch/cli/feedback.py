@@ -4,11 +4,10 @@ from pathlib import Path
 
 from .options import (
     MODEL_HELP,
-    add_overwrite_option,
     add_train_options,
-    folder_name,
     known_judges,
     notes,
+    run_folder,
     stoppable,
     train_config,
 )
@@ -23,7 +22,7 @@ def add_commands(add) -> None:
         feedback_command,
         "several responses to each prompt, a judge, pairs, DPO (Zephyr's recipe)",
     )
-    command.add_argument("--out", type=folder_name, required=True, help="folder of the run")
+    command.add_argument("--out", required=True, help="folder of the run")
     command.add_argument("--model", default="smollm2", help=f"{MODEL_HELP} (default: smollm2)")
     command.add_argument(
         "--prompts",
@@ -39,7 +38,9 @@ def add_commands(add) -> None:
         "take ten minutes",
     )
     add_group_options(command, ROUNDS)
-    add_overwrite_option(command)
+    command.add_argument(
+        "--overwrite", action="store_true", help="delete the run that --out holds, and begin anew"
+    )
     add_train_options(command, DEFAULTS)
 
 
@@ -79,10 +80,9 @@ def feedback_command(options) -> None:
     config = train_config(options, DEFAULTS)
     if LOSSES[config.loss].needs == "texts":
         raise ValueError(f"the judge makes pairs, and loss {config.loss!r} takes texts alone")
-    if options.resume and options.overwrite:
-        raise ValueError("--resume goes on and --overwrite begins anew: give one of the two")
     if options.groups < 1:
         raise ValueError(f"--groups must be 1 or more, not {options.groups}")
+    out = run_folder(options, "", {})
     print(f"options: {config}")
     judge, judge_name = named_judge(options.judge, {"rubric": rubric} | known_judges())
     judge = as_scores(judge)
@@ -90,7 +90,6 @@ def feedback_command(options) -> None:
         vader()  # says now what is missing, and not after the responses
     prompts = prompts_to_answer(options, config.skip_bad)
     model, tokenizer = load_model(options.model)
-    out = Path(options.out)
     done = (out / "dpo" / "model").exists() and not options.overwrite
     with notes(), stoppable(out):
         pairs, history = pipeline(
@@ -111,7 +110,7 @@ def feedback_command(options) -> None:
         print(f"{out} holds this run, and it is finished: nothing was made again")
     tell_cut_off(out / STAGES[0])
     accuracy = f"accuracy of the last step {history[-1]['accuracy']:.2f}"
-    print(f"{len(pairs)} pairs; {accuracy}; the model: {out / 'dpo' / 'model'}")
+    print(f"{len(pairs)} pairs; {accuracy}; the run: {out}   model: {out / 'dpo' / 'model'}")
 
 
 def tell_cut_off(responses: Path) -> None:

@@ -1,18 +1,15 @@
 """`dpo iterate`: train in rounds that make their own pairs, or move the reference."""
 
-from pathlib import Path
-
 from .options import (
-    add_overwrite_option,
     add_run_options,
     add_train_options,
     known_judges,
+    name_of,
     notes,
+    run_folder,
     stoppable,
     train_config,
 )
-
-NAME = Path("runs", "iterate")  # of runs that nobody named
 
 
 def add_commands(add) -> None:
@@ -24,8 +21,6 @@ def add_commands(add) -> None:
     )
     add_round_options(rounds)
     add_run_options(rounds)
-    rounds.set_defaults(out=None)
-    add_overwrite_option(rounds)
     add_train_options(rounds)
 
 
@@ -99,7 +94,8 @@ def iterate_command(options) -> None:
     samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
     asked = (rows, as_labeller(judge), rounds, config)
     rows_of = plan(options.method, model, tokenizer, *asked, *samples)
-    out = folder_of(options, decides(model, config, rounds, moving, by))
+    name = f"{name_of(options.model)}-{options.method}"
+    out = run_folder(options, name, decides(model, config, rounds, moving, by)[0])
     done = (out / f"round-{rounds}" / "model").exists() and not options.overwrite
     whole = (model, tokenizer, rounds, rows_of, config, moving, out, options.resume)
     with notes(), stoppable(out):
@@ -110,32 +106,8 @@ def iterate_command(options) -> None:
         if row["step"] % (config.steps // rounds) == 0:
             last = f"last batch: loss {row['loss']:.4g}, accuracy {row['accuracy']:.3g}"
             print(f"round {row['round']}: {row['rows']} pairs, {last}")
-    print(f"model: {out / f'round-{rounds}' / 'model'}   each round's pairs lie beside its model")
-
-
-def folder_of(options, decided: tuple[dict, dict]) -> Path:
-    """--out, or the next free runs/iterate-N; to go on, the newest that began with the same."""
-    from ..data import DataError
-    from ..training.fingerprints import differences
-    from ..training.folders import family, next_free, recorded
-
-    if options.resume and options.overwrite:
-        raise DataError("--resume goes on and --overwrite begins anew: give one of the two")
-    if options.out is not None:
-        if not options.out.strip():
-            raise DataError("--out names no folder (a variable that is not set?)")
-        return Path(options.out)
-    if not options.resume:
-        return next_free(NAME)
-    found = family(NAME)
-    for folder in reversed(found):
-        if not differences(recorded(folder), *decided):
-            print(f"going on with {folder}")
-            return folder
-    there = f"only {', '.join(map(str, found))}" if found else "none"
-    raise DataError(
-        f"no run {NAME}* began with these settings, there is {there}: name one by --out"
-    )
+    trained = out / f"round-{rounds}" / "model"
+    print(f"the run: {out}   model: {trained}   each round's pairs lie beside its model")
 
 
 def decided(options, judge_name: str) -> dict:

@@ -5,7 +5,7 @@ import re
 import signal
 import warnings
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -127,19 +127,6 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
     return TrainConfig(**(PRESETS[preset] | own | given))
 
 
-def folder_name(text: str) -> str:
-    """What --out is given; an empty name is a shell variable that is not set."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("names no folder (a variable that is not set?)")
-    return text
-
-
-def add_overwrite_option(parser: argparse.ArgumentParser) -> None:
-    """Whether the run that a folder holds may be deleted."""
-    text = "begin anew where --out holds a run: what that run made is deleted, and nothing else"
-    parser.add_argument("--overwrite", action="store_true", help=text)
-
-
 @contextmanager
 def stoppable(folder):
     """SIGTERM, as batch systems send it, stops like Ctrl-C; the sentence names the whole run."""
@@ -161,6 +148,8 @@ def stoppable(folder):
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+        with suppress(OSError):
+            Path(folder).rmdir()  # only where nothing was written
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from .. import __version__
-from ..data import data_path
+from ..data import DataError, data_path
 
 
 class Record:
@@ -30,7 +30,7 @@ class Record:
     @classmethod
     def load(cls, name: str) -> "Record":
         """A shipped record, such as "wrong_labels"."""
-        return cls(json.loads(data_path(f"results/{name}.json").read_text(encoding="utf-8")))
+        return cls(read_record(data_path(f"results/{name}.json")).content)
 
     def __str__(self) -> str:
         return f"{self.content['title']} | made by: {self.content['command']}"
@@ -60,6 +60,21 @@ class Record:
         if not tuned:
             raise KeyError(f"{self.content['study']} has no points that tune {setting} at {where}")
         return max(tuned, key=lambda p: p["result"][by])["point"][setting]
+
+
+def read_record(path: Path) -> Record:
+    """The record in a file; DataError if it is none, or half of one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        whole = all({"point", "result"} <= p.keys() for p in content["points"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        whole, why = False, f" ({' '.join(str(error).split())})"
+    else:
+        why = ""
+    if not whole:
+        mend = "put back the one that git has, delete it to make all points anew, or name --out"
+        raise DataError(f"{path} is no whole record of a study{why}: {mend}")
+    return Record(content)
 
 
 # ---------------------------------------------------------------- comparing a point made again

@@ -28,12 +28,13 @@ from torch import nn
 from tqdm import tqdm
 
 from .. import world
-from ..data import data_path, read_rows
+from ..data import DataError, data_path, read_rows
 from ..models import frozen_copy, load_model
 from ..training import PRESETS, TrainConfig, train
-from ..training.runs import write_text
+from ..training.folders import write_text
+from ..training.locks import Lock
 from .evaluation import evaluate_reviews, quality
-from .records import Difference, Record, compare, made_by, verdict
+from .records import Difference, Record, compare, made_by, read_record, verdict
 
 VALIDATION = world.prompts("train")[::5]  # for choosing settings; nobody trains on these then
 
@@ -83,14 +84,25 @@ class Study:
         raise KeyError(f"{self.name} has no point {point}")
 
     def record(self) -> Record:
-        """The record as it stands; an empty one before the first point."""
+        """The record as it stands; an empty one before the first point. DataError if damaged."""
         if self.path.exists():
-            return Record(json.loads(self.path.read_text(encoding="utf-8")))
+            return read_record(self.path)
         head = {"study": self.name, "title": self.title, "command": self.command}
         return Record(head | {"made": [], "points": []})
 
     def make(self) -> Path:
-        """Make the points that the record lacks, each written as soon as it is there."""
+        """Make the points that the record lacks, each written as soon as it is there.
+
+        DataError if another process does so, or if the record is damaged.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(self.path, self.path.with_suffix(".lock"))
+        try:
+            return self._make_missing()
+        finally:
+            lock.release()
+
+    def _make_missing(self) -> Path:
         record, before = self.record(), len(self.record().points)
         done = [p["point"] for p in record.points]
         missing = [p for points, _ in self.makers for p in points if p not in done]
@@ -100,7 +112,6 @@ class Study:
             now = {"points": len(record.points) - before} | made_by()
             content = record.content | {"title": self.title, "command": self.command}
             content = content | {"made": [*earlier, now], "points": record.points}
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             write_text(self.path, json.dumps(content, indent=1) + "\n")
         return self.path
 
@@ -124,7 +135,10 @@ class Study:
         return compare(self.record(), point, self.run(point), self.tolerances)
 
     def main(self, arguments: list[str] | None = None) -> None:
-        """The command line of a study. Exit status 1 if a checked point came out different."""
+        """The command line of a study.
+
+        Exit status 1 if a checked point came out different, 2 for a record that can't be used.
+        """
         parser = argparse.ArgumentParser(self.command, description=self.title)
         again = "make K recorded points again; 0: one of each function"
         parser.add_argument("--check", type=int, metavar="K", help=again)
@@ -135,6 +149,13 @@ class Study:
         options = parser.parse_args(arguments)
         self.path = options.out or self.path
         transformers.utils.logging.disable_progress_bar()
+        try:
+            self._do(options)
+        except DataError as error:
+            print(f"{self.name}: {error}", file=sys.stderr)
+            sys.exit(2)
+
+    def _do(self, options: argparse.Namespace) -> None:
         if self.small and options.dry_run:
             print(self.tried())
         elif options.check is None:

@@ -11,19 +11,20 @@ from ..data import DataError
 class Lock:
     """Held from its making until `release`; DataError where another process holds it.
 
-    The file is empty; one that a killed process has left locks nobody out.
+    What is locked is the folder `of`, or a file with its lock at `path`. The lock is empty; one that
+    a killed process has left locks nobody out.
     """
 
-    def __init__(self, folder: Path):
-        self.path, self.file = folder / "run.lock", None
+    def __init__(self, of: Path, path: Path | None = None):
+        self.path, self.file = path or of / "run.lock", None
         while self.file is None:
             file = open(self.path, "a")  # noqa: SIM115 (it stays open as long as the lock)
             try:
                 _take(file)
             except (BlockingIOError, PermissionError):
                 file.close()
-                wait = "wait for its end, or name another folder with --out"
-                raise DataError(f"another process is writing to {folder}: {wait}") from None
+                wait = "wait for its end, or name another with --out"
+                raise DataError(f"another process is writing to {of}: {wait}") from None
             # the process before may have deleted its file between our two calls
             if self.path.exists() and os.path.samestat(os.stat(self.path), os.fstat(file.fileno())):
                 self.file = file
