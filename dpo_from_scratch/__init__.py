@@ -64,6 +64,9 @@ Doctor, the tool on the core                                    -> core
     steps.py                some steps: what moves, what doesn't, how far
     probe.py                `check`: experiments on any trainer's own functions
     ours.py                 the same on this package, before the first step of a run
+    trl.py                  `check_trl`: TRL's trainer, examined and left as it was
+    trl_probe.py            its own methods as the functions that `check` wants
+    trl_settings.py         what TRL's settings and tokenised rows say before a step
     curves.py               a run's metrics, ours or TRL's, read as causes
     files.py                what is in a file of rows: counts, lengths, contradictions
     hooks.py                how trainers in three styles are connected to the probe

@@ -10,3 +10,4 @@ from .findings import CAUSES, Finding
 from .inside import scored_tokens
 from .ours import check_ours
 from .probe import check
+from .trl import check_trl

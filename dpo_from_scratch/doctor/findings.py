@@ -139,6 +139,8 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     "bounded_loss": ("use logsigmoid: a badly wrong pair must be pushed most", NUMBERS),
     "unstable_loss": ("use logsigmoid, not the logarithm of a sigmoid", NUMBERS),
     "step_differs": ("hand over the loss of the step, or look at what it does besides", NUMBERS),
+    "adapter_unused": ("merge it into the model before the new one is added", REFERENCE),
+    "setting_ignored": ("take the setting out, or choose what reads it", NUMBERS),
     "not_looked_at": ("give `check` what is missing, or look there yourself", NUMBERS),
 }
 

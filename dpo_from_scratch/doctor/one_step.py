@@ -226,6 +226,9 @@ def check_pushes(case: Case, watch: Watch, pairs: list[dict], lengths: Tensor | 
     if not seen.came:
         case.unseen.append("gradients in a step: no backward pass reached the policy's weights")
         return
+    if not all(bool(g.isfinite().all()) for g in seen.came.values()):
+        case.unseen.append("a step away from the reference: its gradient is not finite there")
+        return
     came, rest = pushes(gradients, seen.came, watch.leaves)
     if rest < (0.3 if case.half else 0.05):
         explain(case, came, policy.cpu(), reference.cpu(), lengths, seen.returned)
