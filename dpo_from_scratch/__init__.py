@@ -67,7 +67,10 @@ Doctor, the tool on the core                                    -> core
     trl.py                  `check_trl`: TRL's trainer, examined and left as it was
     trl_probe.py            its own methods as the functions that `check` wants
     trl_settings.py         what TRL's settings and tokenised rows say before a step
-    curves.py               a run's metrics, ours or TRL's, read as causes
+    logs.py                 a run's log, ours or TRL's: steps, spans, settings beside it
+    curves.py               such a log read as causes, and what it can't tell
+    beginning.py            a run's first row: the reference, dropout, a loss that is a multiple
+    signs.py                the whole log: not finite, counters, flat lines, the course
     files.py                what is in a file of rows: counts, lengths, contradictions
     hooks.py                how trainers in three styles are connected to the probe
 
@@ -110,6 +113,7 @@ Studies, a module for every record in data/results              -> all of the ab
     dpo_and_ppo.py          08: DPO, PPO, and one after the other
     reading_curves.py       09: displacement, a length bias, a cue that gives labels away
     gallery.py              09: every bug of the gallery, trained, measured, diagnosed
+    doctor_on_logs.py       09: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not

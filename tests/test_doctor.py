@@ -10,14 +10,13 @@ import torch
 from test_gotchas import tokenizer_that_adds
 from test_package import ROOT
 
-from dpo_from_scratch import cli, doctor, world
+from dpo_from_scratch import doctor, world
 from dpo_from_scratch.data import DataError, write_rows
 from dpo_from_scratch.doctor import hooks
-from dpo_from_scratch.doctor.curves import TRL_NAMES
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.models import Scorer, frozen_copy, pad_id
 from dpo_from_scratch.tokens import collate, encode, encode_rows
-from dpo_from_scratch.training import PRESETS, TrainConfig, train
+from dpo_from_scratch.training import PRESETS, TrainConfig
 from dpo_from_scratch.training.metrics import counters
 from dpo_from_scratch.world.tiny import new_tiny_model
 
@@ -228,105 +227,6 @@ def test_scores_that_hide_their_logits_and_single_pairs_are_refused_in_a_sentenc
     assert not policy._forward_hooks, "the hook is removed even after an error"
 
 
-def curves(n=128, **columns):
-    rng = np.random.default_rng(0)
-    margin = np.linspace(0, 1.5, n)
-    out = {
-        "step": np.arange(1, n + 1),
-        "loss": np.log1p(np.exp(-margin)) + rng.normal(0, 0.02, n) * (margin > 0),
-        "margin": margin,
-        "accuracy": np.clip(0.5 + margin / 5, 0, 0.8),
-        "chosen_reward": -0.2 * margin,
-        "rejected_reward": -1.2 * margin,
-        "chosen_logp": np.full(n, -21.0),
-        "rejected_logp": np.full(n, -22.0),
-        "chosen_length": np.full(n, 20.0),
-        "grad_norm": np.full(n, 2.0),
-        "eos": np.ones(n),
-        "scored": np.full(n, 0.7),
-    }
-    out |= {k: np.broadcast_to(v, n) for k, v in columns.items()}
-    return [{k: float(v[i]) for k, v in out.items()} for i in range(n)]
-
-
-SAW = np.array([0.0 if i % 8 == 0 else 0.1 * (i % 8) for i in range(128)])
-CURVES = {
-    "nothing": ({}, None),
-    "reference_is_policy": ({"margin": 0.0, "loss": np.log(2)}, "reference_is_policy"),
-    "no_gradient": ({"margin": 0.0, "loss": np.log(2), "grad_norm": 0.0}, "no_gradient"),
-    "reference_moves": ({"margin": SAW}, "reference_moves"),
-    "dropout": ({"margin": 0.2, "chosen_reward": -0.4, "loss": 0.8}, "dropout"),
-    "reference_differs": (
-        {"margin": 3.0, "chosen_reward": 2.0, "loss": 0.1, "accuracy": 0.99},
-        "reference_differs",
-    ),
-    "precision": ({"loss": 0.691}, "precision"),
-    "mean": ({"chosen_logp": -1.1}, "mean"),
-    "not_shifted": ({"chosen_logp": -260.0}, "not_shifted"),
-    "eos_missing": ({"eos": 0.0}, "eos_missing"),
-    "eos_doubled": ({"eos": 2.0}, "eos_doubled"),
-    "truncated": ({"eos": 0.7}, "truncated"),
-    "prompt_scored": ({"scored": 1.0}, "prompt_scored"),
-    "step_too_large": ({"loss": np.r_[np.log(2), np.full(127, 3.0)]}, "step_too_large"),
-}
-
-
-@pytest.mark.parametrize("name", CURVES)
-def test_curves_are_read_as_causes(name, tmp_path):
-    columns, cause = CURVES[name]
-    write_rows(tmp_path / "metrics.jsonl", curves(**columns))
-    found = doctor.check_run(tmp_path)
-    if name in (
-        "mean",
-        "reference_differs",
-    ):  # a loss on means, or one without a reference, would show the same
-        assert [(f.code, f.level) for f in found if f.level == "note"][-1:] == [(name, "note")]
-        cause = None
-    assert problems(found) == ([cause] if cause else [])
-
-
-def test_notes_are_no_alarms(tmp_path):
-    write_rows(
-        tmp_path / "metrics.jsonl", curves(accuracy=1.0, chosen_reward=np.linspace(0, -4, 128))
-    )
-    found = doctor.check_run(tmp_path)
-    assert {f.code for f in found} == {"displacement", "too_sure"}
-    assert problems(found) == []
-    flat = curves(margin=np.r_[0.0, np.full(127, 1e-3)], loss=np.log(2))
-    write_rows(tmp_path / "metrics.jsonl", flat)
-    assert [f.code for f in doctor.check_run(tmp_path)] == ["nothing_learned"]
-
-
-def test_curves_of_trl_are_read_and_other_files_are_refused(tmp_path, capsys):
-    theirs = {ours: name for name, ours in TRL_NAMES.items()}
-    log = [
-        {
-            theirs.get(k, k): v
-            for k, v in row.items()
-            if k in theirs or k in ("step", "loss", "grad_norm")
-        }
-        for row in curves()
-    ]
-    (tmp_path / "trainer_state.json").write_text(
-        json.dumps({"log_history": [*log, {"train_runtime": 3.0}]})
-    )
-    assert doctor.check_run(tmp_path) == []
-    (tmp_path / "bad").mkdir()
-    for text in ("", "[]", '{"log_history": []}', '{"log_history": [{"loss": 1.0}]}', "{"):
-        (tmp_path / "bad" / "trainer_state.json").write_text(text)
-        assert cli.main(["doctor", str(tmp_path / "bad" / "trainer_state.json")]) == 2
-        told = capsys.readouterr().err
-        assert told.startswith("dpo doctor: ")
-        assert told.count("\n") == 1
-
-
-def test_a_loss_without_a_reference_is_no_wrong_reference(tmp_path, tiny):
-    policy, tokenizer = copy.deepcopy(tiny[0]).requires_grad_(True), tiny[1]
-    config = TrainConfig(**PRESETS["tiny"] | {"loss": "simpo", "beta": 10.0, "steps": 3})
-    train(policy, tokenizer, world.make_pairs(96, seed=1), config, tmp_path / "run", progress=False)
-    assert problems(doctor.check_run(tmp_path / "run")) == []
-
-
 def test_data_are_read_as_causes(tmp_path):
     rows = world.make_pairs(60, lambda p, a, b: float(len(a) > len(b)), seed=3)
     turned = {
@@ -344,25 +244,6 @@ def test_data_are_read_as_causes(tmp_path):
     assert problems(doctor.check_data(tmp_path / "bad.jsonl")) == ["bad_rows"]
     write_rows(tmp_path / "good.jsonl", world.make_pairs(20, seed=4))
     assert doctor.check_data(tmp_path / "good.jsonl") == []
-
-
-def test_the_command_line_tells_and_its_exit_status_says_whether_anything_is_wrong(
-    tmp_path, capsys
-):
-    write_rows(tmp_path / "pairs.jsonl", world.make_pairs(24, seed=4))
-    out = str(tmp_path / "run")
-    assert (
-        cli.main(["train", "--data", str(tmp_path / "pairs.jsonl"), "--steps", "2", "--out", out])
-        == 0
-    )
-    assert json.loads((tmp_path / "run" / "doctor.json").read_text()) == []
-    capsys.readouterr()
-    assert cli.main(["doctor", out]) == 0
-    assert capsys.readouterr().out == "nothing wrong found\n"
-    assert cli.main(["doctor", str(tmp_path / "pairs.jsonl"), "--model", "tiny"]) == 0
-    write_rows(tmp_path / "metrics.jsonl", curves(eos=2.0))
-    assert cli.main(["doctor", str(tmp_path / "metrics.jsonl")]) == 1
-    assert "problem (certain) eos_doubled: 2.00 ends" in capsys.readouterr().out
 
 
 def test_the_counters_count(tiny):

@@ -17,7 +17,9 @@ def add_commands(add) -> None:
         "say what is wrong with a run, a file of pairs, or a model on such a file",
     )
     doctor.add_argument(
-        "what", help="runs/NAME, a metrics.jsonl, TRL's trainer_state.json, or a file of pairs"
+        "what",
+        help="runs/NAME, a metrics.jsonl, TRL's OUT, OUT/checkpoint-N or trainer_state.json, or a "
+        "file of pairs",
     )
     doctor.add_argument(
         "--model", help="score the pairs with this model and look at tokens, masks and precision"
@@ -72,7 +74,7 @@ def check_data_command(options) -> int:
 
 def doctor_command(options) -> int:
     from ..data import holds_rows, read_rows
-    from ..doctor import check_file, check_ours, check_run, findings_of
+    from ..doctor import check_file, check_ours, diagnose, findings_of
     from ..models import frozen_copy, load_model
     from ..training import TrainConfig
 
@@ -82,7 +84,9 @@ def doctor_command(options) -> int:
         rows, _ = read_rows(path, skip_bad=True)
         findings = check_ours(model, frozen_copy(model), tokenizer, rows, TrainConfig())
     elif not holds_rows(path):
-        findings = check_run(path)
+        found = diagnose(path)
+        print(found)
+        return int(bool(found.problems))
     else:
         checked = check_file(path)
         print(str(checked.report).splitlines()[0])

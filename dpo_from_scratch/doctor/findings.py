@@ -1,6 +1,6 @@
 """What a diagnosis consists of: findings, and for each cause what to do and where it is taught."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 LOGITS = "The gallery: tokens and masks"
 REFERENCE = "The gallery: the reference"
@@ -57,10 +57,13 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         "subtract the reference's log-probabilities (SimPO, ORPO and CPO have none)",
         REFERENCE,
     ),
-    "step_too_large": ("lower the learning rate", NUMBERS),
+    "step_too_large": (
+        "lower learning_rate (TRL: learning_rate), or warm up longer (TRL: warmup_steps)",
+        NUMBERS,
+    ),
     "dropout": (
-        "score in eval mode, or set the dropout to 0; else look whether the reference is the "
-        "policy's start",
+        "score in eval mode, or set the dropout to 0 (TRL: disable_dropout=True); else look "
+        "whether the reference is the policy's start",
         REFERENCE,
     ),
     "reference_is_policy": (
@@ -72,7 +75,8 @@ CAUSES = {  # code: (what to do, section of chapter 09)
         REFERENCE,
     ),
     "reference_differs": (
-        "start the policy from the reference: same weights, adapters merged, same tokens",
+        "start the policy from the reference: same weights, same tokens; an SFT adapter is merged "
+        "before a new one is added (TRL: merge_and_unload, and ref_model is the SFT model or None)",
         REFERENCE,
     ),
     "displacement": (
@@ -142,6 +146,42 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     "adapter_unused": ("merge it into the model before the new one is added", REFERENCE),
     "setting_ignored": ("take the setting out, or choose what reads it", NUMBERS),
     "not_looked_at": ("give `check` what is missing, or look there yourself", NUMBERS),
+    # what curves alone show
+    "not_finite": (
+        "lower learning_rate (TRL: learning_rate), train in bf16 or float32 and not in fp16, look "
+        "for rows without a response; go back to a checkpoint of before that step",
+        NUMBERS,
+    ),
+    "rate_too_low": (
+        "raise learning_rate (TRL: learning_rate; LoRA needs about ten times more than full "
+        "training); look at beta and at the schedule too",
+        NUMBERS,
+    ),
+    "padding_rows": (
+        "leave rows that only fill a batch out of the loss, and divide by the rows that are left",
+        NUMBERS,
+    ),
+    "accumulation": (
+        "divide the loss of each part by accumulation (TRL: gradient_accumulation_steps) once, and "
+        "not twice or never",
+        NUMBERS,
+    ),
+}
+MEASURED = {  # code: what a curve's finding tells when it is read from a record
+    "not_finite": "from step {row} on numbers are not finite",
+    "rate_too_low": "at step {row} rewards and margin are {number:.2g} at most",
+    "padding_rows": "step {row}: the loss is {number:.2f} times what its margins allow",
+    "accumulation": "step {row}: the loss is {number:.2f} times what its margins allow",
+    "reference_differs": "step {row}: the rewards' mean is {number:.2f}, where equal models have 0",
+    "dropout": "step {row}: the rewards' mean is {number:.2f}, where equal models have 0",
+    "precision": "step {row}: with all rewards 0 the loss is {number:.5f}, and ln 2 is 0.69315",
+    "step_too_large": "the loss rose to {number:.3g} about step {row}",
+    "reference_moves": "the margin is exactly 0 again in {number:.0f} rows, first at step {row}",
+    "displacement": "the chosen reward changed by {number:.2g} up to step {row}",
+    "eos_missing": "{number:.2f} ends of text are scored per response",
+    "eos_doubled": "{number:.2f} ends of text are scored per response",
+    "truncated": "{number:.2f} ends of text are scored per response",
+    "prompt_scored": "{number:.0%} of all tokens are scored",
 }
 
 
@@ -149,15 +189,32 @@ CAUSES = {  # code: (what to do, section of chapter 09)
 class Finding:
     """One line of a diagnosis.
 
-    `level` is "problem" or "note"; only a problem makes `dpo doctor` exit with 1.
+    `level` is "problem" or "note"; only a problem makes `dpo doctor` exit with 1. `row` is the step
+    of the log that shows it, `number` what was measured there.
     """
 
     code: str
     seen: str
     sure: str = "certain"  # or "likely", "possible"
     level: str = "problem"
+    row: int | None = None
+    number: float | None = None
 
     def __str__(self) -> str:
         advice, section = CAUSES[self.code]
-        seen = f"{self.level} ({self.sure}) {self.code}: {self.seen}"
+        seen = f"{self.level} ({self.sure}) {self.code}" + (f": {self.seen}" if self.seen else "")
         return f'{seen}. To do: {advice}. [chapter 09, "{section}"]'
+
+    def plain(self) -> dict:
+        """For a record: code, level, how sure, row and number; no sentence."""
+        return {key: value for key, value in asdict(self).items() if key != "seen"}
+
+    @classmethod
+    def read(cls, plain: dict) -> "Finding":
+        """From a record: the sentence is made now, of row and number."""
+        form = MEASURED.get(plain["code"], "")
+        known = all(
+            plain.get(name) is not None for name in ("row", "number") if f"{{{name}" in form
+        )
+        seen = form.format(**plain) if known else ""
+        return cls(**{"seen": seen} | plain)

@@ -77,7 +77,7 @@ def probe(script: str, names: dict, rows: list[dict]) -> dict:
         connected = hooks.HOOKS[script](names, model, tokenizer, pairs, folder)
         start = time.perf_counter()
         found = doctor.check(pairs=pairs, tokenizer=tokenizer, **connected)
-        return {"probe": [str(f) for f in found], "seconds": time.perf_counter() - start}
+        return {"probe": [f.plain() for f in found], "seconds": time.perf_counter() - start}
 
 
 def train_script(
@@ -99,7 +99,7 @@ def trained(names: dict, rows: list[dict], seed: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         policy, reference, tokenizer = train_script(PLAIN, names, rows, seed, Path(folder))
         curves = doctor.read_curves(folder)
-        diagnosed = [str(f) for f in doctor.check_run(folder)]
+        diagnosed = [f.plain() for f in doctor.check_run(folder)]
     policy.eval()
     tests, _ = read_rows(data_path("reviews_pairs_test.jsonl"))
     measured = asdict(evaluate_reviews(policy, reference, tokenizer, tests, 1008, seed))
@@ -139,7 +139,7 @@ def run_healthy(healthy: str, seed: int) -> dict:
             train_script(script, names, rows, seed, Path(folder))
         else:
             found = run_ours(settings, rows, seed, Path(folder))
-        return found | {"run": [str(f) for f in doctor.check_run(folder)]}
+        return found | {"run": [f.plain() for f in doctor.check_run(folder)]}
 
 
 def run_ours(settings: dict, rows: list[dict], seed: int, folder: Path) -> dict:
@@ -152,7 +152,7 @@ def run_ours(settings: dict, rows: list[dict], seed: int, folder: Path) -> dict:
     seconds = time.perf_counter() - start
     needed = rows[: config.steps * config.batch_size]
     train(model, tokenizer, needed, config, folder, progress=False)
-    return {"probe": [str(f) for f in found], "seconds": seconds}
+    return {"probe": [f.plain() for f in found], "seconds": seconds}
 
 
 def calibrate() -> None:
