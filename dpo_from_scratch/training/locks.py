@@ -11,8 +11,8 @@ from ..data import DataError
 class Lock:
     """Held from its making until `release`; DataError where another process holds it.
 
-    What is locked is the folder `of`, or a file with its lock at `path`. The lock is empty; one that
-    a killed process has left locks nobody out.
+    What is locked is the folder `of`, or a file with its lock at `path`. The lock is empty; one
+    that a killed process has left locks nobody out.
     """
 
     def __init__(self, of: Path, path: Path | None = None):

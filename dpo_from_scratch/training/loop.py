@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 from tqdm.auto import tqdm
 
+from ..turns import end_ids
 from .batches import prepare
 from .endings import last_words, warnings_of
 from .fingerprints import begun_with
@@ -18,7 +19,6 @@ from .metrics import Means, counters, loss_and_metrics
 from .runs import open_run
 from .settings import TrainConfig, learning_rate, pick_rows
 from .start import SetUp, set_up
-from ..turns import end_ids
 from .stops import Stopped, check_finite, check_weights, interruptible, told
 
 
