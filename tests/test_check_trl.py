@@ -40,14 +40,9 @@ def strings(rows=PAIRS):
 
 def chats(rows=PAIRS):
     turn = lambda role, text: [{"role": role, "content": text}]
-    return datasets.Dataset.from_list([
-        {
-            "prompt": turn("user", row["prompt"]),
-            "chosen": turn("assistant", row["chosen"]),
-            "rejected": turn("assistant", row["rejected"]),
-        }
-        for row in rows
-    ])  # fmt: skip
+    who = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+    found = [{key: turn(role, row[key]) for key, role in who.items()} for row in rows]
+    return datasets.Dataset.from_list(found)
 
 
 def load(folder):

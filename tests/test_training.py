@@ -243,7 +243,7 @@ def test_what_could_not_be_saved_stops_before_the_first_step(tiny, tmp_path):
     (tmp_path / "run" / "model").mkdir(parents=True)
     (tmp_path / "run" / "model" / "thesis.txt").write_text("mine")
     steps, rows = [], [{"prompt": "film ?", "chosen": "good .", "rejected": "bad ."}] * 2
-    with pytest.raises(ValueError, match=r"thesis\.txt"):
+    with pytest.raises(ValueError, match="nobody can tell whose model is"):
         train(
             *(copy.deepcopy(tiny[0]).requires_grad_(True), tiny[1], rows),
             TrainConfig(**PRESETS["tiny"] | {"steps": 1, "batch_size": 2}),
