@@ -235,7 +235,7 @@ NOTES = {
 @pytest.mark.parametrize("code", NOTES)
 def test_what_is_meant_and_what_is_not_seen_are_notes(code, folder, tiny):
     settings, words = NOTES[code]
-    found = asked(build(folder, tiny, **settings))
+    found = asked(build(folder, tiny, **settings), steps=4)
     assert problems(found) == []
     assert {f.code for f in found} == {code, "effective_beta"}
     assert words in next(f.seen for f in found if f.code == code)
