@@ -1,13 +1,15 @@
-"""Runs every specimen and compares it with a short right implementation (one unpadded row at a time).
+"""Every specimen against a short right implementation, one unpadded row at a time.
 
-Columns: score = largest |difference| of (log p chosen, log p rejected) in nats; margin = the same of chosen - rejected;
-alone = the same pair scored alone and in a batch of eight; loss = |difference| of the mean loss on random numbers;
-lgrad = the same of its gradient; g1, g2 = cosine of the gradient that a step uses with the right gradient (steps 1, 2);
-n1, n2 = their norm ratio (below 1 where the trainer clips); ref = largest |difference| of the reference's margin from
-the right reference's after three steps; moved = largest weight change after three steps.
-usage: python verify.py [t01 ...]
+score = largest |difference| of (log p chosen, log p rejected) in nats; margin = the same of
+chosen - rejected; alone = the same pair scored alone and in a batch of eight; loss = |difference|
+of the mean loss on random numbers; lgrad = the same of its gradient; g1, g2 = cosine of the
+gradient that a step uses with the right gradient (steps 1, 2); n1, n2 = their norm ratio (below 1
+where the trainer clips); ref = largest |difference| of the reference's margin from the right
+reference's after three steps; moved = largest weight change after three steps.
+usage: python data/gallery/unseen/verify.py [t01 ...]
 """
 
+import contextlib
 import copy
 import importlib
 import json
@@ -23,7 +25,7 @@ from dpo_from_scratch.models import load_model
 
 warnings.filterwarnings("ignore")
 HERE = Path(__file__).parent
-DATA = Path("data/reviews_pairs_train.jsonl")
+DATA = HERE.parents[1] / "reviews_pairs_train.jsonl"
 BETA = {"t02": 0.2, "t10": 0.3, "t25": 2.0, "t29": 0.05}
 MEAN = {"t17", "t25", "t36"}
 
@@ -31,8 +33,8 @@ MEAN = {"t17", "t25", "t36"}
 # ---------------------------------------------------------------- right implementation
 def row(name, tok, pair, side):
     """(ids, index of the first answer token)."""
-    words = lambda s: tok(s, add_special_tokens=False)["input_ids"]  # noqa: E731
-    p, a = words(pair["prompt"]), words(pair[side]) + [tok.eos_token_id]
+    words = lambda s: tok(s, add_special_tokens=False)["input_ids"]
+    p, a = words(pair["prompt"]), [*words(pair[side]), tok.eos_token_id]
     if name == "t08":
         p = words(f"<|im_start|> user {pair['prompt']} <|im_end|> <|im_start|> assistant")
         a = words(f"{pair[side]} <|im_end|>")
@@ -40,7 +42,7 @@ def row(name, tok, pair, side):
         p = words(f"<|turn|> user : {pair['prompt']} <|end|> <|turn|> assistant :")
         a = words(f"{pair[side]} <|end|>")
     if name == "t30":
-        p = [tok.bos_token_id] + p
+        p = [tok.bos_token_id, *p]
     ids, start = p + a, len(p)
     if name == "t19" and len(ids) > 24:
         cut = len(ids) - 24
@@ -55,7 +57,8 @@ def right_logps(name, lm, tok, pairs):
         for pair in pairs:
             ids, start = row(name, tok, pair, side)
             x = torch.tensor([ids])
-            lp = lm(input_ids=x, attention_mask=torch.ones_like(x)).logits[0, :-1].float().log_softmax(-1)
+            logits = lm(input_ids=x, attention_mask=torch.ones_like(x)).logits
+            lp = logits[0, :-1].float().log_softmax(-1)
             lp = lp[torch.arange(len(ids) - 1), x[0, 1:]][start - 1 :]
             values.append(lp.mean() if name in MEAN else lp.sum())
         out.append(torch.stack(values))
@@ -86,12 +89,34 @@ def right_gradient(name, policy, ref, tok, pairs, params):
 
 
 def flat(grads, params):
-    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in zip(grads, params)])
+    both = zip(grads, params, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for g, p in both])
 
 
 # ---------------------------------------------------------------- one specimen
+@contextlib.contextmanager
+def gradients_used(params, by_hand=False):
+    """A list that fills with the gradients of each update; by_hand: of each torch.autograd.grad."""
+    used, real_grad = [], torch.autograd.grad
+
+    def spy(*args, **kw):
+        grads = real_grad(*args, **kw)
+        used.append(flat(grads, params))
+        return grads
+
+    hook = register_optimizer_step_pre_hook(
+        lambda *_: used.append(flat([p.grad for p in params], params).clone())
+    )
+    torch.autograd.grad = spy if by_hand else real_grad
+    try:
+        yield used
+    finally:
+        hook.remove()
+        torch.autograd.grad = real_grad
+
+
 def gap(a, b):
-    return max((x - y).abs().max().item() for x, y in zip(a, b))
+    return max((x - y).abs().max().item() for x, y in zip(a, b, strict=True))
 
 
 def measure(name, all_pairs):
@@ -137,22 +162,8 @@ def measure(name, all_pairs):
             policy.eval()
             want = right_gradient(name, policy, right_ref, tok, part, params)
             policy.train(mode)
-            used = []
-            hook = register_optimizer_step_pre_hook(lambda *_: used.append(flat([p.grad for p in params], params).clone()))
-            real_grad = torch.autograd.grad
-            if name == "t04":
-
-                def spy(*args, **kw):
-                    grads = real_grad(*args, **kw)
-                    used.append(flat(grads, params))
-                    return grads
-
-                torch.autograd.grad = spy
-            try:
+            with gradients_used(params, name == "t04") as used:
                 value = trainer["step"](part)
-            finally:
-                hook.remove()
-                torch.autograd.grad = real_grad
             assert len(used) == 1, f"{len(used)} updates"
             if k == 0:
                 got["first"] = float(value)
@@ -161,9 +172,13 @@ def measure(name, all_pairs):
                 got[f"n{k + 1}"] = (used[0].norm() / want.norm()).item()
             if name == "t23":  # its reference moves on purpose
                 with torch.no_grad():
-                    for mine, theirs in zip(right_ref.parameters(), policy.parameters()):
+                    for mine, theirs in zip(
+                        right_ref.parameters(), policy.parameters(), strict=True
+                    ):
                         mine.lerp_(theirs, 0.1)
-        got["moved"] = max((p.detach() - s).abs().max().item() for p, s in zip(params, start))
+        got["moved"] = max(
+            (p.detach() - s).abs().max().item() for p, s in zip(params, start, strict=True)
+        )
 
     with torch.no_grad():
         right = right_logps(name, right_ref, tok, eight)
@@ -221,7 +236,7 @@ def sound(name, got):
 
 
 def main(names):
-    pairs = [json.loads(line) for line, _ in zip(DATA.open(), range(32))]
+    pairs = [json.loads(line) for line in DATA.read_text().splitlines()[:32]]
     results, ok = {}, True
     for name in names:
         got = measure(name, pairs)
@@ -234,7 +249,8 @@ def main(names):
         else:
             good, says = not bad, "right" if not bad else f"EXPECTED RIGHT, off: {bad}"
         ok &= good
-        print(f"{'ok ' if good else 'BAD'} {name} {says}\n       " + "  ".join(f"{k} {v:.4g}" for k, v in got.items()), flush=True)
+        numbers = "  ".join(f"{k} {v:.4g}" for k, v in got.items())
+        print(f"{'ok ' if good else 'BAD'} {name} {says}\n       {numbers}", flush=True)
     print("every specimen is as intended" if ok else "SOME ARE NOT AS INTENDED")
     return results
 
