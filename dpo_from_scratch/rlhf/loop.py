@@ -124,20 +124,22 @@ def ppo(
 def roll_out(policy, reference, value: Head, score, tokenizer, asked: list, seed: int) -> Rollout:
     """One response to each prompt, scored by the judge and by the three models in memory."""
     drawn = sample(policy, tokenizer, asked, seed=seed)
-    scores = checked(score, drawn)
+    scores = checked(score, drawn, device_of(policy))
     batch = collate([s.example for s in drawn], pad_id(tokenizer), device=device_of(policy))
     with torch.no_grad():
         logps, ref_logps = (logps_of(m, batch) for m in (policy, reference))
         values, mask = value(**batch)[:, :-1], batch["response_mask"][:, 1:]
-    return Rollout(batch, mask, logps, ref_logps, values, scores.to(logps.device))
+    return Rollout(batch, mask, logps, ref_logps, values, scores)
 
 
-def checked(score: Callable[[list[Sample]], Tensor], drawn: list[Sample]) -> Tensor:
-    """The scores of N samples, (N,) float32; DataError where one is missing or not finite.
+def checked(
+    score: Callable[[list[Sample]], Tensor], drawn: list[Sample], device: torch.device
+) -> Tensor:
+    """The scores of N samples, (N,) float32 on `device`; DataError where one is missing or not finite.
 
     An advantage that is nan would make every weight nan.
     """
-    ask = lambda: torch.as_tensor(score(drawn)).detach().float()
+    ask = lambda: torch.as_tensor(score(drawn), device=device).detach().float()
     scores = guarded("the score", ask, seconds=PATIENCE)
     need = f"it must give {len(drawn)} finite numbers, one for each sample"
     if scores.shape != (len(drawn),):

@@ -131,17 +131,17 @@ class TrainConfig:
 
     def _try_options(self) -> None:
         """The loss says what it does not take, before anything is read or written."""
-        loss = LOSSES[self.loss]
-        inputs = {"kl": torch.tensor(0.0), "delta": 0.0, "win_probability": torch.ones(2)}
-        inputs |= {"chosen_lengths": torch.ones(2), "rejected_lengths": torch.ones(2)}
+        loss, ones = LOSSES[self.loss], torch.ones(2, device="cpu")
+        inputs = {"kl": 0 * ones[0], "delta": 0.0, "win_probability": ones}
+        inputs |= {"chosen_lengths": ones, "rejected_lengths": ones}
         takes = inspect.signature(loss.fn).parameters
         options = self.options() | {name: inputs[name] for name in inputs if name in takes}
         positional = sum(
             p.kind is not p.KEYWORD_ONLY for p in takes.values() if p.name not in options
         )
-        tensors = [torch.full((2,), -1.0) for _ in range(positional)]
+        tensors = [-ones] * positional
         if "desirable" in takes:
-            tensors[2] = torch.tensor([True, False])
+            tensors[2] = torch.tensor([True, False], device="cpu")
         loss.fn(*tensors, **options)
 
     def resolved(self) -> dict:
