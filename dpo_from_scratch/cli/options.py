@@ -124,7 +124,8 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         for f in fields(TrainConfig)
         if getattr(options, f.name) is not None
     }
-    return TrainConfig(**(PRESETS[preset] | own | given))
+    quick = {"score_all": False}  # what a preset has for the book's last digits costs a large file
+    return TrainConfig(**(PRESETS[preset] | quick | own | given))
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def roll_out(policy, reference, value: Head, score, tokenizer, asked: list, seed
 def checked(
     score: Callable[[list[Sample]], Tensor], drawn: list[Sample], device: torch.device
 ) -> Tensor:
-    """The scores of N samples, (N,) float32 on `device`; DataError where one is missing or not finite.
+    """The scores of N samples, (N,) float32 on `device`; DataError where one is no finite number.
 
     An advantage that is nan would make every weight nan.
     """
