@@ -252,10 +252,10 @@ def begun_with(
     """All that decides the responses, in words."""
     reads = (sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
     return {
-        "model": fingerprint(*model.parameters()),
-        "tokenizer": fingerprint(*reads),
+        "model": fingerprint(model.parameters()),
+        "tokenizer": fingerprint(reads),
         "groups": rounds,
-        "prompts": fingerprint(*prompts),
+        "prompts": fingerprint(prompts),
         "seed": seed,
         "max_new_tokens": max_new_tokens,
         "sources": fingerprint(SOURCES),

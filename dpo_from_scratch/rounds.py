@@ -202,7 +202,7 @@ def decides(
 ) -> tuple[dict, dict]:
     """(settings, hashes of what it begins with): all that decides a run in rounds, in words."""
     settings = config.resolved() | {"rounds": rounds, "moving_reference": moving_reference}
-    return settings | (decided_by or {}), {"starting model": fingerprint(*model.parameters())}
+    return settings | (decided_by or {}), {"starting model": fingerprint(model.parameters())}
 
 
 def _do(
@@ -263,7 +263,7 @@ def _rows_of_round(
 
     if not folder:
         return make()
-    begins_with = {"policy of the round before": fingerprint(*model.parameters())}
+    begins_with = {"policy of the round before": fingerprint(model.parameters())}
     return stage(folder / "pairs.jsonl", make, begins_with)
 
 

@@ -90,7 +90,7 @@ def iterate_command(options) -> None:
     rows = rows_to_answer(options, config.skip_bad)
     model, tokenizer = load_model(options.model)
     rounds, moving = options.rounds, options.moving_reference or options.method != "iterated"
-    by = decided(options, judge_name) | {"data": fingerprint(*rows)}
+    by = decided(options, judge_name) | {"data": fingerprint(rows)}
     samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
     asked = (rows, as_labeller(judge), rounds, config)
     rows_of = plan(options.method, model, tokenizer, *asked, *samples)

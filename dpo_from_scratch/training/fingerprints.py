@@ -3,6 +3,7 @@
 The one list is `begun_with`; config.json holds it, and a run that goes on is compared with it.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 from torch import Tensor, nn
@@ -28,15 +29,15 @@ def begun_with(
     labels = ([row.get(key) for key in LABELS] for row in rows)
     other = reference is not None
     return {
-        "rows": fingerprint(*texts),
-        "labels of the rows": fingerprint(*labels),
-        "tokens of the rows": fingerprint(*data.examples.items()),
-        "starting model": fingerprint(*model.parameters()),
-        "reference": fingerprint(*reference.parameters()) if other else "the starting model",
+        "rows": fingerprint(texts),
+        "labels of the rows": fingerprint(labels),
+        "tokens of the rows": fingerprint(data.examples.items()),
+        "starting model": fingerprint(model.parameters()),
+        "reference": fingerprint(reference.parameters()) if other else "the starting model",
     }
 
 
-def fingerprint(*parts: object) -> str:
+def fingerprint(parts: Iterable[object]) -> str:
     """A short hash of data or weights, to tell whether they are the same again."""
     digest = sha256()
     for part in parts:

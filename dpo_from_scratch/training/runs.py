@@ -194,7 +194,7 @@ class RunFolder:
         """Store the reference's scores, so that a run that goes on need not compute them again."""
         partial, scores = self.folder / "reference.partial", scores.contiguous()
         with self._writing():
-            save_file({"scores": scores}, partial, metadata={"check": fingerprint(scores)})
+            save_file({"scores": scores}, partial, metadata={"check": fingerprint([scores])})
             partial.replace(self.folder / "reference.safetensors")
 
     def kept_reference(self) -> Tensor | None:
@@ -207,7 +207,7 @@ class RunFolder:
                 scores, check = file.get_tensor("scores"), (file.metadata() or {}).get("check")
         except (SafetensorError, OSError):
             return None
-        return scores if check in (None, fingerprint(scores)) else None
+        return scores if check in (None, fingerprint([scores])) else None
 
     # ------------------------------------------------------------ at its end
     def try_saving(self, model: nn.Module, tokenizer) -> None:
