@@ -344,8 +344,10 @@ def test_what_no_run_made_is_neither_written_over_nor_deleted(tiny, tmp_path):
     (tmp_path / "file").write_text("mine")
     shutil.copytree(tmp_path / "own" / "model", tmp_path / "hub")
     tiny[0].config.save_pretrained(tmp_path / "hub")  # its config.json is a model's
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "run.lock").symlink_to(tmp_path / "file")
     before = {p: p.read_bytes() for p in files(tmp_path)}
-    for name in ("own", "link", "file", "hub"):
+    for name in ("own", "link", "file", "hub", "locked"):
         for overwrite in (False, True):
             with pytest.raises((DataError, ModelError)):
                 start(tiny, tmp_path / name, overwrite=overwrite)

@@ -389,6 +389,18 @@ def test_a_damaged_round_is_one_sentence(name, how, done, tmp_path, capsys):
     assert str(tmp_path / "run" / name.split("/")[0]) in told or name == "config.json"
 
 
+@pytest.mark.parametrize("how", ["--resume", "--overwrite"])
+def test_a_link_in_the_place_of_a_round_is_not_followed(how, done, tmp_path, capsys):
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "round-1").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "round-1").symlink_to(tmp_path / "elsewhere")
+    before = all_of(tmp_path)
+    assert main(["iterate", *given, "--out", str(tmp_path / "run"), how]) == 2
+    assert "round-1 is a link, which a run would write through" in capsys.readouterr().err
+    assert all_of(tmp_path) == before
+
+
 def test_what_a_round_killed_at_its_very_end_left_beside_its_model_goes(done, tmp_path):
     place, given = done
     shutil.copytree(place / "run", tmp_path / "run")
