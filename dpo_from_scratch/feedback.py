@@ -26,7 +26,7 @@ from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for h
 from .sampling import sample
 from .training import PRESETS, TrainConfig, train
 from .training.fingerprints import differences, fingerprint
-from .training.folders import clear, recorded
+from .training.folders import clear, recorded, refuse_links
 from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
 from .turns import render
 
@@ -196,6 +196,7 @@ def pipeline(
     judged_by = {"judge": judge_name} if judge_name else {}
     chosen_by = {"rule": rule, "seed": config.seed}
     decided = dict(zip(STAGES, (begun, judged_by, chosen_by, {}), strict=True))
+    refuse_links(folder, (*STAGES, NOTES, "run.lock"))
     with claimed(
         folder,
         lambda: _found(folder),

@@ -16,7 +16,11 @@ import transformers
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
-JSON_FILES = ("config.json", "tokenizer_config.json", "tokenizer.json", "adapter_config.json")
+JSON_FILES = (  # those that a library reads, some of them without a word where they are broken
+    *("config.json", "generation_config.json", "adapter_config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    "model.safetensors.index.json",
+)
 # masks and frequencies that older versions kept among the weights, and newer ones compute
 COMPUTED = re.compile(r"(rotary_emb\.inv_freq|attn\.(masked_)?bias|(^|\.)position_ids)$")
 AGAIN = "copy the folder again from where it comes"

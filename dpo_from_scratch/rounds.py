@@ -25,7 +25,7 @@ from .scoring import pair_log_ratios
 from .tokens import encode_rows
 from .training import TrainConfig, train
 from .training.fingerprints import fingerprint
-from .training.folders import clear, recorded
+from .training.folders import clear, recorded, refuse_links
 from .training.runs import RunFolder, write_text
 from .training.stages import NOTES, finished, stage
 
@@ -186,6 +186,7 @@ def in_rounds(
     if recorded(folder) is None and (folder / "round-1").exists():
         told = "round-1, and no readable config.json of the run that made it: move it away"
         raise DataError(f"{folder} holds {told}, or name another folder with --out")
+    refuse_links(folder, [f"round-{r + 1}" for r in range(rounds)])
     last = f"round-{rounds}/model"
     with RunFolder(folder, settings, begun, resume, overwrite, last):
         if not resume:

@@ -50,8 +50,9 @@ def finite(scores: Tensor) -> Tensor:
     """The scores; DataError if one of them is not a number that can be compared."""
     bad = (~scores.isfinite()).nonzero()
     if len(bad):
-        which, mend = f"response {int(bad[0, 0]) + 1} of {len(scores)}", "its weights are damaged"
-        raise DataError(f"the log-probability of {which} is {float(scores[bad[0, 0]])}: {mend}")
+        which, why = f"response {int(bad[0, 0]) + 1} of {len(scores)}", "its weights are damaged"
+        found = float(scores[bad[0, 0]])
+        raise DataError(f"the model gives {which} a log-probability of {found}: {why}")
     return scores
 
 

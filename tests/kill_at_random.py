@@ -12,14 +12,17 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
+from tqdm import tqdm
 
-from dpo_from_scratch import world
+from dpo_from_scratch import feedback, rounds, world
+from dpo_from_scratch.lab.studies import Study
 from dpo_from_scratch.models import load_model
 from dpo_from_scratch.training import TrainConfig, train
 from dpo_from_scratch.training.folders import recorded
@@ -41,6 +44,38 @@ def training(**options):
     return command
 
 
+def in_rounds(folder: Path) -> None:
+    """`dpo iterate`: two rounds of samples, pairs and training."""
+    model, tokenizer = load_model("tiny")
+    config = TrainConfig(**SETTINGS | {"save_every": 2})
+    rows = [{"prompt": p} for p in world.prompts("train")[:8]]
+    rows_of = rounds.plan("iterated", model, tokenizer, rows, world.bradley_terry, 2, config)
+    goes_on = recorded(folder) is not None
+    rounds.in_rounds(model, tokenizer, 2, rows_of, config, True, folder, goes_on, progress=False)
+
+
+def in_stages(folder: Path) -> None:
+    """`dpo feedback`: responses, scores, pairs, training."""
+    model, tokenizer = load_model("tiny")
+    config = TrainConfig(**SETTINGS | {"save_every": 2})
+    asked = world.prompts("train")[:6]
+    given = (asked, world.rewards, "worst", 2, config, "rewards")
+    feedback.pipeline(folder, model, tokenizer, *given)
+
+
+def study(folder: Path) -> None:
+    """A record that grows by a point at a time."""
+    made = Study("studies/lengths.py", "Lengths of answers")
+    made.path = folder / RECORD
+
+    @made.points([{"seed": seed} for seed in range(12)])
+    def length(seed):
+        return {"words": sum(len(row["chosen"].split()) for row in world.make_pairs(40, seed=seed))}
+
+    made.make()
+
+
+RECORD = "lengths.json"
 COMMANDS = {  # name -> what begins or goes on in a folder
     "dpo": training(),
     "kto": training(loss="kto"),
@@ -48,6 +83,9 @@ COMMANDS = {  # name -> what begins or goes on in a folder
     "lora": training(lora_rank=4, learning_rate=1e-2),
     "accumulation": training(accumulation=4),
     "live reference": training(live_reference=True),
+    "iterate": in_rounds,
+    "feedback": in_stages,
+    "study": study,
 }
 
 
@@ -85,9 +123,12 @@ def in_a_fork(command, folder: Path, kill_event: int = 0, kill_after: tuple | No
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Every file of a run that decides something, by its path."""
+    """Every file of a run, by its path; of a record its points, for it tells who made them when."""
     files = [p for p in folder.rglob("*") if p.is_file()]
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+    if RECORD in found:
+        found[RECORD] = json.dumps(json.loads(found[RECORD])["points"]).encode()
+    return found
 
 
 def killed(command, folder: Path, whole: dict, rng: random.Random) -> dict:
@@ -116,15 +157,19 @@ def killings(runs: list[dict]) -> int:
 
 
 def main(kills: int, seed: int = 0, names: list[str] | None = None) -> list[dict]:
-    """The runs of so many kills, in turn over the commands; what went wrong is in them."""
+    """The runs of so many kills, in turn over the commands, each at least once.
+
+    What went wrong is in them.
+    """
     torch.set_num_threads(1)
+    tqdm.set_lock(threading.RLock())  # its own one is of all forks, and a killed one would keep it
     rng, runs, wholes = random.Random(seed), [], {}
     names = names or list(COMMANDS)
     with tempfile.TemporaryDirectory() as place:
         for name in ("dpo", "lora"):  # in this process: what it imports, forks need not
             warm = Path(place) / "warm" / name
             COMMANDS[name](warm)
-        while killings(runs) < kills:
+        while killings(runs) < kills or len(runs) < len(names):
             name = names[len(runs) % len(names)]
             if name not in wholes:
                 folder = Path(place) / name.replace(" ", "-") / "run"

@@ -48,7 +48,7 @@ def chats(rows=PAIRS):
 def load(folder):
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder).eval()
+    return AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).eval()
 
 
 def build(folder, tiny, data=None, model=None, kind=None, tokenizer=None, more=None, **settings):

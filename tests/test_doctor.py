@@ -48,6 +48,20 @@ def test_a_patch_that_does_not_fit_is_refused():
         hooks.load_script("plain_loop.py", None, [["not in it", "x"]])
 
 
+def test_a_model_that_no_pair_can_be_given_to_is_told_with_the_reason(tiny):
+    tokenizer = copy.deepcopy(tiny[1])
+    tokenizer.chat_template = "{{ raise_exception('no turns here') }}"
+    sides = ("prompt", "chosen", "rejected")
+    chats = [{k: [{"role": "user", "content": row[k]}] for k in sides} for row in PAIRS]
+    with pytest.raises(DataError, match=r"two pairs or more .*no turns here"):
+        doctor.check_ours(tiny[0], tiny[0], tokenizer, chats, TrainConfig())
+    huge = copy.deepcopy(tiny[0])
+    huge.get_input_embeddings().weight.data.fill_(3e38)  # finite, and what comes of it is not
+    for models in ((huge, tiny[0]), (tiny[0], huge)):
+        with pytest.raises(DataError, match=r"gives response 1 of 6 .* nan: its weights"):
+            doctor.check_ours(*models, tiny[1], PAIRS, TrainConfig())
+
+
 def ours(model, tokenizer, pad_with=None):
     def batch(pairs):
         examples, _ = encode_rows(tokenizer, pairs)

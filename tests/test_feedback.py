@@ -525,6 +525,19 @@ def test_overwrite_deletes_what_the_run_made_and_nothing_else(finished, tmp_path
     assert "--out is empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["dpo", "scores.jsonl"])
+def test_a_link_in_the_place_of_a_stage_is_not_followed(name, finished, tmp_path, capsys):
+    place, given = finished
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / name).rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for how in ("--resume", "--overwrite"):
+        assert main(["feedback", "--out", str(tmp_path / "run"), *given, how]) == 2
+        assert f"{name} is a link, which a run would write" in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+
 def test_two_at_once_and_sigterm(finished, tmp_path, capsys):
     _, given = finished
     (tmp_path / "mine.py").write_text(

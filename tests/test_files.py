@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpo_from_scratch import cli
-from dpo_from_scratch.data import KEYS, DataError, Report, read_rows, scan
-from dpo_from_scratch.doctor import check_file, guess_kind
+from dpo_from_scratch.data import KEYS, DataError, Report, kind_of, read_rows, scan
+from dpo_from_scratch.doctor import check_file
 from dpo_from_scratch.world.tiny import review_tokenizer
 
 GOOD = {"prompt": "how was it ?", "chosen": "very good .", "rejected": "rather bad ."}
@@ -181,7 +181,7 @@ def test_a_good_file_has_exit_status_0_and_its_kind_is_seen(tmp_path, capsys):
     for kind, line in files.items():
         path = tmp_path / f"{kind}.jsonl"
         path.write_bytes(line)
-        assert guess_kind(path) == kind
+        assert kind_of(path) == kind
         assert cli.main(["check-data", str(path)]) == 0
     assert "mean" in capsys.readouterr().out
 

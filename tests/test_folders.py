@@ -145,6 +145,14 @@ DAMAGE = {
         lambda f: (f / "config.json").write_text("null"),
         r"config\.json: holds a JSON NoneType",
     ),
+    "settings of sampling that are empty": (
+        lambda f: (f / "generation_config.json").write_text(""),
+        r"generation_config\.json: can't be read",
+    ),
+    "half a list of special tokens": (
+        lambda f: (f / "special_tokens_map.json").write_text('{"eos_token": '),
+        r"special_tokens_map\.json: can't be read",
+    ),
     "an empty tokenizer": (
         lambda f: (f / "tokenizer.json").write_text(""),
         r"tokenizer\.json: can't be read",

@@ -188,6 +188,15 @@ def test_a_checkpoint_that_lacks_something_is_one_sentence(tiny, tmp_path, gone,
         start(tiny, tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("written", ["", "[]", "null", "{}", '{"sha256": 5}', '{"sha256": {}}'])
+def test_numbers_beside_a_checkpoint_that_are_not_ours_are_one_sentence(tiny, tmp_path, written):
+    cut_run(tiny, tmp_path, step=3)
+    (tmp_path / "checkpoint-00000003" / "state.json").write_text(written)
+    told = r"checkpoint-00000003 is damaged \(.+\): delete this folder to go on from .*00000002"
+    with pytest.raises(DataError, match=told):
+        start(tiny, tmp_path, resume=True)
+
+
 def test_what_lies_beside_checkpoints_or_is_half_written_does_no_harm(tiny, tmp_path):
     whole, history = start(tiny, tmp_path / "whole")
     folder = tmp_path / "run"
@@ -226,6 +235,17 @@ def test_bco_goes_on_with_its_delta_though_the_metrics_are_lost(tiny, tmp_path, 
     assert torch.equal(whole, resumed)
     assert again == history[3:]
     assert "holds 0 of 3 steps; the others are lost" in capsys.readouterr().out
+
+
+def test_bco_does_not_go_on_where_its_delta_is_nowhere(tiny, tmp_path):
+    thumbs = world.make_thumbs(20, seed=4)
+    with pytest.raises(KeyboardInterrupt):
+        start(tiny, tmp_path, on_step=stop_after(2), rows=thumbs, loss="bco")
+    (tmp_path / "metrics.jsonl").unlink()
+    for state in tmp_path.glob("checkpoint-*/state.json"):
+        state.unlink()
+    with pytest.raises(DataError, match=r"delta .* in neither checkpoint .*--overwrite"):
+        start(tiny, tmp_path, resume=True, rows=thumbs, loss="bco")
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "", "{", None])
@@ -324,8 +344,10 @@ def test_what_no_run_made_is_neither_written_over_nor_deleted(tiny, tmp_path):
     (tmp_path / "file").write_text("mine")
     shutil.copytree(tmp_path / "own" / "model", tmp_path / "hub")
     tiny[0].config.save_pretrained(tmp_path / "hub")  # its config.json is a model's
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "run.lock").symlink_to(tmp_path / "file")
     before = {p: p.read_bytes() for p in files(tmp_path)}
-    for name in ("own", "link", "file", "hub"):
+    for name in ("own", "link", "file", "hub", "locked"):
         for overwrite in (False, True):
             with pytest.raises((DataError, ModelError)):
                 start(tiny, tmp_path / name, overwrite=overwrite)

@@ -70,6 +70,22 @@ def test_pairs_compare_sentences_of_one_block_and_the_split_is_by_block(archive,
     assert blocks["train"].isdisjoint(blocks["test"])
 
 
+def test_files_that_are_there_are_not_written_over(archive, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "test.jsonl").write_text("mine\n")
+    with pytest.raises(DataError, match=r"test\.jsonl is there, and is another file: move it"):
+        ratings.fetch(folder, *archive)
+    assert [p.name for p in folder.iterdir()] == ["test.jsonl"]
+    assert (folder / "test.jsonl").read_text() == "mine\n"
+    (folder / "test.jsonl").unlink()
+    assert ratings.fetch(folder, *archive) == ratings.fetch(folder, *archive)
+    assert len(list(folder.iterdir())) == 3
+    monkeypatch.chdir(folder)
+    assert cli.main(["fetch-human-ratings", "--out", ""]) == 2
+    assert "the folder has no name (an unset variable?)" in capsys.readouterr().err
+
+
 def test_another_file_is_refused_and_no_network_is_one_sentence(
     archive, tmp_path, monkeypatch, capsys
 ):

@@ -237,7 +237,7 @@ REPEATED = {  # study: a small point of it
     "beta_sweep": {"beta": 4.0, "seed": 0},
     "gap": {"setting": "base", "seed": 0},
     "references": {"divide_by": "a constant", "seed": 0},
-    "ppo_tuning": {"method": "reward model", "learning_rate": 0.002, "steps": 256},
+    "ppo_tuning": {"method": "reward model", "learning_rate": 0.001, "steps": 256},
     "dpo_and_ppo": {"method": "SFT", "seed": 0},
     "gallery": {"healthy": "learning rate halved", "seed": 0},
     "reading_curves": {"pairs": "the words are shuffled", "loss": "DPO", "seed": 0},

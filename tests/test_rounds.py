@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -386,6 +387,33 @@ def test_a_damaged_round_is_one_sentence(name, how, done, tmp_path, capsys):
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert DAMAGES[name] in told
     assert str(tmp_path / "run" / name.split("/")[0]) in told or name == "config.json"
+
+
+@pytest.mark.parametrize("how", ["--resume", "--overwrite"])
+def test_a_link_in_the_place_of_a_round_is_not_followed(how, done, tmp_path, capsys):
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    (tmp_path / "run" / "round-1").rename(tmp_path / "elsewhere")
+    (tmp_path / "run" / "round-1").symlink_to(tmp_path / "elsewhere")
+    before = all_of(tmp_path)
+    assert main(["iterate", *given, "--out", str(tmp_path / "run"), how]) == 2
+    assert "round-1 is a link, which a run would write through" in capsys.readouterr().err
+    assert all_of(tmp_path) == before
+
+
+def test_what_a_round_killed_at_its_very_end_left_beside_its_model_goes(done, tmp_path):
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "round-2")
+    left = tmp_path / "run" / "round-1" / "checkpoint-00000002"
+    for folder in (left, left.with_suffix(".partial")):
+        folder.mkdir()
+        (folder / "state.safetensors").write_bytes(b"the weights")
+    (left.parent / "run.lock").touch()
+    (left.parent / "notes.txt").write_text("mine")
+    assert main(["iterate", *given, "--out", str(tmp_path / "run"), "--resume"]) == 0
+    names = lambda folder: {p.relative_to(folder) for p in folder.rglob("*")}
+    assert names(tmp_path / "run") == names(place / "run") | {Path("round-1/notes.txt")}
 
 
 def test_a_round_that_is_deleted_as_told_is_done_again_exactly(done, tmp_path):

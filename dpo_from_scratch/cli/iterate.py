@@ -120,15 +120,14 @@ def decided(options, judge_name: str) -> dict:
 
 def rows_to_answer(options, skip_bad: bool) -> list[dict]:
     """sDPO's pairs, or the rows whose prompts are answered: of the file, or the review world's."""
-    from ..data import DataError, read_rows
-    from ..doctor import guess_kind
+    from ..data import DataError, kind_of, read_rows
     from ..world import prompts
 
     if options.method == "sdpo" and not options.data:
         raise DataError("sdpo needs --data, a file of pairs")
     if not options.data:
         return [{"prompt": p} for p in prompts("train")]
-    kind = "pairs" if options.method == "sdpo" else guess_kind(options.data)
+    kind = "pairs" if options.method == "sdpo" else kind_of(options.data)
     rows, report = read_rows(options.data, kind, skip_bad)
     print(report)
     return rows

@@ -35,8 +35,7 @@ def add_commands(add) -> None:
 
 
 def train_command(options) -> None:
-    from ..data import read_rows
-    from ..doctor import guess_kind
+    from ..data import kind_of, read_rows
     from ..losses import LOSSES
     from ..models import load_model
     from ..training import train
@@ -44,7 +43,7 @@ def train_command(options) -> None:
     config = train_config(options)
     print(f"options: {config}")
     kind = LOSSES[config.loss].needs
-    if kind == "labels" and guess_kind(options.data) == "pairs":
+    if kind == "labels" and kind_of(options.data) == "pairs":
         print(f"{options.data} holds pairs: each becomes a liked and a disliked response")
         kind = "pairs"
     rows, report = read_rows(options.data, kind, config.skip_bad)

@@ -6,7 +6,7 @@ answers with findings: what was seen, how sure that is, what to do, and where ch
 """
 
 from .curves import Diagnosis, check_run, diagnose, read_curves
-from .files import check_data, check_file, findings_of, guess_kind
+from .files import check_data, check_file, findings_of
 from .findings import CAUSES, Finding
 from .inside import scored_tokens
 from .ours import check_ours

@@ -15,7 +15,6 @@ from ..data import KEYS, DataError, Report, kind_of, scan
 from ..tokens import Example, encode, fit, prompt_ids, unknown_tokens
 from .findings import Finding
 
-guess_kind = kind_of
 # one response over three times as long as the other, and 20 words or more longer
 LENGTH_RATIO, LENGTH_WORDS = 3, 20
 PART = 1 << 16  # rows compared at once

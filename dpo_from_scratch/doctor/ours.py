@@ -3,10 +3,11 @@
 import torch
 from torch import nn
 
-from ..data import DataError
+from ..data import DataError, Report
 from ..losses import LOSSES
 from ..models import Scorer, length_limit, pad_id
-from ..tokens import collate, encode_rows
+from ..scoring import score_pairs
+from ..tokens import collate, encode_each, encode_rows
 from ..training import TrainConfig
 from ..training.metrics import loss_and_metrics
 from .findings import Finding
@@ -18,12 +19,12 @@ KNOWN = ("effective_beta", "not_looked_at")  # beta is in the configuration; no 
 def check_ours(
     policy: nn.Module, reference: nn.Module, tokenizer, rows: list[dict], config: TrainConfig
 ) -> list[Finding]:
-    """`check` of this package's own functions on a model and pairs; makes no step."""
+    """`check` of this package's own functions on a model and pairs; makes no step.
+
+    DataError if fewer than two pairs can be used, or if a model gives what is no number.
+    """
     limit = length_limit(policy, config.max_length)
-    fitting = [row for row in rows[:256] if encode_rows(tokenizer, [row], limit, skip_bad=True)[0]]
-    if len(fitting) < 2:
-        raise DataError("two pairs or more that fit into the model are needed")
-    by_length = sorted(fitting, key=lambda row: len(str(row["chosen"])))
+    by_length = sorted(_usable(rows[:256], tokenizer, limit), key=lambda r: len(str(r["chosen"])))
 
     def make_batch(pairs):
         examples, _ = encode_rows(tokenizer, pairs, limit)
@@ -37,6 +38,9 @@ def check_ours(
         )[0]
 
     pairs = [by_length[0], by_length[len(by_length) // 2], by_length[-1]]
+    examples, _ = encode_rows(tokenizer, pairs, limit)
+    for model in (policy, reference):
+        score_pairs(Scorer(model), examples, pad_id(tokenizer))
     found = check(
         lambda m, batch: Scorer(m)(**batch).chunk(2),
         make_batch,
@@ -47,3 +51,13 @@ def check_ours(
         loss,
     )
     return [finding for finding in found if finding.code not in KNOWN]
+
+
+def _usable(rows: list[dict], tokenizer, limit: int | None) -> list[dict]:
+    """The pairs that fit into the model; DataError, with the first reason, if they are no two."""
+    report, numbered = Report(), enumerate(rows)
+    found = [rows[i] for i, _ in encode_each(tokenizer, numbered, report, limit, skip_bad=True)]
+    if len(found) < 2:
+        why = f" ({next(iter(report.left_out))})" if report.left_out else ""
+        raise DataError(f"two pairs or more that fit into the model are needed{why}")
+    return found

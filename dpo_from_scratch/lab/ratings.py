@@ -8,8 +8,11 @@ are third-party review snippets: they go to a folder of yours, never into the re
 """
 
 import ast
+import filecmp
 import hashlib
 import io
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -119,14 +122,31 @@ def fetch(
 ) -> dict[str, int]:
     """Write train.jsonl, test.jsonl and sentences.jsonl into `folder`; returns numbers of rows.
 
-    The sentences come with all their ratings, in blocks of 30.
+    The sentences come with all their ratings, in blocks of 30. DataError, and nothing is written,
+    for a folder without a name, or one that holds other files of these names.
     """
-    folder = Path(folder)
+    if not str(folder).strip():
+        raise DataError("the folder has no name (an unset variable?): name one with --out")
     with tempfile.TemporaryDirectory() as temporary:
-        rated = read_archive(Path(archive) if archive else download(Path(temporary)), sha256)
-    folder.mkdir(parents=True, exist_ok=True)
-    out = {"sentences": [{"text": text, "ratings": given} for text, given in rated]}
-    out |= zip(("train", "test"), make_pairs(rated), strict=True)
-    for name, rows in out.items():
-        write_rows(folder / f"{name}.jsonl", rows)
+        made = Path(temporary)
+        rated = read_archive(Path(archive) if archive else download(made), sha256)
+        out = {"sentences": [{"text": text, "ratings": given} for text, given in rated]}
+        out |= zip(("train", "test"), make_pairs(rated), strict=True)
+        for name, rows in out.items():
+            write_rows(made / f"{name}.jsonl", rows)
+        _put([made / f"{name}.jsonl" for name in out], Path(folder))
     return {name: len(rows) for name, rows in out.items()}
+
+
+def _put(files: list[Path], folder: Path) -> None:
+    """Copy files into a folder, each at one stroke; DataError if another stands in its place."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        place = folder / file.name
+        if os.path.lexists(place) and not (place.is_file() and filecmp.cmp(file, place, False)):
+            mend = "move it away, or name another folder with --out"
+            raise DataError(f"{place} is there, and is another file: {mend}")
+    for file in files:
+        partial = folder / f"{file.name}.partial"
+        shutil.copyfile(file, partial)
+        partial.replace(folder / file.name)

@@ -33,15 +33,8 @@ def write_state(folder: Path, tensors: dict[str, Tensor], notes: dict) -> None:
 
 
 def read_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
-    """What `write_state` wrote; ValueError says what is wrong with it.
-
-    A version that wrote no state.json yet had one file and no checksum.
-    """
-    try:
-        notes = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        notes = {"sha256": {"state.safetensors": None}}
-    tensors = {}
+    """What `write_state` wrote; ValueError says what is wrong with it."""
+    notes, tensors = _read_notes(folder), {}
     for name, expected in notes["sha256"].items():
         if expected and checksum(folder / name) != expected:
             raise ValueError(f"{name} is not what was written: its checksum is another one")
@@ -49,6 +42,18 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict]:
     if "random_state" not in tensors:
         raise ValueError("it holds no random state")
     return tensors, notes
+
+
+def _read_notes(folder: Path) -> dict:
+    """state.json; a version that wrote none yet had one file and no checksum."""
+    try:
+        notes = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"sha256": {"state.safetensors": None}}
+    sums = notes.get("sha256") if isinstance(notes, dict) else None
+    if not isinstance(sums, dict) or "state.safetensors" not in sums:
+        raise ValueError("state.json is not what was written")
+    return notes
 
 
 def state_of(

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -77,9 +78,7 @@ def check_ours(folder: Path) -> None:
         raise DataError(f"{folder} is a file, and a run needs a folder: {ELSEWHERE}")
     names = ["config.json", *OWN, *(p.name for p in checkpoints(folder))]
     there = [n for n in names if os.path.lexists(folder / n)]
-    link = next((n for n in there if (folder / n).is_symlink()), None)
-    if link:
-        raise DataError(f"{folder / link} is a link, which a run would write through: {ELSEWHERE}")
+    refuse_links(folder, [*there, "run.lock"])
     if there and recorded(folder) is None:
         told = "has no config.json that a run wrote, so nobody can tell whose"
         raise DataError(
@@ -87,6 +86,13 @@ def check_ours(folder: Path) -> None:
             "--resume)"
         )
     check_target(folder / "model")
+
+
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """DataError if one of these, which a run writes, is a link: it would be written through."""
+    link = next((n for n in names if (folder / n).is_symlink()), None)
+    if link:
+        raise DataError(f"{folder / link} is a link, which a run would write through: {ELSEWHERE}")
 
 
 def remove(folder: Path, known: re.Pattern = STATE) -> None:

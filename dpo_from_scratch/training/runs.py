@@ -59,8 +59,7 @@ class RunFolder:
         overwrite: bool = False,
         model: str = "model",
     ):
-        self.folder, self.resume, self.lock = Path(folder), resume, None
-        self.model = model
+        self.folder, self.model, self.resume, self.lock = Path(folder), model, resume, None
         self.settings = json.loads(json.dumps(settings))
         self.begun_with = begun_with or {}
         self.metrics = self.folder / "metrics.jsonl"
@@ -144,8 +143,7 @@ class RunFolder:
         DataError, and nothing is written, if a weight or moment is not finite.
         """
         tensors = state_of(model, optimizer, moments=not last)
-        broken = not_finite(tensors)
-        if broken:
+        if broken := not_finite(tensors):
             raise DataError(f"{broken} is not finite after step {step}{self.where()}")
         folder = self.folder / f"checkpoint-{step:08d}"
         partial = folder.with_suffix(".partial")
@@ -224,8 +222,7 @@ class RunFolder:
             remove(self.folder / "model.partial", WRITTEN)
             why = f"can't write {self.folder / 'model'} ({_reason(error)})"
             again = "writes the model" if checkpoints(self.folder) else "trains it again"
-            then = f"mend that, and --resume {again}"
-            raise DataError(f"{why}{self.where()}: {then}") from error
+            raise DataError(f"{why}{self.where()}: mend that, and --resume {again}") from error
         self._drop(0)
 
     def take(self, model: nn.Module) -> list[dict]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from ..data import DataError
 from ..models import ModelError, load_model
+from .folders import checkpoints, remove, tidy
 from .locks import Lock
 from .runs import write_text
 
@@ -54,7 +55,8 @@ def rows_of(path: Path, text: str | None = None) -> list[dict]:
 def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
     """The model takes the weights of a run that is done; returns its metrics, a row for each step.
 
-    DataError if the run is damaged.
+    DataError if the run is damaged. What it left beside its model, if it was killed right after
+    writing it, goes.
     """
     try:
         history = rows_of(run / "metrics.jsonl")
@@ -64,7 +66,20 @@ def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
     except (DataError, ModelError, OSError, RuntimeError) as error:
         told = str(error).splitlines()[0].removesuffix(f": {AGAIN}")
         raise DataError(f"{run} holds a finished run that is damaged ({told}): {AGAIN}") from error
+    with suppress(OSError):  # a folder that can only be read is read all the same
+        _settle(run)
     return history
+
+
+def _settle(run: Path) -> None:
+    """Delete the checkpoints of a run whose model is there, what is half written, and its lock."""
+    lock = Lock(run)
+    try:
+        tidy(run)
+        for checkpoint in checkpoints(run):
+            remove(checkpoint)
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -80,6 +80,9 @@ def set_up(
     first, history, notes = run.restore(model, optimizer)
     if history:
         notes = history[-1] | notes  # an older checkpoint left delta to the metrics
+    if first and "delta" in loss.inputs and "delta" not in notes:
+        lost = "the delta of the steps before is in neither checkpoint nor metrics.jsonl"
+        raise DataError(f"{lost}, and decides the weights: begin anew with --overwrite")
     if accelerator.scaler is not None and "scaler" in notes:
         accelerator.scaler.load_state_dict(notes["scaler"])
     return SetUp(
