@@ -176,7 +176,7 @@ def test_beta_by_the_command_line_is_the_given_the_table_s_or_the_loss_s_own(pre
             expected = 0.1
         config = train_config(parser.parse_args(command))
         assert (config.loss, config.beta) == (loss, expected)
-        assert config == TrainConfig(**PRESETS[preset] | {"loss": loss})
+        assert config == TrainConfig(**PRESETS[preset] | {"loss": loss, "score_all": False})
         given = train_config(parser.parse_args([*command, "--beta", "0.07"]))
         assert given.beta == 0.07
 
@@ -191,11 +191,11 @@ def test_the_seven_never_get_another_method_s_beta(loss, command, model):
 
 
 def test_the_preset_is_the_one_named_like_the_model_else_gpt2():
-    assert config_of() == TrainConfig(**PRESETS["tiny"])
+    assert config_of() == TrainConfig(**PRESETS["tiny"] | {"score_all": False})
     assert config_of("--model", "smollm2") == TrainConfig(**PRESETS["smollm2"])
     assert config_of("--model", "some/other") == TrainConfig(**PRESETS["gpt2"])
     named = config_of("--model", "smollm2", "--preset", "tiny", "--steps", "7", "--skip-bad")
-    assert named == TrainConfig(**PRESETS["tiny"] | {"steps": 7, "skip_bad": True})
+    assert named == TrainConfig(**PRESETS["tiny"] | {"score_all": False, "steps": 7, "skip_bad": True})
 
 
 def test_feedback_has_numbers_of_its_own_where_nothing_was_given():
