@@ -75,8 +75,8 @@ REFERENCE = {
 }
 NOISE = {
     "margin": MARGIN,
-    "chosen_reward": -0.4,
-    "rejected_reward": -0.4 - MARGIN,
+    "chosen_reward": -0.4 + 0.3 * MARGIN,
+    "rejected_reward": -0.4 - 0.7 * MARGIN,
     "loss": SOFT + 0.3,
 }
 FAST = {"loss": np.r_[SOFT[:30], np.full(98, 3.0)]}
@@ -155,7 +155,7 @@ def test_losses_that_begin_elsewhere_are_no_multiple_of_ln_2(loss, tmp_path, tin
 def test_noise_that_is_gone_in_evaluation_is_dropout_and_an_offset_that_is_not_is_a_reference(
     tmp_path,
 ):
-    for rewards, cause in ((0.0, "dropout"), (-1.0, "reference_differs")):
+    for rewards, cause in ((0.0, "dropout"), (-0.45, "reference_differs")):
         row = {"eval_loss": 0.7, "step": 10} | dict.fromkeys(
             ("eval_rewards/chosen", "eval_rewards/rejected"), rewards
         )

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .beginning import LN2, runs_away
+from .beginning import runs_away
 from .logs import Log
+from .scale import LN2
 
 FINITE_LATER = "grad_norm alone is not finite, and finite again later: an fp16 loss scaler at work"
 ROSE = 0.1  # nats per pair: how far a mean over ten steps or more may lie above the beginning
