@@ -114,7 +114,10 @@ def _which(log: Log, middle: float, low: bool, sigmoid: bool) -> tuple[str, str,
     if back > max(1 / 3, 2 * scatter):
         return "reference_differs", "likely", "; both come back, which noise of dropout does not"
     if log.span[0] <= 12 and back < 1 / 3 and away < 1 and _trained(log, middle):
-        return "dropout", "likely", ", and both stay there while the margin grows"
+        why = (
+            ", and both stay there while the margin grows; evaluate to be sure: noise is gone then"
+        )
+        return "dropout", "likely", why
     why = "; it may be dropout too: evaluate early and often, where dropout is off, to tell"
     return "reference_differs", "possible", why
 
