@@ -263,7 +263,9 @@ HEALTHY = [
 ]
 
 
-@study.points([{"healthy": "TRL", "every": EVERY[(i + i // 4) % 4]} | p for i, p in enumerate(HEALTHY)])
+@study.points(
+    [{"healthy": "TRL", "every": EVERY[(i + i // 4) % 4]} | p for i, p in enumerate(HEALTHY)]
+)
 def healthy_trl(healthy, every, rate, beta, lora, seed) -> dict:
     """A healthy log of TRL's."""
     return of_trl(None, rate, beta, every, seed, lora=lora)
