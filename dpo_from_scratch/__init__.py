@@ -69,7 +69,9 @@ Doctor, the tool on the core                                    -> core
     trl_settings.py         what TRL's settings and tokenised rows say before a step
     logs.py                 a run's log, ours or TRL's: steps, spans, settings beside it
     curves.py               such a log read as causes, and what it can't tell
-    beginning.py            a run's first row: the reference, dropout, a loss that is a multiple
+    beginning.py            a run's first row: are rewards 0, is the loss what it must be?
+    evaluated.py            dropout or another reference: what evaluations and the course say
+    scale.py                a first loss that is a multiple: padding or accumulation
     signs.py                the whole log: not finite, counters, flat lines, the course
     files.py                what is in a file of rows: counts, lengths, contradictions
     hooks.py                how trainers in three styles are connected to the probe

@@ -12,6 +12,7 @@ from dpo_from_scratch.doctor.findings import MEASURED, Finding
 from dpo_from_scratch.doctor.logs import TRL_NAMES, read_log
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
 
+SIDES = ("chosen", "rejected")
 THEIRS = {ours: name for name, ours in TRL_NAMES.items()}
 
 
@@ -75,8 +76,8 @@ REFERENCE = {
 }
 NOISE = {
     "margin": MARGIN,
-    "chosen_reward": -0.4,
-    "rejected_reward": -0.4 - MARGIN,
+    "chosen_reward": -0.4 + 0.3 * MARGIN,
+    "rejected_reward": -0.4 - 0.7 * MARGIN,
     "loss": SOFT + 0.3,
 }
 FAST = {"loss": np.r_[SOFT[:30], np.full(98, 3.0)]}
@@ -155,13 +156,64 @@ def test_losses_that_begin_elsewhere_are_no_multiple_of_ln_2(loss, tmp_path, tin
 def test_noise_that_is_gone_in_evaluation_is_dropout_and_an_offset_that_is_not_is_a_reference(
     tmp_path,
 ):
-    for rewards, cause in ((0.0, "dropout"), (-1.0, "reference_differs")):
-        row = {"eval_loss": 0.7, "step": 10} | dict.fromkeys(
-            ("eval_rewards/chosen", "eval_rewards/rejected"), rewards
-        )
+    for rewards, cause in ((0.0, "dropout"), (-0.45, "reference_differs")):
+        row = {"eval_loss": 0.7, "step": 10} | {f"eval_rewards/{k}": rewards for k in SIDES}
         rows = averaged(curves(**NOISE), 10)
         (found,) = doctor.check_run(as_trl(tmp_path, [rows[0], row, *rows[1:]]))
         assert (found.code, found.sure, found.row) == (cause, "certain", 10)
+
+
+def test_a_policy_that_has_come_back_by_the_first_evaluation_is_no_dropout(tmp_path):
+    for every in (5, 10, 25):
+        rows = averaged(curves(**REFERENCE), every)
+        evals = [
+            {
+                "step": step,
+                "eval_loss": 0.5,
+                "eval_rewards/chosen": now,
+                "eval_rewards/rejected": now,
+            }
+            for step, now in ((50, -0.39), (75, -0.5))
+        ]
+        merged = sorted([*rows, *evals], key=lambda row: row["step"])
+        (found,) = doctor.check_run(as_trl(tmp_path, merged))
+        assert (found.code, found.sure) == ("reference_differs", "likely")
+        assert "at step 50 their mean is -0.39 in evaluation" in found.seen
+
+
+def test_our_own_config_says_that_the_reference_was_another_model(tmp_path):
+    config = {"learning_rate": 1e-3, "loss": "dpo", "options": {"beta": 0.1}}
+    begun = {"starting model": "a", "reference": "b"}
+    for told, cause in ((begun, "reference_differs"), (begun | {"reference": "a"}, "dropout")):
+        write_rows(tmp_path / "metrics.jsonl", curves(**NOISE))
+        (tmp_path / "config.json").write_text(json.dumps(config | {"begun_with": told}))
+        assert problems(doctor.check_run(tmp_path)) == [cause]
+
+
+def test_a_factor_is_told_from_something_added_and_from_another_loss(
+    tmp_path,
+):
+    spread = 0.12 * MARGIN  # the pairs' margins spread as they grow, and the loss falls less
+    cases = {
+        "accumulation": 4 * (SOFT + spread),
+        "padding_rows": SOFT + spread + np.log(2),
+    }
+    for every in (1, 10):
+        for cause, loss in cases.items():
+            write_rows(tmp_path / "metrics.jsonl", averaged(curves(loss=loss), every))
+            assert problems(doctor.check_run(tmp_path)) == [cause]
+        ipo = {"margin": MARGIN / 3, "loss": (MARGIN / 3 - 0.5) ** 2 / 0.3**2}  # of beta 0.3
+        write_rows(tmp_path / "metrics.jsonl", averaged(curves(**ipo), every))
+        (found,) = doctor.check_run(tmp_path)
+        assert (found.sure, found.level) == ("possible", "note")
+
+
+def test_a_loss_that_rose_a_little_and_came_back_is_a_note_and_one_that_stayed_a_problem(tmp_path):
+    for late, level in ((0.5, "note"), (0.68, "problem")):
+        loss = np.r_[SOFT[:20], np.full(12, 0.9), np.full(96, late)]
+        write_rows(tmp_path / "metrics.jsonl", curves(loss=loss))
+        (found,) = doctor.check_run(tmp_path)
+        assert (found.code, found.sure, found.level) == ("step_too_large", "possible", level)
 
 
 def test_what_is_not_finite_comes_first_and_nothing_after_it_counts(tmp_path):

@@ -1,16 +1,15 @@
 """Signs of a run's beginning, where policy and reference are equal and the loss is known."""
 
-import math
 from functools import partial
 
 import numpy as np
 import torch
 
 from ..losses import LOSSES
+from .evaluated import course, judge, other_reference
 from .logs import Log
+from .scale import LN2, check_scale, far
 
-LN2 = math.log(2)
-OFFSET = 0.1  # of rewards, in the mean of the first row of several steps
 EXACT = 0.02  # of rewards, before the first update
 TRL_LOSSES = {"sigmoid": "dpo", "hinge": "hinge", "ipo": "ipo", "apo_zero": "apo_zero"}
 
@@ -38,8 +37,8 @@ def check_beginning(out, log: Log) -> bool:
     row, before = {k: float(column[0]) for k, column in log.columns.items()}, len(out.findings)
     largest = max(abs(row.get(k, 0)) for k in ("chosen_reward", "rejected_reward", "margin"))
     if begins > 1:
-        scaled = _scale(out, log, row, start, name is not None)
-        if not scaled and _far(row) and log.mean("loss", _few(log)) > start + 0.02:
+        scaled = check_scale(out, log, row, start, name is not None)
+        if not scaled and far(row) and log.mean("loss", _few(log)) > start + 0.02:
             _offset(out, log, row, start, name is not None)
         return len(out.findings) > before
     out.looks_for("precision")
@@ -49,7 +48,7 @@ def check_beginning(out, log: Log) -> bool:
         seen = f"step 1: with all rewards 0 the loss is {row['loss']:.5f}, and ln 2 is {LN2:.5f}"
         out.add("precision", seen, row=1, number=row["loss"])
     else:
-        _scale(out, log, row, start, name is not None)
+        check_scale(out, log, row, start, name is not None)
     return len(out.findings) > before
 
 
@@ -75,56 +74,9 @@ def loss_of(log: Log) -> tuple[str | None, float]:
         return name, LN2
 
 
-def _far(row: dict) -> bool:
-    """Both rewards far from 0 on the same side, or a margin that is not there by training."""
-    chosen, rejected = row.get("chosen_reward", 0.0), row.get("rejected_reward", 0.0)
-    return chosen * rejected > 0 and min(abs(chosen), abs(rejected)) > OFFSET
-
-
 def _few(log: Log) -> slice:
     """The rows of the first ten steps, or the first row: the noise of one batch is large."""
     return slice(0, max(1, int((log.step <= 10).sum())))
-
-
-def _scale(out, log: Log, row: dict, start: float, known: bool) -> bool:
-    """A loss that is a multiple of what the margins allow; is it one?"""
-    near = max(abs(row.get("chosen_reward", 0)), abs(row.get("rejected_reward", 0)))
-    if near > 0.5 or abs(row["margin"]) > 0.6 or start <= 0:
-        return False
-    expected = float(np.logaddexp(0, -row["margin"])) if start == LN2 else start
-    times = row["loss"] / expected
-    whole, late = max(times, 1 / times), log.span[0] > 12
-    slack = 0.01 if log.span[0] == 1 else 0.08
-    halves = abs(whole - round(2 * whole) / 2) <= slack * whole
-    least = 1.8 if late or (log.span[0] > 1 and _far(row)) else 1.2  # noise makes 1.3 of it
-    if whole < least or not (known or late or halves):
-        return False
-    at, ties = int(log.step[0]), _ties(log)
-    words = f"{times:.2f} times" if times > 1 else f"1/{whole:.2f} of"
-    seen = f"step {at}: with rewards near 0 the loss is {row['loss']:.3f}, {words} {expected:.3f}"
-    added = times > 1 and (ties or _slope(log) < 0.55)  # of one pair's loss: 1/2 at most near 0
-    other = added and not ties and not known and abs(times - 2) < (0.5 if late else 0.1)
-    sure, level = ("possible", "note") if other else ("likely", "problem")
-    if not known:
-        seen += "; other losses begin elsewhere (TRL's nca_pair and bco_pair at 2 ln 2)"
-    code = "padding_rows" if added else "accumulation"
-    out.add(code, seen, sure, level, row=at, number=times)
-    return True
-
-
-def _ties(log: Log) -> bool:
-    """Is accuracy far too low for a margin that grows? TRL counts a row without margin as wrong."""
-    margin, moved = log["margin"], np.abs(log["margin"]) > 1e-4
-    if not log.has("accuracy") or not moved.any() or margin[-1] < 0.02:
-        return False
-    return bool(np.average(log["accuracy"][moved], weights=log.span[moved]) < 0.45)
-
-
-def _slope(log: Log) -> float:
-    """How far the loss falls for a margin of one; infinite where the margin hardly moves."""
-    if np.ptp(log["margin"]) < 0.3 or len(log) < 4:
-        return math.inf
-    return float(-np.polyfit(log["margin"], log["loss"], 1)[0])
 
 
 def _offset(out, log: Log, row: dict, start: float, known: bool) -> None:
@@ -144,18 +96,30 @@ def _offset(out, log: Log, row: dict, start: float, known: bool) -> None:
     if not known and not _has_reference(log):  # CPO's and ORPO's trainers log such rewards too
         add("reference_differs", f"{seen}, if the loss has a reference", "possible", "note")
         return
-    gone = _gone_in_evaluation(log, middle)
-    if gone is not None:
-        told = "gone" if gone else "there too"
-        code = "dropout" if gone else "reference_differs"
-        add(code, f"{seen}; in evaluation, without dropout, they are {told}", "certain")
-    elif loss <= start + 0.01 or middle > 0 or _comes_back(log, middle) > 0.6:
-        add("reference_differs", f"{seen}, which noise of dropout does not do to both")
-    elif log.span[0] <= 12 and _comes_back(log, middle) < 0.3 and _trained(log, middle):
-        add("dropout", f"{seen}, and stay there while the margin grows")
-    else:
-        seen += "; it may be dropout too: evaluate once, where dropout is off, to tell them apart"
-        add("reference_differs", seen, "possible")
+    code, sure, why = _which(log, middle, loss <= start + 0.01, start == LN2)
+    add(code, f"{seen}{why}", sure)
+
+
+def _which(log: Log, middle: float, low: bool, sigmoid: bool) -> tuple[str, str, str]:
+    """Another reference or dropout: code, how sure, and why. `low`: the loss is none of noise's."""
+    if other_reference(log):
+        why = "; config.json says that the reference was another model, and dropout was off"
+        return "reference_differs", "certain", why
+    told = judge(log, middle, sigmoid)
+    if told:
+        return told
+    if low or middle > 0:
+        return "reference_differs", "likely", ", which noise of dropout does not do to both"
+    back, away, scatter = course(log, middle)
+    if back > max(1 / 3, 2 * scatter):
+        return "reference_differs", "likely", "; both come back, which noise of dropout does not"
+    if log.span[0] <= 12 and back < 1 / 3 and away < 1 and _trained(log, middle):
+        why = (
+            ", and both stay there while the margin grows; evaluate to be sure: noise is gone then"
+        )
+        return "dropout", "likely", why
+    why = "; it may be dropout too: evaluate early and often, where dropout is off, to tell"
+    return "reference_differs", "possible", why
 
 
 def _has_reference(log: Log) -> bool:
@@ -173,24 +137,6 @@ def runs_away(log: Log) -> bool:
     chosen = log["chosen_reward"]
     most, first = -chosen.min(), max(abs(chosen[0]), 1e-6)
     return bool(most > 1.5 and (most > 1.7 * first or (first > 3 and most > 1.2 * first)))
-
-
-def _gone_in_evaluation(log: Log, middle: float) -> bool | None:
-    """Is the offset absent where dropout is off? None without evaluations."""
-    keys = ("eval_rewards/chosen", "eval_rewards/rejected")
-    rows = [row for row in log.evals if all(key in row for key in keys)]
-    if not rows or not log.has("chosen_reward"):
-        return None
-    now = sum(float(rows[0][key]) for key in keys) / 2
-    near = int(np.abs(log.step - rows[0].get("step", 0)).argmin())
-    then = (log["chosen_reward"][near] + log["rejected_reward"][near]) / 2
-    return abs(now) < 0.5 * abs(then) if abs(then) > 0.3 * abs(middle) else None
-
-
-def _comes_back(log: Log, middle: float) -> float:
-    """How much of the first offset the chosen reward makes up for, as a share."""
-    values = log.blocks("chosen_reward") if log.has("chosen_reward") else np.zeros(0)
-    return float((values[1:].max() - values[0]) / abs(middle)) if len(values) > 2 else 0.0
 
 
 def _trained(log: Log, middle: float) -> bool:

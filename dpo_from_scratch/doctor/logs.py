@@ -23,6 +23,7 @@ TRL_NAMES = {
     "logps/rejected": "rejected_logp",
 }
 SETTINGS = ("loss", "loss_type", "beta", "learning_rate", "options", "accumulation")
+SETTINGS += ("lora_rank", "begun_with")
 NO_LOG = "no metrics.jsonl of a run and no trainer_state.json of TRL"
 
 

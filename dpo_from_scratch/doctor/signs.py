@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .beginning import LN2, runs_away
+from .beginning import runs_away
 from .logs import Log
+from .scale import LN2
 
 FINITE_LATER = "grad_norm alone is not finite, and finite again later: an fp16 loss scaler at work"
 ROSE = 0.1  # nats per pair: how far a mean over ten steps or more may lie above the beginning
@@ -161,7 +162,11 @@ def check_course(out, log: Log, sound: bool) -> None:
 
 
 def check_rise(out, log: Log, began: float) -> None:
-    """A loss above its beginning, in means over ten steps or more: the steps are too large."""
+    """A loss above its beginning, in means over ten steps or more: the steps are too large.
+
+    Steps that are too large hold a loss up. One that rose a little and is far below its beginning
+    at the end had a bad stretch: a note.
+    """
     out.looks_for("step_too_large")
     means = log.blocks("loss")
     if not len(means) or not np.isfinite(began):
@@ -173,7 +178,11 @@ def check_rise(out, log: Log, began: float) -> None:
     if worst > began + ROSE * max(1.0, abs(began)) or away:
         seen = f"the loss began at {began:.3g} and was {worst:.3g} on average about step {where}"
         sure = "likely" if worst > began + 3 * ROSE or away else "possible"
-        out.add("step_too_large", seen, sure, row=where, number=worst)
+        last = log.mean("loss", slice(-max(1, len(log) // 4), None))
+        back = sure == "possible" and last < began - ROSE * max(1.0, abs(began))
+        seen += f"; it came back to {last:.3g}" if back else ""
+        level = "note" if back else "problem"
+        out.add("step_too_large", seen, sure, level, row=where, number=worst)
 
 
 def _check_still(out, log: Log, steps: int) -> None:

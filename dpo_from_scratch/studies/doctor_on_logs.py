@@ -1,8 +1,12 @@
 """Chapter 09: logs of broken and of healthy runs, at four logging steps, and what the doctor says.
 
-A quarter of an hour on one core; it needs `make trl`. The doctor's thresholds were set on seeds
-from 1000 on, at other rates and betas. TRL's logs are written with `logging_steps` as named;
-the others log every step and are averaged as TRL would.
+Half an hour on one core; it needs `make trl`. The doctor's reasoning was mended on seeds from 1000
+to 1499, at other rates and betas; no threshold was set on these. TRL's logs are written with
+`logging_steps` as named; the others log every step and are averaged as TRL would.
+
+The healthy runs have been made twice. Of the first 60 healthy logs (seeds from 3900) three raised
+an alarm, all of one run, with LoRA at 7e-3: "the steps are too large, possibly", for a loss that
+rose from 0.69 to 0.89 and came back. That is a note now; no finding on a broken run depends on it.
 """
 
 import json
@@ -43,8 +47,11 @@ OF_LOOP = (
     "log-softmax in bf16",
     "chosen and rejected swapped",
 )
+TWICE = (*BUGS[PLAIN], "dropout on", *FACTORS)  # what no counter shows, with another seed
 OF_OURS = (*FACTORS, "reference is the base model")
 OF_TRL = (*FACTORS, *BUGS[TRL])
+NO_COUNTERS = ("chosen and rejected swapped", "response truncated", "prompt not masked")
+ONCE = dict.fromkeys(NO_COUNTERS, (10,)) | {"reference moves": (1, 10)}  # TRL's logs carry no more
 EVALUATED = ("dropout on", "reference is the base model")
 RATES, LORA_RATES, BETAS = (3.5e-4, 4.5e-4, 7e-4), (3e-3, 5e-3, 7e-3), (0.25, 0.7)
 
@@ -216,9 +223,16 @@ def points(trainer: str, bugs, first: int, **more) -> list[dict]:
     ]
 
 
-@study.points([p for i, k in enumerate(EVERY) for p in points("TRL", OF_TRL, 100 * i, every=k)])
 @study.points(
-    [p for k in EVERY[1:] for p in points("TRL", EVALUATED, 500 + k, every=k, evaluated=True)]
+    [
+        p
+        for i, k in enumerate(EVERY)
+        for p in points("TRL", OF_TRL, 3000 + 100 * i, every=k)
+        if k in ONCE.get(p["bug"], EVERY)
+    ]
+)
+@study.points(
+    [p for k in EVERY[1:] for p in points("TRL", EVALUATED, 3500 + k, every=k, evaluated=True)]
 )
 def broken_trl(trainer, bug, rate, beta, every, seed, evaluated=False) -> dict:
     """A bug in TRL's trainer, which may evaluate on the way; an adapter takes a larger rate."""
@@ -226,7 +240,7 @@ def broken_trl(trainer, bug, rate, beta, every, seed, evaluated=False) -> dict:
     return of_trl(bug, rate, beta, every, seed, evaluated=evaluated)
 
 
-@study.points(points("plain loop", OF_LOOP, 600) + points("plain loop", OF_LOOP, 701))
+@study.points(points("plain loop", OF_LOOP, 3600) + points("plain loop", TWICE, 3701))
 def broken_loop(trainer, bug, rate, beta, seed) -> dict:
     """A bug in the plain loop, at each logging step."""
     with tempfile.TemporaryDirectory() as folder:
@@ -234,7 +248,7 @@ def broken_loop(trainer, bug, rate, beta, seed) -> dict:
         return of_steps(bug, Path(folder))
 
 
-@study.points(points("ours", OF_OURS, 800))
+@study.points(points("ours", OF_OURS, 3800))
 def broken_ours(trainer, bug, rate, beta, seed) -> dict:
     """A mistake in the settings of this package, at each logging step."""
     with tempfile.TemporaryDirectory() as folder:
@@ -243,13 +257,15 @@ def broken_ours(trainer, bug, rate, beta, seed) -> dict:
 
 
 HEALTHY = [
-    {"rate": rates[i], "beta": beta, "lora": rates is LORA_RATES, "seed": 900 + 10 * i + j}
+    {"rate": rates[i], "beta": beta, "lora": rates is LORA_RATES, "seed": 4900 + 10 * i + j}
     for i in range(3)
     for j, (beta, rates) in enumerate((b, r) for b in BETAS for r in (RATES, LORA_RATES))
 ]
 
 
-@study.points([{"healthy": "TRL", "every": EVERY[i % 4]} | p for i, p in enumerate(HEALTHY)])
+@study.points(
+    [{"healthy": "TRL", "every": EVERY[(i + i // 4) % 4]} | p for i, p in enumerate(HEALTHY)]
+)
 def healthy_trl(healthy, every, rate, beta, lora, seed) -> dict:
     """A healthy log of TRL's."""
     return of_trl(None, rate, beta, every, seed, lora=lora)
