@@ -195,7 +195,9 @@ def test_the_preset_is_the_one_named_like_the_model_else_gpt2():
     assert config_of("--model", "smollm2") == TrainConfig(**PRESETS["smollm2"])
     assert config_of("--model", "some/other") == TrainConfig(**PRESETS["gpt2"])
     named = config_of("--model", "smollm2", "--preset", "tiny", "--steps", "7", "--skip-bad")
-    assert named == TrainConfig(**PRESETS["tiny"] | {"score_all": False, "steps": 7, "skip_bad": True})
+    assert named == TrainConfig(
+        **PRESETS["tiny"] | {"score_all": False, "steps": 7, "skip_bad": True}
+    )
 
 
 def test_feedback_has_numbers_of_its_own_where_nothing_was_given():
