@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from .case import Case, far, gap
 from .inside import Scored
+from .rows import whose_numbers
 
 
 def check_numbers(case: Case, seen: list[list[Scored]] | None, few: list[dict]) -> None:
@@ -149,10 +150,9 @@ def _check_kept(case: Case, true: Tensor) -> None:
     kept = case.kept_values(case.pairs)
     tolerance = 2e-2 if case.half else 1e-3
     if far(kept, true, tolerance):
-        for told, other in rearranged(true):
-            if not far(kept, other, tolerance):
-                case.add("reference_rows", f"reference_scores gives {told}")
-                return
+        if told := whose_numbers(kept, true, tolerance):
+            case.add("reference_rows", f"reference_scores gives {told}")
+            return
         worst = gap(kept, true)
         told = f"reference_scores and the reference's own scores differ by {worst:.3g} nats"
         case.add("reference_differs", told)
@@ -161,26 +161,6 @@ def _check_kept(case: Case, true: Tensor) -> None:
     if far(turned, kept, tolerance):
         told = "reference_scores goes by the place in the batch: other pairs get the same numbers"
         case.add("reference_rows", told)
-
-
-def rearranged(scores: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Ways in which the reference's numbers (2, N) may belong to other rows, each said."""
-    n = scores.shape[1]
-    yield "chosen and rejected exchanged", scores.flip(0)
-    for by in range(1, n):
-        yield f"the numbers of the pair {by} places on", scores.roll(by, 1)
-    if n > 2:
-        yield "the numbers in reverse order", scores.flip(1)
-        yield "the numbers sorted, not in the order of the rows", scores.sort(1).values
-        down = scores.sort(1, descending=True).values
-        yield "the numbers sorted, not in the order of the rows", down
-    yield "the first pair's numbers for all", scores[:, :1].expand(2, n)
-    yield "one mean for all pairs", scores.mean(1, keepdim=True).expand(2, n)
-    yield "the chosen side's numbers for both sides", scores[:1].expand(2, n)
-    yield "the rejected side's numbers for both sides", scores[1:].expand(2, n)
-    yield "only the chosen side's numbers", scores * scores.new_tensor([[1.0], [0.0]])
-    yield "only the rejected side's numbers", scores * scores.new_tensor([[0.0], [1.0]])
-    yield "chosen side rolled against the rejected one", torch.stack([scores[0].roll(1), scores[1]])
 
 
 @torch.no_grad()

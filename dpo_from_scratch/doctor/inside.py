@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..others import guarded
-
-FARTHEST = 8  # how many places a label is looked for from where it belongs
+from .places import offset_of, settled
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Scored:
     left_padded: bool  # and without position ids
     ids: list[int]  # the whole row
     real: list[bool] | None  # which of them are no padding; None where the mask has another shape
-    targets: list[int]  # where the labels stand in `ids`, each after the position that predicts it
+    targets: list[int]  # where the labels stand in `ids`; at offset 1 unless responses share a row
     offset: int | None  # label = ids[position + offset]; None if at no offset
     misfit: float  # 0: the gradient of a log-softmax; 1: nothing like it
     given: float  # the score of the known logits
@@ -68,7 +67,7 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
                 [_read(calls, g, float(s.detach())) for g, s in zip(grads, side, strict=True)]
             )
         if any(seen.labels for side in found for seen in side):
-            return found
+            return settled(found)
     why = "the score doesn't come from the logits of the policy's own forward with gradients"
     raise DataError(f"{why}: can't look inside")
 
@@ -210,7 +209,7 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
 
 
 def _scored(ids: Tensor, real: Tensor | None, at, labels, weights, rest: dict) -> Scored:
-    offset = _offset(at, labels, ids)
+    offset = offset_of(at.tolist(), labels.tolist(), ids.tolist())
     flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
     padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
     return Scored(
@@ -234,14 +233,3 @@ def _misfit(g: Tensor, labels: Tensor, weights: Tensor, logp: Tensor) -> float:
     want = -weights.unsqueeze(-1) * logp.exp()
     rest = torch.ones_like(g).scatter_(-1, labels.unsqueeze(-1), 0.0)
     return float(((g - want) * rest).norm() / (want * rest).norm().clamp(min=1e-30))
-
-
-def _offset(at: Tensor, labels: Tensor, ids: Tensor) -> int | None:
-    """How far from its position each label stands in the row: 1 is right."""
-    for share in (1.0, 0.9):
-        for d in sorted(range(-FARTHEST, FARTHEST + 1), key=lambda d: abs(d - 1)):
-            inside = (at + d >= 0) & (at + d < len(ids))
-            same = (ids[(at + d).clamp(0, len(ids) - 1)] == labels) & inside
-            if len(at) and float(same.double().mean()) >= share:
-                return d
-    return None if len(at) else 1

@@ -32,14 +32,32 @@ def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> 
         for s, side in enumerate(seen)
         for i in range(len(pairs))
     ]
+    _know_neighbours(rows)
     verdicts = [row.verdict() for row in rows]
     _even_out(verdicts)
     for verdict in verdicts:
         for code, told in verdict.items():
             votes.setdefault(code, []).append(told)
-    for code, told in votes.items():
+    case.cancels = _same_on_both_sides(rows, len(pairs))
+    for code, told in sorted(votes.items(), key=lambda item: -len(item[1])):  # most votes first
         many = "" if len(told) == len(rows) else f" (in {len(told)} of {len(rows)} responses)"
         case.add(code, told[0] + many)
+
+
+def _know_neighbours(rows: list[Row]) -> None:
+    """Other responses in the same row are no prompt."""
+    for row in rows:
+        others = [r.own() for r in rows if r.seen.place == row.seen.place and r is not row]
+        row.neighbours = set().union(*others) - row.own()
+
+
+def _same_on_both_sides(rows: list[Row], n: int) -> bool:
+    """Whether what is scored in front of the responses is the same for both of each pair.
+
+    It then cancels in every difference of the two scores.
+    """
+    beside = [row.beside() for row in rows]
+    return any(beside) and beside[:n] == beside[n:]
 
 
 def _wanted(case: Case, pair: dict):
@@ -94,9 +112,11 @@ def _value_is_off(s: Scored) -> bool:
 def _equal_weights(case: Case, s: Scored, weight: float) -> None:
     n, parts = len(s.labels), 1 / weight if weight > 0 else 0.0
     if parts > 1.5 and abs(n / parts - 1) < 0.02:
+        case.own_means = case.own_means is None or case.own_means
         case.add("mean", f"every one of the {n} tokens counts 1/{n}")
         return
     if parts >= n and abs(parts - round(parts)) < 0.02:  # of the row, or of the whole batch
+        case.own_means = False
         case.add("mean", f"every one of the {n} tokens counts 1/{parts:.0f}, not even 1/{n}")
         return
     if abs(weight - 1) > 0.02:

@@ -30,6 +30,7 @@ class Row:
         special = {*tokenizer.all_special_ids, *(k for k, t in added if t.special)}
         self.special = special - {getattr(tokenizer, "unk_token_id", None)}
         self.ids = seen.ids
+        self.neighbours: set[int] = set()  # places of other responses in the row
 
     # ------------------------------------------------------------ tokens and text
     def decode(self, ids, skip: bool = False) -> str:
@@ -75,6 +76,19 @@ class Row:
             spans, key=lambda span: len(targets & set(range(span[0], span[1] + 1))), default=None
         )
 
+    @cached_property
+    def span(self) -> tuple[int, int] | None:
+        """Where its own response lies."""
+        return self.find(self.body(self.i, self.side), self.text(self.i, self.side))
+
+    def own(self) -> set[int]:
+        """The places of its own response and of its end, or what is scored if it isn't there."""
+        if self.span is None:
+            return set(self.seen.targets)
+        first, last = self.span
+        ended = last < len(self.ids) and self.ids[last] in self.special
+        return set(range(first, last + ended))
+
     def _find_text(self, text: str) -> list[tuple[int, int]]:
         starts, whole = [], ""
         for piece in self.pieces:
@@ -116,13 +130,12 @@ class Row:
             return {"not_shifted": f"{whose}'s score takes {told}"}
         if strange := self._another():
             return strange
-        span = self.find(self.body(self.i, self.side), self.text(self.i, self.side))
-        if span is None:
+        if self.span is None:
             return self._not_there()
         if seen.offset is None:
             told = self.decode(seen.labels)[:60]
             return {"wrong_text": f'what is scored stands nowhere in the row: "{told}"'}
-        return self._within(*span) | self._in_front(span[0])
+        return self._within(*self.span) | self._in_front(self.span[0])
 
     def _another(self) -> dict[str, str]:
         """Whether the tokens that are scored are another response's."""
@@ -168,6 +181,10 @@ class Row:
         has_end = last < len(self.ids) and self.ids[last] in self.special
         stop = last + has_end
         words = lambda places: [t for t in places if self.decode([self.ids[t]]).strip()]
+        theirs = words(t for t in targets if t in self.neighbours)
+        if theirs:
+            told = f"{len(theirs)} tokens of a neighbour in the row are part of {whose}'s score"
+            return {"wrong_window": told}
         before = words(t for t in targets if t < first)
         after = words(t for t in targets if t >= stop and t < len(self.ids))
         beyond = [t for t in targets if t >= len(self.ids)]
@@ -196,11 +213,22 @@ class Row:
         return found
 
     def _before(self, before: list[int], first: int) -> dict[str, str]:
-        if all(self.ids[t] in self.special for t in before) and before[-1] == first - 1:
+        bos = self.tokenizer.bos_token_id
+        if before == [first - 1] and self.ids[first - 1] == bos:
             return {"bos_inside": self._begins(first)}
         begins = f'"{self.decode([self.ids[t] for t in before])[:40]}"'
         told = f"the score of the {self.side} response begins in the prompt: {begins}"
         return {"prompt_scored": told}
+
+    def beside(self) -> tuple | None:
+        """What is scored in front of the response, how much, and after what; None if nothing."""
+        if self.span is None or self.seen.offset != 1:
+            return None
+        real = self.seen.real or [True] * len(self.ids)
+        front = [t for t in range(self.span[0]) if real[t] and t not in self.neighbours]
+        counted = zip(self.seen.targets, self.seen.weights, strict=True)
+        places = {front.index(t): round(w, 3) for t, w in counted if t in front}
+        return (tuple(self.ids[t] for t in front), places) if places else None
 
     def _after(self, after: list[int], stop: int) -> dict[str, str]:
         token = self.decode([self.ids[after[0]]])
@@ -225,7 +253,7 @@ class Row:
         """What stands before the response: its prompt, and no beginning of text in the middle."""
         wanted, bos = self.wanted[self.i], self.tokenizer.bos_token_id
         real = self.seen.real or [True] * len(self.ids)
-        front = [i for i, r in zip(self.ids[:first], real, strict=False) if r]
+        front = [self.ids[t] for t in range(first) if real[t] and t not in self.neighbours]
         found = {}
         prompt = list(wanted[0].ids[: wanted[0].prompt_length]) if wanted else []
         if bos is not None and len(front) > 1 and front[-1] == bos and prompt[-1:] != [bos]:
