@@ -11,10 +11,10 @@ def weigh(case: Case) -> None:
     """Findings that the measured loss makes harmless are notes, and say why."""
     if "mean" in case.found and case.own_means is not None:
         _weigh_mean(case)
-    if "prompt_scored" in case.found and case.cancels and case.margin_alone:
-        if case.own_means is None and not case.has("weights"):
-            told = "the same on both sides, and the loss depends on their difference alone: it cancels"
-            _note(case, "prompt_scored", told)
+    sums = case.own_means is None and not case.has("weights")
+    if "prompt_scored" in case.found and case.cancels and case.margin_alone and sums:
+        told = "the same on both sides: it cancels, as the loss depends on their difference alone"
+        _note(case, "prompt_scored", told)
 
 
 def _weigh_mean(case: Case) -> None:

@@ -34,7 +34,8 @@ def _numbers(thing, depth: int = 4) -> list[tuple[str, float]]:
     if hasattr(thing, "func") and hasattr(thing, "keywords"):
         return _betas(thing.keywords) or _numbers(thing.func, depth - 1)
     if not isinstance(thing, FunctionType):
-        inner = getattr(type(thing), "forward", getattr(type(thing), "__call__", None))
+        kind = type(thing)  # a callable object, as a module
+        inner = kind.forward if hasattr(kind, "forward") else vars(kind).get("__call__")
         return _attributes(thing) + _numbers(inner, depth - 1)
     try:
         read = inspect.getclosurevars(thing)

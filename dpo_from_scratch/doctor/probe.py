@@ -107,10 +107,10 @@ def check(
 
 def _ask_for_reference(case: Case) -> None:
     """DataError if there is none and the loss wants one."""
-    if case.reference is None and case.reference_scores is None:
-        if not (case.loss and ignores_reference(case)):
-            told = "give a reference, or reference_scores(pairs) where its scores are kept"
-            raise DataError(f"{told}; only a `loss` that takes no account of it can show there's none")
+    none = case.reference is None and case.reference_scores is None
+    if none and not (case.loss and ignores_reference(case)):
+        told = "give a reference, or reference_scores(pairs) where its scores are kept"
+        raise DataError(f"{told}; that there is none, only a `loss` without it can show")
 
 
 def spread(pairs: list[dict]) -> list[dict]:

@@ -233,7 +233,11 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     straight = abs(float(h[0]) - start - slope * 1000.0) < 1e-3 * abs(float(h[0]))
     beta, kind = None, "other"
     if flat and start > 0:
-        beta, kind, told = start, "hinge", f"the loss has a hinge, as SLiC's, with a beta of {start:.4g}"
+        beta, kind, told = (
+            start,
+            "hinge",
+            f"the loss has a hinge, as SLiC's, with a beta of {start:.4g}",
+        )
     elif logistic:
         (beta, factor, constant), kind = logistic, "logistic"
         told = f"the loss is DPO's with a beta of {beta:.4g}"
