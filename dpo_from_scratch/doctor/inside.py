@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..others import guarded
-from .places import offset_of, settled
+from .places import offset_of, place_of, settled
 
 
 @dataclass
@@ -37,6 +37,7 @@ class Scored:
     elsewhere: float  # the share of the gradient that lies in other rows
     place: tuple[int, int]  # which forward pass, and which row of it
     half: bool  # the model's logits are in half precision
+    gathered: bool  # its logits were taken at some places only, which can't be told
 
 
 def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
@@ -63,8 +64,12 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
             grads = [
                 torch.autograd.grad(s, flat, retain_graph=True, allow_unused=True) for s in side
             ]
+            start = sum(map(len, found))
             found.append(
-                [_read(calls, g, float(s.detach())) for g, s in zip(grads, side, strict=True)]
+                [
+                    _read(calls, g, float(s.detach()), start + k)
+                    for k, (g, s) in enumerate(zip(grads, side, strict=True))
+                ]
             )
         if any(seen.labels for side in found for seen in side):
             return settled(found)
@@ -171,26 +176,19 @@ def _inputs(args: tuple, kwargs: dict, looked_up: list[Tensor]) -> dict:
         "ids": ids,
         "mask": mask.detach() != 0 if plain else None,
         "positions": kwargs.get("position_ids") is not None,
+        "goes_on": kwargs.get("past_key_values") is not None,
     }
 
 
-def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
-    """What a gradient with respect to the logits of all calls says of the score, in its row."""
-    size = torch.stack(
-        [torch.tensor(0.0) if g is None else g.detach().abs().sum().cpu() for g in grads]
-    )
+def _read(calls: list[dict], grads: tuple, given: float, k: int) -> Scored:
+    """What a gradient with respect to the logits of all calls says of score k, in its row."""
+    rows = [_by_rows(call, g) for call, g in zip(calls, grads, strict=True)]
+    size = torch.stack([g.abs().sum().cpu() for g in rows])
     which = int(size.argmax())
-    call, g = calls[which], grads[which]
-    if g is None:
-        g = torch.zeros_like(call["known"])
-    g = g.reshape(-1, *g.shape[-2:])
-    b = int(g.abs().sum((1, 2)).argmax())
-    logits, ids = (
-        call["real"].reshape(g.shape)[b].double(),
-        call["ids"][min(b, len(call["ids"]) - 1)],
-    )
-    elsewhere = 1 - float(g[b].abs().sum()) / max(float(size.sum()), 1e-30)
-    g, real = g[b].double(), None if call["mask"] is None else call["mask"][b]
+    b = int(rows[which].abs().sum((1, 2)).argmax())
+    elsewhere = 1 - float(rows[which][b].abs().sum()) / max(float(size.sum()), 1e-30)
+    call = calls[which]
+    ids, logits, g, real = _whole_row(calls, rows, which, b)
     at = g.abs().amax(-1).nonzero().squeeze(-1)
     labels = g[at].abs().argmax(-1)
     logp = call["known"].detach().reshape(-1, g.shape[-1])[0].double().log_softmax(-1)
@@ -199,13 +197,49 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
     for plain in (1.0, 1 / max(len(at), 1)):  # what bf16 rounded on the way back
         weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
     own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
-    half = call["real"].dtype in (torch.bfloat16, torch.float16)
+    gathered = ids is None  # logits of some places only, of many rows
+    if gathered:
+        b, at = place_of(labels.tolist(), call["ids"].tolist(), k)
+        ids, at = call["ids"][b], torch.tensor(at, device=labels.device, dtype=torch.long)
+        real = None if call["mask"] is None else call["mask"][b]
+    else:
+        at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     left = real is not None and not bool(real[0]) and not call["positions"]
     rest = {"misfit": misfit, "given": given, "elsewhere": elsewhere, "left_padded": left}
-    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "half": half}
+    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "gathered": gathered}
+    rest["half"] = call["real"].dtype in (torch.bfloat16, torch.float16)
     return _scored(ids, real, at, labels, weights, rest)
+
+
+def _by_rows(call: dict, g: Tensor | None) -> Tensor:
+    """A gradient as (rows, places, vocabulary)."""
+    g = torch.zeros_like(call["known"]) if g is None else g.detach()
+    return g.reshape(-1, *g.shape[-2:])
+
+
+def _whole_row(calls: list[dict], rows: list[Tensor], which: int, b: int) -> tuple:
+    """(ids, logits, gradient, mask) of a row, with what was kept of it from earlier calls in front.
+
+    ids are None where the logits are not those of the ends of the rows.
+    """
+    call, g = calls[which], rows[which]
+    logits = call["real"].reshape(g.shape)[b].double()
+    fits = call["real"].dim() > 2 and call["ids"].shape[0] == g.shape[0]
+    if not fits and call["ids"].shape[0] != 1:
+        return None, logits, g[b].double(), None
+    ids = call["ids"][min(b, len(call["ids"]) - 1)]
+    mask = None if call["mask"] is None else call["mask"][min(b, len(call["mask"]) - 1)]
+    if not call["goes_on"] or which == 0:
+        return ids, logits, g[b].double(), mask
+    before = rows[which - 1]
+    size = before.abs().sum((1, 2))
+    row = int(size.argmax()) if float(size.max()) > 0 else b % len(before)
+    front = _whole_row(calls, rows, which - 1, row)
+    if front[0] is None:
+        return ids, logits, g[b].double(), mask
+    joined = [torch.cat([x, y]) for x, y in zip(front[:3], (ids, logits, g[b]), strict=True)]
+    return *joined, None
 
 
 def _scored(ids: Tensor, real: Tensor | None, at, labels, weights, rest: dict) -> Scored:

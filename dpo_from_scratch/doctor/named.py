@@ -46,7 +46,7 @@ def _numbers(thing, depth: int = 4) -> list[tuple[str, float]]:
     for value in names.values():
         if isinstance(value, FunctionType | MethodType):
             found += _numbers(value, depth - 1)
-        elif not isinstance(value, ModuleType | type | Tensor):
+        elif not isinstance(value, ModuleType | Tensor):
             found += _attributes(value)
             for name in read.unbound:  # methods of an object that it calls
                 method = getattr(value, name, None) if hasattr(value, "__dict__") else None
@@ -60,16 +60,18 @@ def _defaults(function: FunctionType) -> dict:
 
 
 def _attributes(thing) -> list[tuple[str, float]]:
-    """Those of an object and of its settings, or of a dictionary."""
+    """Those of an object or class and of its settings, or of a dictionary."""
+    mine = _members(thing)
+    settings = [_members(mine[name]) for name in SETTINGS if name in mine]
+    return [found for names in (mine, *settings) for found in _betas(names)]
+
+
+def _members(thing) -> dict:
     if isinstance(thing, dict):
-        return _betas(thing)
-    mine = {k: v for kind in reversed(type(thing).__mro__) for k, v in vars(kind).items()}
-    mine |= getattr(thing, "__dict__", {})
-    found = _betas(mine)
-    for name in SETTINGS:
-        inside = mine.get(name)
-        found += _betas(inside if isinstance(inside, dict) else getattr(inside, "__dict__", {}))
-    return found
+        return thing
+    kind = thing if isinstance(thing, type) else type(thing)
+    mine = {k: v for part in reversed(kind.__mro__) for k, v in vars(part).items()}
+    return mine | (getattr(thing, "__dict__", {}) if kind is not thing else {})
 
 
 def _betas(names: dict) -> list[tuple[str, float]]:

@@ -31,6 +31,24 @@ def _fit(at: list[int], labels: list[int], ids: list[int], d: int) -> tuple[int,
     return sum(0 <= t + d < len(ids) and ids[t + d] == y for t, y in places), known
 
 
+def place_of(labels: list[int], rows: list[list[int]], k: int) -> tuple[int, list[int]]:
+    """The row in which labels stand one after the other, and the places before each.
+
+    Of equal rows that of score k is taken: chosen ones first, or each beside its rejected one.
+    """
+    n = len(labels)
+    likely = [k % len(rows), 2 * k % max(len(rows) - 1, 1)]
+    for b in sorted(range(len(rows)), key=lambda b: likely.index(b) if b in likely else 2):
+        for s in reversed(range(len(rows[b]) - n + 1)):
+            if rows[b][s : s + n] == labels:
+                return b, list(range(s - 1, s - 1 + n))
+    row, places, t = rows[likely[0]], [], len(rows[likely[0]])
+    for y in reversed(labels):  # with gaps, from the row's end
+        t = next((u for u in reversed(range(t)) if row[u] == y), max(t - 1, 0))
+        places.insert(0, t - 1)
+    return likely[0], places
+
+
 def settled(found: list[list]) -> list[list]:
     """Scores whose labels have their places: in their own response, and at one common offset."""
     shared = Counter(s.place for side in found for s in side)

@@ -19,6 +19,8 @@ UNKNOWN, MOSTLY_UNKNOWN = 0.1, 0.3  # shares of a response's tokens
 
 def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> None:
     """Which tokens count in each score of these pairs, and how much."""
+    if any(s.gathered for side in seen for s in side):
+        case.unseen.append("from which place a token is predicted: logits are taken at some only")
     check_gradients(case, [s for side in seen for s in side])
     wanted = [_wanted(case, pair) for pair in pairs]
     check_unknown(case, wanted)

@@ -1,5 +1,6 @@
 """Where a response lies in its row of token ids, and what is scored before, behind and within."""
 
+from dataclasses import replace
 from functools import cached_property
 
 from .inside import Scored
@@ -29,8 +30,17 @@ class Row:
         added = getattr(tokenizer, "added_tokens_decoder", {}).items()
         special = {*tokenizer.all_special_ids, *(k for k, t in added if t.special)}
         self.special = special - {getattr(tokenizer, "unk_token_id", None)}
+        self.seen = seen = self._completed(seen)
         self.ids = seen.ids
         self.neighbours: set[int] = set()  # places of other responses in the row
+
+    def _completed(self, seen: Scored) -> Scored:
+        """With the label behind the row's end, where the model's inputs lack their last token."""
+        n = len(seen.ids)
+        if seen.offset != 1 or n not in seen.targets or seen.ids[-1] in self.special:
+            return seen
+        last = seen.labels[seen.targets.index(n)]
+        return replace(seen, ids=[*seen.ids, last], real=seen.real and [*seen.real, True])
 
     # ------------------------------------------------------------ tokens and text
     def decode(self, ids, skip: bool = False) -> str:
