@@ -12,7 +12,8 @@ from ..others import guarded
 from ..tokens import encode
 from .case import Case
 from .inside import Scored
-from .window import SIDES, Row
+from .verdict import Judged
+from .window import SIDES
 
 UNKNOWN, MOSTLY_UNKNOWN = 0.1, 0.3  # shares of a response's tokens
 
@@ -30,7 +31,7 @@ def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> 
         return
     votes: dict[str, list[str]] = {}
     rows = [
-        Row(case.tokenizer, side[i], SIDES[s], pairs, wanted, i)
+        Judged(case.tokenizer, side[i], SIDES[s], pairs, wanted, i)
         for s, side in enumerate(seen)
         for i in range(len(pairs))
     ]
@@ -46,14 +47,14 @@ def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> 
         case.add(code, told[0] + many)
 
 
-def _know_neighbours(rows: list[Row]) -> None:
+def _know_neighbours(rows: list[Judged]) -> None:
     """Other responses in the same row are no prompt."""
     for row in rows:
         others = [r.own() for r in rows if r.seen.place == row.seen.place and r is not row]
         row.neighbours = set().union(*others) - row.own()
 
 
-def _same_on_both_sides(rows: list[Row], n: int) -> bool:
+def _same_on_both_sides(rows: list[Judged], n: int) -> bool:
     """Whether what is scored in front of the responses is the same for both of each pair.
 
     It then cancels in every difference of the two scores.
