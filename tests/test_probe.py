@@ -258,6 +258,10 @@ BROKEN_LOSSES = {
         lambda c, r, rc, rr: -F.logsigmoid(BETA * (BETA * (c - rc) - BETA * (r - rr))),
         "beta_twice",
     ),
+    "beta on one side": (
+        lambda c, r, rc, rr: -F.logsigmoid(BETA * (c - rc) - (r - rr)),
+        "reference_weight",
+    ),
     "rows against columns": (
         lambda c, r, rc, rr: dpo(c, r, rc[:, None], rr[:, None]),
         "pairs_mixed",
@@ -727,7 +731,9 @@ def means(over):
     def score(self, model, batch):
         c, r = self.plain_score(model, batch)
         mask = batch["response_mask"]
-        n = mask.sum(1) if over == "own" else torch.full((len(mask),), mask.shape[1])
+        n = mask.sum(1) if over != "width" else torch.full((len(mask),), mask.shape[1])
+        if over == "rejected":
+            n[: len(c)] = 1
         return c / n[: len(c)], r / n[len(c) :]
 
     return score
@@ -743,6 +749,7 @@ MEANT = {
     "DPO with a large beta": ("own", with_beta(5.0), []),
     "IPO": ("own", IPO, []),
     "SimPO": ("own", lambda c, r, *_: -F.logsigmoid(2.0 * (c - r) - 0.5), []),
+    "one side": ("rejected", with_beta(5.0), ["mean"]),
     "the batch's width": ("width", with_beta(5.0), ["batch_dependence"]),
     "the batch's width in IPO": ("width", IPO, ["batch_dependence"]),
 }
@@ -807,8 +814,10 @@ def test_any_order_of_the_reference_s_numbers_is_found(tiny):
         loop = Loop(tiny)
         wrong = kept(loop, order)
         assert problems(loop.check(reference_scores=wrong, step=None)) == ["reference_rows"]
-    loop.reference_of = kept(loop, [3, 1, 0, 2, 6, 5, 7, 4])
-    assert problems(loop.check()) == ["reference_rows"]
+    right, wrong = kept(loop), kept(loop, [3, 1, 0, 2, 6, 5, 7, 4])
+    for used in (wrong, lambda pairs: (right(pairs)[0], wrong(pairs)[1])):
+        loop.reference_of = used
+        assert problems(loop.check()) == ["reference_rows"]
 
 
 def test_a_loss_without_a_reference_needs_none(tiny):

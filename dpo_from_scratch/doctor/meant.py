@@ -25,7 +25,8 @@ def _weigh_mean(case: Case) -> None:
                 told = f"{mean.seen}; {case.found[code].seen}"
                 case.found[code] = replace(case.found[code], seen=told)
         return
-    if why := _means_are_meant(case):
+    why = _means_are_meant(case) if case.own_means else None
+    if why:
         _note(case, "mean", why)
     else:  # a fault without doubt goes first
         case.found["mean"] = case.found.pop("mean")

@@ -191,11 +191,15 @@ def _orders(case: Case, seen: Tensor, scores) -> list[tuple[str, str, Tensor, Te
         return []
     policy, reference = scores[:2]
     alone = lambda a, b: predicted(case.losses, a, b)[0] * a.shape[1]
-    order = order_of_pushes(alone, seen, policy, reference)
-    if order is None:
-        return []
-    told = f"uses as reference the numbers of other rows, in the order {order}"
-    return [("reference_rows", told, policy, reference[:, order], 0)]
+    found = []
+    for sides in ([0, 1], [0], [1]):
+        order = order_of_pushes(alone, seen, policy, reference, sides)
+        if order is not None:
+            other = reference.clone()
+            other[sides] = reference[:, order][sides]
+            told = f"uses as reference the numbers of other rows, in the order {order}"
+            found.append(("reference_rows", told, policy, other, 0))
+    return found
 
 
 def _loss_apart(returned: float | None, value: float, n: int) -> float:

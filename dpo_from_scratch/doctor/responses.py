@@ -96,6 +96,9 @@ def check_gradients(case: Case, seen: list[Scored]) -> None:
         kind = "" if misfit < 0.05 else ", and its gradient is that of no log-softmax"
         case.add("not_log_softmax", f"with known logits {told}{kind}")
         return
+    shares = [np.array(s.weights) * len(s.labels) for s in seen if len(s.labels) > 1]
+    if any(share.max() < 0.6 * len(share) for share in shares):
+        case.own_means = all(np.allclose(share, 1, atol=0.02) for share in shares)
     for s in seen:
         weights = np.array(s.weights)
         if len(weights) > 1 and np.allclose(weights, weights[0], rtol=0.02):
@@ -115,11 +118,9 @@ def _value_is_off(s: Scored) -> bool:
 def _equal_weights(case: Case, s: Scored, weight: float) -> None:
     n, parts = len(s.labels), 1 / weight if weight > 0 else 0.0
     if parts > 1.5 and abs(n / parts - 1) < 0.02:
-        case.own_means = case.own_means is None or case.own_means
         case.add("mean", f"every one of the {n} tokens counts 1/{n}")
         return
     if parts >= n and abs(parts - round(parts)) < 0.02:  # of the row, or of the whole batch
-        case.own_means = False
         case.add("mean", f"every one of the {n} tokens counts 1/{parts:.0f}, not even 1/{n}")
         return
     if abs(weight - 1) > 0.02:

@@ -51,16 +51,22 @@ def whose_numbers(kept: Tensor, true: Tensor, tolerance: float) -> str | None:
 
 
 def order_of_pushes(
-    pushes: Callable[[Tensor, Tensor], Tensor], seen: Tensor, policy: Tensor, reference: Tensor
+    pushes: Callable[[Tensor, Tensor], Tensor],
+    seen: Tensor,
+    policy: Tensor,
+    reference: Tensor,
+    sides: list[int],
 ) -> list[int] | None:
-    """The order of the reference's rows that explains the pushes (2, N) best.
+    """The order of the reference's rows, on some sides, that explains the pushes (2, N) best.
 
     `pushes(policy, reference)` gives those of pairs, each by itself.
     """
     n = seen.shape[1]
     if n > MOST or n < 3:
         return None
-    every = pushes(policy.repeat_interleave(n, 1), reference.repeat(1, n)).reshape(2, n, n)
+    used = reference.repeat_interleave(n, 1)
+    used[sides] = reference.repeat(1, n)[sides]
+    every = pushes(policy.repeat_interleave(n, 1), used).reshape(2, n, n)
     if not bool(every.isfinite().all()):
         return None
     orders = torch.tensor(list(itertools.permutations(range(n))))

@@ -39,6 +39,8 @@ def check_loss(case: Case) -> None:
     _check_sides(case, slopes, own, moved, size)
     _check_reference(case, own, moved, size)
     _check_batch(case)
+    if not case.has("wrong_direction", "side_detached", "reference_weight"):
+        _check_even(case, slopes)
     if not case.has("wrong_direction", "side_detached"):
         _check_shape(case, slopes)
 
@@ -101,6 +103,17 @@ def _check_sides(case: Case, slopes: Tensor, own: Tensor, moved: Tensor, size: f
         case.add("wrong_direction", "the loss falls when either response gains, rejected too")
     elif float(chosen.min()) >= 0 and float(rejected[-1]) > 0 and _mirrored(own):
         case.add("wrong_direction", "the loss falls when either response loses, chosen too")
+
+
+def _check_even(case: Case, slopes: Tensor) -> None:
+    """Whether one side is pushed some times as hard as the other, whatever the margin."""
+    chosen, rejected = slopes[:, 0], -slopes[:, 1]
+    there = chosen.abs() > 1e-3 * chosen.abs().max()
+    times = (rejected[there] / chosen[there]).nan_to_num(0.0)
+    first = float(times.median())
+    if first > 0 and bool((times / first - 1).abs().max() < 0.02) and not 0.5 < first < 2.0:
+        told = f"the rejected response counts {first:.3g} times the chosen one"
+        case.add("reference_weight", f"{told}, as with beta on one side only", "likely")
 
 
 def _mirrored(own: Tensor) -> bool:
