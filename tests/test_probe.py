@@ -680,6 +680,26 @@ def head_at_responses(model, batch):
     return torch.zeros(len(ids)).index_add(0, owner, picked).chunk(2)
 
 
+def head_of_slices(start, stop, first):
+    """The head on a slice of the hidden states, of each side; labels from place `first` on."""
+
+    def score(model, batch):
+        sides, logps = {k: v.chunk(2) for k, v in batch.items()}, []
+        hidden = [
+            model.transformer(input_ids=i, attention_mask=m)[0]
+            for i, m in zip(sides["input_ids"], sides["attention_mask"], strict=True)
+        ]
+        for h, ids, mask in zip(hidden, sides["input_ids"], sides["response_mask"], strict=True):
+            logp = model.lm_head(h[:, start:stop]).log_softmax(-1)
+            n = logp.shape[1]
+            labels = ids[:, first : first + n]
+            picked = logp[:, : labels.shape[1]].gather(-1, labels[..., None]).squeeze(-1)
+            logps.append((picked * mask[:, first : first + n]).sum(-1))
+        return logps
+
+    return score
+
+
 def kept_prompt(model, batch):
     """Each prompt once; its keys and values are kept for the response."""
     scores = []
@@ -711,6 +731,9 @@ SHORT = [
 SHORT[1] = {**SHORT[1], "chosen": "good .", "rejected": "it was a dull film ."}
 PLACES = {
     "the head at some places": (head_at_responses, None),
+    "the head of a slice": (head_of_slices(0, -1, 1), None),
+    "the head of what comes last": (head_of_slices(2, -1, 3), None),
+    "the head of the tokens themselves": (head_of_slices(1, None, 1), "not_shifted"),
     "the prompt kept": (kept_prompt, None),
     "inputs cut by one": (cut_inputs(0), None),
     "cut and shifted again": (cut_inputs(1), "not_shifted"),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..others import guarded
-from .places import offset_of, place_of, settled
+from .heads import Trunk, standing
+from .places import likely_rows, offset_of, place_of, settled
 
 
 @dataclass
@@ -131,6 +132,7 @@ def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tup
         if real is None:
             return None
         call = _inputs(args, kwargs, looked_up) | {"real": real.detach()}
+        call |= trunk.fed(args[0] if args else None)
         z = known_logits(real.shape[-1]).to(real.device)
         call["known"] = z.expand(real.shape).clone().requires_grad_()
         calls.append(call)
@@ -142,7 +144,8 @@ def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tup
         output.logits = new
         return output
 
-    handles = [place.register_forward_hook(replace, with_kwargs=True)]
+    trunk = Trunk(policy, place, looked_up)
+    handles = [*trunk.handles, place.register_forward_hook(replace, with_kwargs=True)]
     try:
         table = policy.get_input_embeddings()
     except (AttributeError, NotImplementedError):
@@ -198,8 +201,11 @@ def _read(calls: list[dict], grads: tuple, given: float, k: int) -> Scored:
         weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
     own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
-    gathered = ids is None  # logits of some places only, of many rows
-    if gathered:
+    gathered = ids is None and "where" not in call  # logits of some places only, of many rows
+    if "where" in call:
+        b, at = standing(call["where"], b * len(logits) + at, likely_rows(k, len(call["ids"])))
+        ids, real = call["ids"][b], None
+    elif gathered:
         b, at = place_of(labels.tolist(), call["ids"].tolist(), k)
         ids, at = call["ids"][b], torch.tensor(at, device=labels.device, dtype=torch.long)
         real = None if call["mask"] is None else call["mask"][b]

@@ -31,13 +31,18 @@ def _fit(at: list[int], labels: list[int], ids: list[int], d: int) -> tuple[int,
     return sum(0 <= t + d < len(ids) and ids[t + d] == y for t, y in places), known
 
 
+def likely_rows(k: int, n: int) -> list[int]:
+    """The row of score k among n: chosen ones first, or each beside its rejected one."""
+    return [k % n, 2 * k % max(n - 1, 1)]
+
+
 def place_of(labels: list[int], rows: list[list[int]], k: int) -> tuple[int, list[int]]:
     """The row in which labels stand one after the other, and the places before each.
 
-    Of equal rows that of score k is taken: chosen ones first, or each beside its rejected one.
+    Of equal rows a likely one of score k is taken.
     """
     n = len(labels)
-    likely = [k % len(rows), 2 * k % max(len(rows) - 1, 1)]
+    likely = likely_rows(k, len(rows))
     for b in sorted(range(len(rows)), key=lambda b: likely.index(b) if b in likely else 2):
         for s in reversed(range(len(rows[b]) - n + 1)):
             if rows[b][s : s + n] == labels:
