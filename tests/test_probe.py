@@ -340,6 +340,29 @@ class Off(torch.nn.Module):
             return self.kept[0](**inputs)
 
 
+class Hidden(torch.nn.Module):
+    """An adapter that begins at zero, with a dropout that is no module."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.a = torch.nn.Parameter(torch.randn(4, 96) / 10)
+        self.b = torch.nn.Parameter(torch.zeros(96, 4))
+
+    def forward(self, x):
+        return self.inner(x) + F.dropout(x, 0.1, self.training) @ self.a.T @ self.b.T
+
+
+def test_a_dropout_that_is_no_module_in_a_new_adapter_is_found(tiny):
+    for training in (False, True):
+        loop = Loop(tiny)
+        loop.policy.requires_grad_(False)
+        loop.policy.transformer.ln_f = Hidden(loop.policy.transformer.ln_f).train(training)
+        adapter = [p for p in loop.policy.parameters() if p.requires_grad]
+        loop.optimizer = torch.optim.AdamW(adapter, lr=1e-4)
+        assert problems(loop.check()) == (["dropout"] if training else [])
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_adapters_off_as_the_reference_on_and_with_dropout(tiny):
     for believed, used, rate, cause in (
@@ -738,6 +761,33 @@ PLACES = {
     "inputs cut by one": (cut_inputs(0), None),
     "cut and shifted again": (cut_inputs(1), "not_shifted"),
 }
+
+
+class Wrapped(torch.nn.Module):
+    """A policy that gives out log-probabilities, all of them or all but the last place's."""
+
+    def __init__(self, model, stop, normalize=True):
+        super().__init__()
+        self.model, self.stop, self.normalize = model, stop, normalize
+
+    def forward(self, ids, mask):
+        logits = self.model(input_ids=ids, attention_mask=mask).logits[:, : self.stop]
+        return logits.log_softmax(-1) if self.normalize else logits
+
+
+@pytest.mark.parametrize(("stop", "normalize"), [(None, True), (-1, True), (-1, False)])
+def test_a_wrapper_that_normalizes_or_cuts_is_healthy(stop, normalize, tiny):
+    def score(model, batch):
+        ids = batch["input_ids"]
+        logp = model(ids, batch["attention_mask"])[:, : ids.shape[1] - 1]
+        logp = logp if normalize else logp.log_softmax(-1)
+        picked = logp.gather(-1, ids[:, 1:, None]).squeeze(-1)
+        return (picked * batch["response_mask"][:, 1:]).sum(-1).chunk(2)
+
+    loop = Loop(tiny)
+    hooks = {"policy": Wrapped(loop.policy, stop, normalize), "score": score, "step": None}
+    hooks["reference"] = frozen_copy(hooks["policy"])
+    assert problems(loop.check(**hooks)) == []
 
 
 @pytest.mark.parametrize("rows", [PAIRS, SHORT], ids=["long", "short"])

@@ -54,8 +54,8 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
 
     DataError if it reads no logits.
     """
-    places = _places(score, policy, batch)
-    for place in places:
+    seen = []
+    for place in _places(score, policy, batch):
         calls, scores = _with_known_logits(score, policy, batch, place)
         flat = [call["known"] for call in calls]
         if not calls or not all(s.requires_grad for s in scores):
@@ -73,19 +73,24 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
                 ]
             )
         if any(seen.labels for side in found for seen in side):
-            return settled(found)
+            seen.append(settled(found))
+            if max(s.misfit for side in found for s in side) < 0.05:
+                return seen[-1]
+    if seen:  # the outermost, where no place fits a log-softmax
+        return seen[0]
     why = "the score doesn't come from the logits of the policy's own forward with gradients"
     raise DataError(f"{why}: can't look inside")
 
 
 def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
     """Modules whose output holds logits, the outermost first."""
-    seen: dict[nn.Module, None] = {}
+    seen: dict[nn.Module, int] = {}
     sizes = _vocabulary(policy)
 
     def note(module, args, output):
-        if _logits(output, sizes) is not None:
-            seen[module] = None
+        logits = _logits(output, sizes)
+        if logits is not None:
+            seen[module] = logits.shape[-2]
 
     handles = [m.register_forward_hook(note) for m in policy.modules()]
     try:
@@ -95,7 +100,9 @@ def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
         for handle in handles:
             handle.remove()
     inner = (m for m in policy.modules() if m in seen)
-    return sorted(inner, key=lambda m: isinstance(m, nn.Embedding))  # what is tied to it comes last
+    # what cuts the row comes later, as a wrapper may, and what is tied to the head last
+    short = lambda m: seen[m] < max(seen.values())
+    return sorted(inner, key=lambda m: (isinstance(m, nn.Embedding), short(m)))
 
 
 def _vocabulary(policy: nn.Module) -> set[int]:

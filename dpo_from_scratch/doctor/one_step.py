@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import losses
-from .case import Case
+from .case import Case, far, gap
 from .rows import order_of_pushes, rearranged
 from .watch import Seen, Watch, sample
 
@@ -239,6 +239,13 @@ def check_pushes(case: Case, watch: Watch, pairs: list[dict], lengths: Tensor | 
         case.unseen.append("a step away from the reference: noise in the weights changed no margin")
         return
     policy, reference = case.values(case.policy, pairs), case.reference_values(pairs)
+    again = case.values(case.policy, pairs)
+    if far(policy, again):  # one that an untouched adapter doesn't show
+        told = (
+            f"with weights moved by noise, a text scored twice differs by {gap(policy, again):.3g}"
+        )
+        case.add("dropout", f"{told} nats")
+        return
     gradients = response_gradients(case, watch.leaves, pairs)
     seen = watch.call(pairs)
     if seen.dropout or gradients is None:
