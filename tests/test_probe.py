@@ -630,7 +630,7 @@ def test_scores_by_the_model_s_own_loss_and_under_autocast_are_healthy(tiny):
 
 
 # ---------------------------------------------------------------- one row for a pair
-def pair_rows(leak=False, first_from="prompt", end=True, see_prompt=True):
+def pair_rows(leak=False, first_from="prompt", end=True, restart=True):
     """Prompt, chosen and rejected in one row; a response's first token comes from the prompt."""
 
     def connect(tokenizer):
@@ -649,6 +649,7 @@ def pair_rows(leak=False, first_from="prompt", end=True, see_prompt=True):
             see = (owner[:, None] == owner) | (owner == 0)
             see = torch.ones(len(owner), len(owner)).bool().tril() & (see | leak)
             place = torch.cat([torch.arange(n + m), torch.arange(n, n + len(sides[1]))])
+            place = place if restart else torch.arange(len(place))
             mask = torch.zeros(see.shape).masked_fill(~see, torch.finfo(torch.float32).min)
             logits = model(
                 input_ids=ids, attention_mask=mask[None, None], position_ids=place[None]
@@ -674,6 +675,7 @@ PAIR_ROWS = {
     "as it should be": ({}, None),
     "neighbours are seen": ({"leak": True}, "batch_dependence"),
     "the first token comes from the neighbour": ({"first_from": "left"}, "batch_dependence"),
+    "positions run on": ({"restart": False}, "batch_dependence"),
     "no end": ({"end": False}, "eos_missing"),
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from ..data import DataError
 from .case import Case, far, gap
 from .inside import Scored
 from .rows import whose_numbers
@@ -32,6 +33,7 @@ def check_numbers(case: Case, seen: list[list[Scored]] | None, few: list[dict]) 
         _explain(case, alone, together, seen)
     elif seen and not case.has("pairs_mixed"):
         _check_reach(case, few, seen)
+        _check_partner(case, few, seen)
     if seen:
         _check_precision(case, seen, few)
 
@@ -95,6 +97,25 @@ def _check_reach(case: Case, few: list[dict], seen: list[list[Scored]]) -> None:
         if share > 1e-5:
             told = "a score's gradient reaches tokens of other rows, of padding or of neighbours"
             case.add("batch_dependence", f"{told} ({share:.2g} of the largest)")
+            return
+
+
+def _check_partner(case: Case, few: list[dict], seen: list[list[Scored]]) -> None:
+    """Whether a score knows the length of the other response of its pair, in a shared row."""
+    if case.has("batch_dependence") or all(c.place != r.place for c, r in zip(*seen, strict=True)):
+        return
+    for s, other in ((0, "rejected"), (1, "chosen")):
+        longest = max((p[other] for p in few), key=len)
+        try:
+            now = case.values(case.policy, [{**p, other: longest} for p in few])[s]
+        except DataError:  # a collate that knows its own rows only
+            return
+        before = case.values(case.policy, few)[s]
+        if far(now, before, 2e-2 if case.half else 1e-4):
+            told = (
+                f"a score changes by {gap(now, before):.3g} nats with the pair's {other} response"
+            )
+            case.add("batch_dependence", f"{told}, which shares its row: by its positions or mask")
             return
 
 
