@@ -792,7 +792,7 @@ def test_a_wrapper_that_normalizes_or_cuts_is_healthy(stop, normalize, tiny):
     assert problems(loop.check(**hooks)) == []
 
 
-@pytest.mark.parametrize("rows", [PAIRS, SHORT], ids=["long", "short"])
+@pytest.mark.parametrize("rows", [PAIRS[:4], SHORT[:4]], ids=["long", "short"])
 @pytest.mark.parametrize("name", PLACES)
 def test_labels_are_found_where_they_stand(name, rows, tiny):
     score, cause = PLACES[name]
@@ -823,10 +823,8 @@ MEANT = {
     "DPO": ("own", dpo, ["mean"]),
     "DPO with a large beta": ("own", with_beta(5.0), []),
     "IPO": ("own", IPO, []),
-    "SimPO": ("own", lambda c, r, *_: -F.logsigmoid(2.0 * (c - r) - 0.5), []),
     "one side": ("rejected", with_beta(5.0), ["mean"]),
     "the batch's width": ("width", with_beta(5.0), ["batch_dependence"]),
-    "the batch's width in IPO": ("width", IPO, ["batch_dependence"]),
 }
 
 
@@ -879,13 +877,13 @@ def test_a_prompt_that_cancels_is_a_note(name, tiny):
 
 
 def test_a_step_alone_shows_that_a_prompt_cancels(tiny):
-    assert problems(Loop(tiny, score=prompt_counts(0, 1)).check(loss=None)) == []
+    assert problems(Loop(tiny, score=prompt_counts(0, 1)).check(loss=None, steps=3)) == []
 
 
 # ---------------------------------------------------------------- the reference
 def test_any_order_of_the_reference_s_numbers_is_found(tiny):
     by_length = sorted(range(len(PAIRS)), key=lambda i: len(PAIRS[i]["chosen"]))
-    for order in (by_length, [3, 1, 0, 2, 6, 5, 7, 4], [0, 0, 2, 2, 4, 4, 6, 6]):
+    for order in (by_length, [0, 0, 2, 2, 4, 4, 6, 6]):
         loop = Loop(tiny)
         wrong = kept(loop, order)
         assert problems(loop.check(reference_scores=wrong, step=None)) == ["reference_rows"]
@@ -903,12 +901,12 @@ def test_a_loss_without_a_reference_needs_none(tiny):
         lambda c, r, beta=2.0, gamma=0.5: -F.logsigmoid(beta * (c - r) - gamma),
         lambda c, r, *_: -c - F.logsigmoid(c - r - (torch.log1p(-c.exp()) - torch.log1p(-r.exp()))),
     ):
-        found = loop.check(loss=loss, step=None, reference=None)
+        found = loop.check(loss=loss, step=None, reference=None, pairs=PAIRS[:2])
         assert problems(found) == []
         assert "no_reference" in [f.code for f in found]
     loop.loss = lambda c, r, *_: -F.logsigmoid(2.0 * (c - r) - 0.5)
     hooks = {"score": loop.score, "collate": loop.batch, "policy": loop.policy, "pairs": PAIRS}
-    hooks |= {"tokenizer": loop.tokenizer, "loss": loop.loss, "step": loop.step, "steps": 4}
+    hooks |= {"tokenizer": loop.tokenizer, "loss": loop.loss, "step": loop.step, "steps": 3}
     assert problems(doctor.check(**hooks)) == []
     with pytest.raises(DataError, match="give a reference"):
         loop.check(reference=None, loss=dpo)
@@ -918,8 +916,8 @@ def test_a_loss_without_a_reference_needs_none(tiny):
 def test_an_optimizer_of_another_copy_s_weights_is_named(tiny):
     other = copy.deepcopy(tiny[0]).requires_grad_(True)
     loop = Loop(tiny, trained=lambda self: other.parameters())
-    assert problems(loop.check()) == ["not_in_optimizer"]
-    assert problems(Loop(tiny, rate=0.0).check()) == ["no_gradient"]
+    assert problems(loop.check(steps=2)) == ["not_in_optimizer"]
+    assert problems(Loop(tiny, rate=0.0).check(steps=2)) == ["no_gradient"]
 
 
 class Settings:
@@ -946,9 +944,9 @@ def test_the_beta_is_found_by_its_name_in_a_trainer_s_settings(power, tiny):
 
     wrong = ["beta_twice"] if power == 2 else []
     for loss in (holder.objective, lambda *scores: holder.objective(*scores), by_options):
-        assert problems(Loop(tiny).check(loss=loss, step=None)) == wrong
+        assert problems(Loop(tiny).check(loss=loss, step=None, pairs=PAIRS[:2])) == wrong
 
 
 def test_a_loss_that_begins_uphill_is_healthy_in_steps(tiny):
     uphill = lambda c, r, rc, rr: losses.discopop(c, r, rc, rr, beta=0.05)
-    assert problems(Loop(tiny, loss=uphill).check()) == []
+    assert problems(Loop(tiny, loss=uphill).check(steps=3)) == []
