@@ -55,13 +55,19 @@ Doctor, the tool on the core                                    -> core
     findings.py             causes, what to do about each, and where it is taught
     case.py                 one examination: a trainer's functions, called with care
     inside.py               which tokens a score counts, found by its gradient
-    window.py               where a response lies in its row, and what else is scored
+    heads.py                which places a head was fed, where it gets some of them only
+    places.py               where labels stand: one offset for all rows, and own places
+    window.py               where a response lies in its row of token ids
+    verdict.py              what is scored before, behind and within it
     responses.py            what is scored against what should be, by token ids
     alone.py                a pair alone, twice, beside others; the reference at the start
+    rows.py                 the reference's numbers in any other order of rows
     shape.py                the loss as a function of each argument, and its beta
+    named.py                the beta that a loss's code names
     watch.py                one call of `step`: gradients, what the optimizer gets, moves
     one_step.py             what each response adds to a step's gradient, and what it should
     steps.py                some steps: what moves, what doesn't, how far
+    meant.py                means, and prompts on both sides: the loss tells what is meant
     probe.py                `check`: experiments on any trainer's own functions
     ours.py                 the same on this package, before the first step of a run
     trl.py                  `check_trl`: TRL's trainer, examined and left as it was

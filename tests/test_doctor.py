@@ -28,6 +28,11 @@ def problems(findings):
     return [f.code for f in findings if f.level == "problem"]
 
 
+def named(findings):
+    """Problems, and a prompt that is scored: where both sides score it alike, that is a note."""
+    return [f.code for f in findings if f.level == "problem" or f.code == "prompt_scored"]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("script", "bug"), CASES, ids=lambda x: str(x))
 def test_the_probe_names_every_bug_of_every_script_and_nothing_else(script, bug, tiny, tmp_path):
@@ -38,7 +43,7 @@ def test_the_probe_names_every_bug_of_every_script_and_nothing_else(script, bug,
     before = {k: v.clone() for k, v in model.state_dict().items()}
     connected = hooks.HOOKS[script](names, model, tokenizer, PAIRS, tmp_path)
     found = doctor.check(pairs=PAIRS, tokenizer=tokenizer, **connected)
-    assert problems(found) == ([hooks.BUGS[script][bug]["code"]] if bug else [])
+    assert named(found) == ([hooks.BUGS[script][bug]["code"]] if bug else [])
     after = connected["policy"].state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before), "the probe puts the weights back"
 

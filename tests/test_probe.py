@@ -258,6 +258,10 @@ BROKEN_LOSSES = {
         lambda c, r, rc, rr: -F.logsigmoid(BETA * (BETA * (c - rc) - BETA * (r - rr))),
         "beta_twice",
     ),
+    "beta on one side": (
+        lambda c, r, rc, rr: -F.logsigmoid(BETA * (c - rc) - (r - rr)),
+        "reference_weight",
+    ),
     "rows against columns": (
         lambda c, r, rc, rr: dpo(c, r, rc[:, None], rr[:, None]),
         "pairs_mixed",
@@ -334,6 +338,29 @@ class Off(torch.nn.Module):
             return self.kept[0](**inputs)
         with self.kept[0].disable_adapter():
             return self.kept[0](**inputs)
+
+
+class Hidden(torch.nn.Module):
+    """An adapter that begins at zero, with a dropout that is no module."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.a = torch.nn.Parameter(torch.randn(4, 96) / 10)
+        self.b = torch.nn.Parameter(torch.zeros(96, 4))
+
+    def forward(self, x):
+        return self.inner(x) + F.dropout(x, 0.1, self.training) @ self.a.T @ self.b.T
+
+
+def test_a_dropout_that_is_no_module_in_a_new_adapter_is_found(tiny):
+    for training in (False, True):
+        loop = Loop(tiny)
+        loop.policy.requires_grad_(False)
+        loop.policy.transformer.ln_f = Hidden(loop.policy.transformer.ln_f).train(training)
+        adapter = [p for p in loop.policy.parameters() if p.requires_grad]
+        loop.optimizer = torch.optim.AdamW(adapter, lr=1e-4)
+        assert problems(loop.check()) == (["dropout"] if training else [])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -600,3 +627,326 @@ def test_scores_by_the_model_s_own_loss_and_under_autocast_are_healthy(tiny):
     loop = Loop(tiny)
     assert problems(loop.check(score=own, step=None)) == []
     assert problems(loop.check(score=autocast, step=None)) == []
+
+
+# ---------------------------------------------------------------- one row for a pair
+def pair_rows(leak=False, first_from="prompt", end=True, restart=True):
+    """Prompt, chosen and rejected in one row; a response's first token comes from the prompt."""
+
+    def connect(tokenizer):
+        def collate(pairs):
+            rows = []
+            for p in pairs:
+                c, r = encode(tokenizer, p["prompt"], p["chosen"], p["rejected"])
+                n = c.prompt_length
+                rows.append((list(c.ids[:n]), list(c.ids[n:]), list(r.ids[n:])))
+            return rows
+
+        def one(model, prompt, sides):
+            n, m = len(prompt), len(sides[0])
+            ids = torch.tensor([prompt + sides[0] + sides[1]])
+            owner = torch.tensor([0] * n + [1] * m + [2] * len(sides[1]))
+            see = (owner[:, None] == owner) | (owner == 0)
+            see = torch.ones(len(owner), len(owner)).bool().tril() & (see | leak)
+            place = torch.cat([torch.arange(n + m), torch.arange(n, n + len(sides[1]))])
+            place = place if restart else torch.arange(len(place))
+            mask = torch.zeros(see.shape).masked_fill(~see, torch.finfo(torch.float32).min)
+            logits = model(
+                input_ids=ids, attention_mask=mask[None, None], position_ids=place[None]
+            ).logits
+            logp, out = logits[0].log_softmax(-1), []
+            for start, tokens in ((n, sides[0]), (n + m, sides[1])):
+                at = torch.arange(start - 1, start - 1 + len(tokens))
+                at[0] = n - 1 if first_from == "prompt" else start - 1
+                keep = len(tokens) - (not end)
+                out.append(logp[at, torch.tensor(tokens)][:keep].sum())
+            return out
+
+        def score(model, batch):
+            scores = [one(model, prompt, sides) for prompt, *sides in batch]
+            return [torch.stack(side) for side in zip(*scores, strict=True)]
+
+        return collate, score
+
+    return connect
+
+
+PAIR_ROWS = {
+    "as it should be": ({}, None),
+    "neighbours are seen": ({"leak": True}, "batch_dependence"),
+    "the first token comes from the neighbour": ({"first_from": "left"}, "batch_dependence"),
+    "positions run on": ({"restart": False}, "batch_dependence"),
+    "no end": ({"end": False}, "eos_missing"),
+}
+
+
+@pytest.mark.parametrize("name", PAIR_ROWS)
+def test_two_responses_that_share_a_prompt_in_a_row(name, tiny):
+    faults, cause = PAIR_ROWS[name]
+    loop = Loop(tiny)
+    loop.batch, loop.plain_score = pair_rows(**faults)(loop.tokenizer)
+    assert problems(loop.check(step=None)) == ([cause] if cause else [])
+
+
+def test_equal_first_tokens_of_neighbours_are_told_apart(tiny):
+    rows = [{**p, "rejected": p["chosen"].split()[0] + " " + p["rejected"]} for p in PAIRS]
+    loop = Loop(tiny)
+    loop.batch, loop.plain_score = pair_rows()(loop.tokenizer)
+    assert problems(loop.check(pairs=rows, step=None)) == []
+
+
+def head_at_responses(model, batch):
+    """The head at the places that count alone, which saves memory."""
+    ids, mask = batch["input_ids"], batch["response_mask"][:, 1:]
+    hidden = model.transformer(input_ids=ids, attention_mask=batch["attention_mask"])[0][:, :-1]
+    logp = model.lm_head(hidden[mask]).log_softmax(-1)
+    picked = logp.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1)
+    owner = torch.arange(len(ids))[:, None].expand(mask.shape)[mask]
+    return torch.zeros(len(ids)).index_add(0, owner, picked).chunk(2)
+
+
+def head_of_slices(start, stop, first):
+    """The head on a slice of the hidden states, of each side; labels from place `first` on."""
+
+    def score(model, batch):
+        sides, logps = {k: v.chunk(2) for k, v in batch.items()}, []
+        hidden = [
+            model.transformer(input_ids=i, attention_mask=m)[0]
+            for i, m in zip(sides["input_ids"], sides["attention_mask"], strict=True)
+        ]
+        for h, ids, mask in zip(hidden, sides["input_ids"], sides["response_mask"], strict=True):
+            logp = model.lm_head(h[:, start:stop]).log_softmax(-1)
+            n = logp.shape[1]
+            labels = ids[:, first : first + n]
+            picked = logp[:, : labels.shape[1]].gather(-1, labels[..., None]).squeeze(-1)
+            logps.append((picked * mask[:, first : first + n]).sum(-1))
+        return logps
+
+    return score
+
+
+def kept_prompt(model, batch):
+    """Each prompt once; its keys and values are kept for the response."""
+    scores = []
+    for ids, mask in zip(batch["input_ids"], batch["response_mask"], strict=True):
+        n, real = int(mask.int().argmax()), ids[: int(mask.nonzero().max()) + 1]
+        front = model(input_ids=real[None, :n], use_cache=True)
+        rest = model(input_ids=real[None, n:], past_key_values=front.past_key_values)
+        logp = torch.cat([front.logits[0, -1:], rest.logits[0, :-1]]).log_softmax(-1)
+        scores.append(logp.gather(-1, real[n:, None]).sum())
+    return torch.stack(scores).chunk(2)
+
+
+def cut_inputs(shift):
+    """The model gets all but the last token; labels are those that follow, or one more."""
+
+    def score(model, batch):
+        ids, labels = batch["input_ids"][:, :-1], batch["input_ids"][:, 1:][:, shift:]
+        logits = model(input_ids=ids, attention_mask=batch["attention_mask"][:, :-1]).logits
+        logp = logits[:, : labels.shape[1]].log_softmax(-1)
+        picked = logp.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+        return (picked * batch["response_mask"][:, 1:][:, shift:]).sum(-1).chunk(2)
+
+    return score
+
+
+SHORT = [
+    {"prompt": p["prompt"], "chosen": "it was good .", "rejected": "it was bad ."} for p in PAIRS
+]
+SHORT[1] = {**SHORT[1], "chosen": "good .", "rejected": "it was a dull film ."}
+PLACES = {
+    "the head at some places": (head_at_responses, None),
+    "the head of a slice": (head_of_slices(0, -1, 1), None),
+    "the head of what comes last": (head_of_slices(2, -1, 3), None),
+    "the head of the tokens themselves": (head_of_slices(1, None, 1), "not_shifted"),
+    "the prompt kept": (kept_prompt, None),
+    "inputs cut by one": (cut_inputs(0), None),
+    "cut and shifted again": (cut_inputs(1), "not_shifted"),
+}
+
+
+class Wrapped(torch.nn.Module):
+    """A policy that gives out log-probabilities, all of them or all but the last place's."""
+
+    def __init__(self, model, stop, normalize=True):
+        super().__init__()
+        self.model, self.stop, self.normalize = model, stop, normalize
+
+    def forward(self, ids, mask):
+        logits = self.model(input_ids=ids, attention_mask=mask).logits[:, : self.stop]
+        return logits.log_softmax(-1) if self.normalize else logits
+
+
+@pytest.mark.parametrize(("stop", "normalize"), [(None, True), (-1, True), (-1, False)])
+def test_a_wrapper_that_normalizes_or_cuts_is_healthy(stop, normalize, tiny):
+    def score(model, batch):
+        ids = batch["input_ids"]
+        logp = model(ids, batch["attention_mask"])[:, : ids.shape[1] - 1]
+        logp = logp if normalize else logp.log_softmax(-1)
+        picked = logp.gather(-1, ids[:, 1:, None]).squeeze(-1)
+        return (picked * batch["response_mask"][:, 1:]).sum(-1).chunk(2)
+
+    loop = Loop(tiny)
+    hooks = {"policy": Wrapped(loop.policy, stop, normalize), "score": score, "step": None}
+    hooks["reference"] = frozen_copy(hooks["policy"])
+    assert problems(loop.check(**hooks)) == []
+
+
+@pytest.mark.parametrize("rows", [PAIRS[:4], SHORT[:4]], ids=["long", "short"])
+@pytest.mark.parametrize("name", PLACES)
+def test_labels_are_found_where_they_stand(name, rows, tiny):
+    score, cause = PLACES[name]
+    loop = Loop(tiny)
+    found = problems(loop.check(score=score, pairs=rows, step=None, loss=None))
+    assert found == ([cause] if cause else [])
+
+
+# ---------------------------------------------------------------- what may be meant
+def means(over):
+    def score(self, model, batch):
+        c, r = self.plain_score(model, batch)
+        mask = batch["response_mask"]
+        n = mask.sum(1) if over != "width" else torch.full((len(mask),), mask.shape[1])
+        if over == "rejected":
+            n[: len(c)] = 1
+        return c / n[: len(c)], r / n[len(c) :]
+
+    return score
+
+
+def with_beta(beta):
+    return lambda c, r, rc, rr: -F.logsigmoid(beta * ((c - rc) - (r - rr)))
+
+
+IPO = lambda c, r, rc, rr: (c - r - rc + rr - 1) ** 2
+MEANT = {
+    "DPO": ("own", dpo, ["mean"]),
+    "DPO with a large beta": ("own", with_beta(5.0), []),
+    "IPO": ("own", IPO, []),
+    "one side": ("rejected", with_beta(5.0), ["mean"]),
+    "the batch's width": ("width", with_beta(5.0), ["batch_dependence"]),
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_means_are_weighed_by_the_loss(name, tiny):
+    over, loss, causes = MEANT[name]
+    loop = Loop(tiny, score=means(over))
+    found = loop.check(loss=loss, step=None)
+    assert problems(found) == causes
+    assert causes or "mean" in [f.code for f in found]
+
+
+def prompt_counts(*which):
+    """Scores that count the prompt too, of the chosen side, the rejected one, or both."""
+
+    def score(self, model, batch):
+        real = batch["attention_mask"].bool()
+        mask, half = batch["response_mask"].clone(), len(real) // 2
+        for s in which:
+            mask[s * half : (s + 1) * half] = real[s * half : (s + 1) * half]
+        mask[:, 0] = False
+        return self.plain_score(model, {**batch, "response_mask": mask})
+
+    return score
+
+
+PROMPTS = {
+    "both sides": ((0, 1), dpo, None),
+    "one side": ((1,), dpo, "prompt_scored"),
+    "both sides, and an NLL term": (
+        (0, 1),
+        lambda c, r, rc, rr: dpo(c, r, rc, rr) - 0.05 * c,
+        "prompt_scored",
+    ),
+    "both sides of a loss of each": (
+        (0, 1),
+        lambda c, r, rc, rr: (1 - torch.sigmoid(BETA * (c - rc))) + torch.sigmoid(BETA * (r - rr)),
+        "prompt_scored",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_that_cancels_is_a_note(name, tiny):
+    which, loss, cause = PROMPTS[name]
+    loop = Loop(tiny, score=prompt_counts(*which), loss=loss)
+    found = loop.check(step=None)
+    assert problems(found)[:1] == ([cause] if cause else [])
+    assert "prompt_scored" in [f.code for f in found]
+
+
+def test_a_step_alone_shows_that_a_prompt_cancels(tiny):
+    assert problems(Loop(tiny, score=prompt_counts(0, 1)).check(loss=None, steps=3)) == []
+
+
+# ---------------------------------------------------------------- the reference
+def test_any_order_of_the_reference_s_numbers_is_found(tiny):
+    by_length = sorted(range(len(PAIRS)), key=lambda i: len(PAIRS[i]["chosen"]))
+    for order in (by_length, [0, 0, 2, 2, 4, 4, 6, 6]):
+        loop = Loop(tiny)
+        wrong = kept(loop, order)
+        assert problems(loop.check(reference_scores=wrong, step=None)) == ["reference_rows"]
+    right, wrong = kept(loop), kept(loop, [3, 1, 0, 2, 6, 5, 7, 4])
+    for used in (wrong, lambda pairs: (right(pairs)[0], wrong(pairs)[1])):
+        loop.reference_of = used
+        assert problems(loop.check()) == ["reference_rows"]
+
+
+def test_a_loss_without_a_reference_needs_none(tiny):
+    loop = Loop(tiny, score=means("own"), rate=1e-4)
+    for loss in (
+        lambda c, r, rc, rr: -F.logsigmoid(2.0 * (c - r) - 0.5),
+        lambda c, r: -F.logsigmoid(2.0 * (c - r) - 0.5),
+        lambda c, r, beta=2.0, gamma=0.5: -F.logsigmoid(beta * (c - r) - gamma),
+        lambda c, r, *_: -c - F.logsigmoid(c - r - (torch.log1p(-c.exp()) - torch.log1p(-r.exp()))),
+    ):
+        found = loop.check(loss=loss, step=None, reference=None, pairs=PAIRS[:2])
+        assert problems(found) == []
+        assert "no_reference" in [f.code for f in found]
+    loop.loss = lambda c, r, *_: -F.logsigmoid(2.0 * (c - r) - 0.5)
+    hooks = {"score": loop.score, "collate": loop.batch, "policy": loop.policy, "pairs": PAIRS}
+    hooks |= {"tokenizer": loop.tokenizer, "loss": loop.loss, "step": loop.step, "steps": 3}
+    assert problems(doctor.check(**hooks)) == []
+    with pytest.raises(DataError, match="give a reference"):
+        loop.check(reference=None, loss=dpo)
+
+
+# ---------------------------------------------------------------- steps, and betas by name
+def test_an_optimizer_of_another_copy_s_weights_is_named(tiny):
+    other = copy.deepcopy(tiny[0]).requires_grad_(True)
+    loop = Loop(tiny, trained=lambda self: other.parameters())
+    assert problems(loop.check(steps=2)) == ["not_in_optimizer"]
+    assert problems(Loop(tiny, rate=0.0).check(steps=2)) == ["no_gradient"]
+
+
+class Settings:
+    adam_beta1, adam_beta2, beta = 0.9, 0.999, 0.3
+
+
+class Holder:
+    """Like a Trainer: its settings name an optimizer's betas too."""
+
+    def __init__(self, power):
+        self.args, self.power = Settings(), power
+
+    def objective(self, c, r, rc, rr):
+        scale = self.args.beta**self.power
+        return -F.logsigmoid(scale * ((c - rc) - (r - rr)))
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_the_beta_is_found_by_its_name_in_a_trainer_s_settings(power, tiny):
+    holder, options = Holder(power), {"beta": 0.3, "betas": (0.9, 0.95), "beta1": 0.9}
+
+    def by_options(c, r, rc, rr, beta=None):
+        return -F.logsigmoid(options["beta"] ** power * ((c - rc) - (r - rr)))
+
+    wrong = ["beta_twice"] if power == 2 else []
+    for loss in (holder.objective, lambda *scores: holder.objective(*scores), by_options):
+        assert problems(Loop(tiny).check(loss=loss, step=None, pairs=PAIRS[:2])) == wrong
+
+
+def test_a_loss_that_begins_uphill_is_healthy_in_steps(tiny):
+    uphill = lambda c, r, rc, rr: losses.discopop(c, r, rc, rr, beta=0.05)
+    assert problems(Loop(tiny, loss=uphill).check(steps=3)) == []

@@ -20,12 +20,6 @@ ANSWERS, ACCEPTED, FIRST = (
     for name in ("answers", "accepted", "first_run")
 )
 SLOW = {"t01.py", "t05.py", "t10.py", "t15.py", "t20.py"}
-ALARMS = {  # still to be mended
-    "t14.py": "a prompt that both sides score cancels in the margin",
-    "t17.py": "IPO takes means over tokens on purpose",
-    "t26.py": "two responses in one row: a token's predictor is not always the one before it",
-    "t36.py": "no reference at all: SimPO",
-}
 
 
 def problems(name, folder, monkeypatch):
@@ -41,10 +35,8 @@ def problems(name, folder, monkeypatch):
 
 
 def those(right):
-    slow, alarm = pytest.mark.slow, pytest.mark.xfail(raises=(AssertionError, ValueError))
-    of = lambda n: [slow] * (n in SLOW) + [alarm] * (n in ALARMS)
     names = [n for n in ANSWERS if n != "_how" and ANSWERS[n]["right"] == right]
-    return [pytest.param(n, marks=of(n)) for n in names]
+    return [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in names]
 
 
 @pytest.mark.parametrize("name", those(right=True))

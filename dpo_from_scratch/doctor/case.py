@@ -1,9 +1,11 @@
 """One examination: a trainer's own functions, called with care, and what was found so far."""
 
 import contextlib
+import inspect
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -33,6 +35,11 @@ class Case:
     unseen: list[str] = field(default_factory=list)
     half: bool = False  # rounded in half precision, also by autocast
     beta: float | None = None  # what the loss amounts to, where it is known
+    start_push: float | None = None  # the loss's pull at a margin of 0, where it is known
+    kind: str = ""  # of the loss's shape: "logistic", "hinge", "parabola", "other"
+    margin_alone: bool = False  # the loss depends on chosen - rejected alone
+    cancels: bool = False  # what is scored beside the responses is the same on both sides
+    own_means: bool | None = None  # scores are means over a response's own tokens; None if sums
 
     def add(self, code: str, seen: str, sure: str = "certain", level: str = "problem") -> None:
         """A finding; the first of a code stays."""
@@ -61,6 +68,8 @@ class Case:
         """What the reference says of some pairs, (2, N): the module's scores, else kept ones."""
         if self.reference is not None:
             return self.values(self.reference, pairs)
+        if self.reference_scores is None:  # there is none, and the loss has no slope there
+            return torch.zeros_like(self.values(self.policy, pairs))
         return self.kept_values(pairs)
 
     @torch.no_grad()
@@ -71,9 +80,23 @@ class Case:
         )
         return two_sides(kept, len(pairs), "reference_scores").detach()
 
+    @cached_property
+    def four(self) -> bool:
+        """Whether the loss takes the reference's two numbers; SimPO's may be of two alone."""
+        try:
+            inputs = list(inspect.signature(self.loss).parameters.values())
+        except (TypeError, ValueError):
+            return True
+        if any(p.kind == p.VAR_POSITIONAL for p in inputs):
+            return True
+        positional = [p for p in inputs if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        number = lambda p: isinstance(p.default, int | float)  # a beta or a gamma
+        return len(positional) >= 4 and not number(positional[2])
+
     def losses(self, policy: Tensor, reference: Tensor) -> Tensor:
         """`loss` of scores (2, N) and (2, N), as it returns them: per pair, or their mean."""
-        value = guarded("your loss", self.loss, *policy, *reference, seconds=PATIENCE)
+        given = (*policy, *reference) if self.four else tuple(policy)
+        value = guarded("your loss", self.loss, *given, seconds=PATIENCE)
         if isinstance(value, tuple | list):  # the loss first, then what is logged
             value = value[0]
         if not isinstance(value, Tensor):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..others import guarded
-
-FARTHEST = 8  # how many places a label is looked for from where it belongs
+from .heads import Trunk, standing
+from .places import likely_rows, offset_of, place_of, settled
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Scored:
     left_padded: bool  # and without position ids
     ids: list[int]  # the whole row
     real: list[bool] | None  # which of them are no padding; None where the mask has another shape
-    targets: list[int]  # where the labels stand in `ids`, each after the position that predicts it
+    targets: list[int]  # where the labels stand in `ids`; at offset 1 unless responses share a row
     offset: int | None  # label = ids[position + offset]; None if at no offset
     misfit: float  # 0: the gradient of a log-softmax; 1: nothing like it
     given: float  # the score of the known logits
@@ -38,6 +38,7 @@ class Scored:
     elsewhere: float  # the share of the gradient that lies in other rows
     place: tuple[int, int]  # which forward pass, and which row of it
     half: bool  # the model's logits are in half precision
+    gathered: bool  # its logits were taken at some places only, which can't be told
 
 
 def scored_tokens(score: Callable, policy: nn.Module, batch) -> list[Scored]:
@@ -53,8 +54,8 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
 
     DataError if it reads no logits.
     """
-    places = _places(score, policy, batch)
-    for place in places:
+    seen = []
+    for place in _places(score, policy, batch):
         calls, scores = _with_known_logits(score, policy, batch, place)
         flat = [call["known"] for call in calls]
         if not calls or not all(s.requires_grad for s in scores):
@@ -64,23 +65,32 @@ def scored_rows(score: Callable, policy: nn.Module, batch) -> list[list[Scored]]
             grads = [
                 torch.autograd.grad(s, flat, retain_graph=True, allow_unused=True) for s in side
             ]
+            start = sum(map(len, found))
             found.append(
-                [_read(calls, g, float(s.detach())) for g, s in zip(grads, side, strict=True)]
+                [
+                    _read(calls, g, float(s.detach()), start + k)
+                    for k, (g, s) in enumerate(zip(grads, side, strict=True))
+                ]
             )
         if any(seen.labels for side in found for seen in side):
-            return found
+            seen.append(settled(found))
+            if max(s.misfit for side in found for s in side) < 0.05:
+                return seen[-1]
+    if seen:  # the outermost, where no place fits a log-softmax
+        return seen[0]
     why = "the score doesn't come from the logits of the policy's own forward with gradients"
     raise DataError(f"{why}: can't look inside")
 
 
 def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
     """Modules whose output holds logits, the outermost first."""
-    seen: dict[nn.Module, None] = {}
+    seen: dict[nn.Module, int] = {}
     sizes = _vocabulary(policy)
 
     def note(module, args, output):
-        if _logits(output, sizes) is not None:
-            seen[module] = None
+        logits = _logits(output, sizes)
+        if logits is not None:
+            seen[module] = logits.shape[-2]
 
     handles = [m.register_forward_hook(note) for m in policy.modules()]
     try:
@@ -90,7 +100,9 @@ def _places(score: Callable, policy: nn.Module, batch) -> list[nn.Module]:
         for handle in handles:
             handle.remove()
     inner = (m for m in policy.modules() if m in seen)
-    return sorted(inner, key=lambda m: isinstance(m, nn.Embedding))  # what is tied to it comes last
+    # what cuts the row comes later, as a wrapper may, and what is tied to the head last
+    short = lambda m: seen[m] < max(seen.values())
+    return sorted(inner, key=lambda m: (isinstance(m, nn.Embedding), short(m)))
 
 
 def _vocabulary(policy: nn.Module) -> set[int]:
@@ -127,6 +139,7 @@ def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tup
         if real is None:
             return None
         call = _inputs(args, kwargs, looked_up) | {"real": real.detach()}
+        call |= trunk.fed(args[0] if args else None)
         z = known_logits(real.shape[-1]).to(real.device)
         call["known"] = z.expand(real.shape).clone().requires_grad_()
         calls.append(call)
@@ -138,7 +151,8 @@ def _with_known_logits(score, policy: nn.Module, batch, place: nn.Module) -> tup
         output.logits = new
         return output
 
-    handles = [place.register_forward_hook(replace, with_kwargs=True)]
+    trunk = Trunk(policy, place, looked_up)
+    handles = [*trunk.handles, place.register_forward_hook(replace, with_kwargs=True)]
     try:
         table = policy.get_input_embeddings()
     except (AttributeError, NotImplementedError):
@@ -172,26 +186,19 @@ def _inputs(args: tuple, kwargs: dict, looked_up: list[Tensor]) -> dict:
         "ids": ids,
         "mask": mask.detach() != 0 if plain else None,
         "positions": kwargs.get("position_ids") is not None,
+        "goes_on": kwargs.get("past_key_values") is not None,
     }
 
 
-def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
-    """What a gradient with respect to the logits of all calls says of the score, in its row."""
-    size = torch.stack(
-        [torch.tensor(0.0) if g is None else g.detach().abs().sum().cpu() for g in grads]
-    )
+def _read(calls: list[dict], grads: tuple, given: float, k: int) -> Scored:
+    """What a gradient with respect to the logits of all calls says of score k, in its row."""
+    rows = [_by_rows(call, g) for call, g in zip(calls, grads, strict=True)]
+    size = torch.stack([g.abs().sum().cpu() for g in rows])
     which = int(size.argmax())
-    call, g = calls[which], grads[which]
-    if g is None:
-        g = torch.zeros_like(call["known"])
-    g = g.reshape(-1, *g.shape[-2:])
-    b = int(g.abs().sum((1, 2)).argmax())
-    logits, ids = (
-        call["real"].reshape(g.shape)[b].double(),
-        call["ids"][min(b, len(call["ids"]) - 1)],
-    )
-    elsewhere = 1 - float(g[b].abs().sum()) / max(float(size.sum()), 1e-30)
-    g, real = g[b].double(), None if call["mask"] is None else call["mask"][b]
+    b = int(rows[which].abs().sum((1, 2)).argmax())
+    elsewhere = 1 - float(rows[which][b].abs().sum()) / max(float(size.sum()), 1e-30)
+    call = calls[which]
+    ids, logits, g, real = _whole_row(calls, rows, which, b)
     at = g.abs().amax(-1).nonzero().squeeze(-1)
     labels = g[at].abs().argmax(-1)
     logp = call["known"].detach().reshape(-1, g.shape[-1])[0].double().log_softmax(-1)
@@ -200,17 +207,56 @@ def _read(calls: list[dict], grads: tuple, given: float) -> Scored:
     for plain in (1.0, 1 / max(len(at), 1)):  # what bf16 rounded on the way back
         weights = torch.where((weights / plain - 1).abs() < 0.01, plain, weights)
     own = logits[at].log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     sums = float((weights * own).sum()), float((weights * logp[labels]).sum())
-    half = call["real"].dtype in (torch.bfloat16, torch.float16)
+    gathered = ids is None and "where" not in call  # logits of some places only, of many rows
+    if "where" in call:
+        b, at = standing(call["where"], b * len(logits) + at, likely_rows(k, len(call["ids"])))
+        ids, real = call["ids"][b], None
+    elif gathered:
+        b, at = place_of(labels.tolist(), call["ids"].tolist(), k)
+        ids, at = call["ids"][b], torch.tensor(at, device=labels.device, dtype=torch.long)
+        real = None if call["mask"] is None else call["mask"][b]
+    else:
+        at = at + len(ids) - len(logits)  # where logits were kept for the last positions only
     left = real is not None and not bool(real[0]) and not call["positions"]
     rest = {"misfit": misfit, "given": given, "elsewhere": elsewhere, "left_padded": left}
-    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "half": half}
+    rest |= {"exact": sums[0], "expected": sums[1], "place": (which, b), "gathered": gathered}
+    rest["half"] = call["real"].dtype in (torch.bfloat16, torch.float16)
     return _scored(ids, real, at, labels, weights, rest)
 
 
+def _by_rows(call: dict, g: Tensor | None) -> Tensor:
+    """A gradient as (rows, places, vocabulary)."""
+    g = torch.zeros_like(call["known"]) if g is None else g.detach()
+    return g.reshape(-1, *g.shape[-2:])
+
+
+def _whole_row(calls: list[dict], rows: list[Tensor], which: int, b: int) -> tuple:
+    """(ids, logits, gradient, mask) of a row, with what was kept of it from earlier calls in front.
+
+    ids are None where the logits are not those of the ends of the rows.
+    """
+    call, g = calls[which], rows[which]
+    logits = call["real"].reshape(g.shape)[b].double()
+    fits = call["real"].dim() > 2 and call["ids"].shape[0] == g.shape[0]
+    if not fits and call["ids"].shape[0] != 1:
+        return None, logits, g[b].double(), None
+    ids = call["ids"][min(b, len(call["ids"]) - 1)]
+    mask = None if call["mask"] is None else call["mask"][min(b, len(call["mask"]) - 1)]
+    if not call["goes_on"] or which == 0:
+        return ids, logits, g[b].double(), mask
+    before = rows[which - 1]
+    size = before.abs().sum((1, 2))
+    row = int(size.argmax()) if float(size.max()) > 0 else b % len(before)
+    front = _whole_row(calls, rows, which - 1, row)
+    if front[0] is None:
+        return ids, logits, g[b].double(), mask
+    joined = [torch.cat([x, y]) for x, y in zip(front[:3], (ids, logits, g[b]), strict=True)]
+    return *joined, None
+
+
 def _scored(ids: Tensor, real: Tensor | None, at, labels, weights, rest: dict) -> Scored:
-    offset = _offset(at, labels, ids)
+    offset = offset_of(at.tolist(), labels.tolist(), ids.tolist())
     flags = torch.ones_like(ids, dtype=torch.bool) if real is None else real
     padding = ~flags[(at if offset == 0 else at + 1).clamp(max=len(ids) - 1)]
     return Scored(
@@ -234,14 +280,3 @@ def _misfit(g: Tensor, labels: Tensor, weights: Tensor, logp: Tensor) -> float:
     want = -weights.unsqueeze(-1) * logp.exp()
     rest = torch.ones_like(g).scatter_(-1, labels.unsqueeze(-1), 0.0)
     return float(((g - want) * rest).norm() / (want * rest).norm().clamp(min=1e-30))
-
-
-def _offset(at: Tensor, labels: Tensor, ids: Tensor) -> int | None:
-    """How far from its position each label stands in the row: 1 is right."""
-    for share in (1.0, 0.9):
-        for d in sorted(range(-FARTHEST, FARTHEST + 1), key=lambda d: abs(d - 1)):
-            inside = (at + d >= 0) & (at + d < len(ids))
-            same = (ids[(at + d).clamp(0, len(ids) - 1)] == labels) & inside
-            if len(at) and float(same.double().mean()) >= share:
-                return d
-    return None if len(at) else 1

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from .. import losses
-from .alone import rearranged
-from .case import Case
+from .case import Case, far, gap
+from .rows import order_of_pushes, rearranged
 from .watch import Seen, Watch, sample
 
 AGREE, DISAGREE = 0.015, 0.03  # share of the pushes that may be rounding; and that may not
@@ -140,6 +140,9 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, returned) -> N
     if search:
         share, factor, _ = best_scale(loss, seen, policy, reference)
     if share < (0.15 if case.half else DISAGREE) and factor > 0:
+        if search:  # its loss is DPO's, of the margin alone
+            case.kind, case.margin_alone = "logistic", True
+            case.beta = best_scale(loss, seen, policy, reference)[2]
         return
     if factor < 0 and off(seen, wanted)[0] < DISAGREE:
         case.add("wrong_direction", "the gradient of a step is the loss's, with the sign turned")
@@ -166,7 +169,7 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, returned) -> N
 def _explained(case: Case, loss, seen: Tensor, scores, limit: float, returned) -> bool:
     """Whether other rows, sides or numbers than the loss should get explain the pushes best."""
     fits = []
-    for code, told, policy, reference, by in explanations(*scores):
+    for code, told, policy, reference, by in [*explanations(*scores), *_orders(case, seen, scores)]:
         k = best_scale(loss, seen, policy, reference)[2] if case.loss is None else 1.0
         pushed, value = predicted(loss, k * policy, k * reference)
         pushed = torch.stack([pushed[0], pushed[1].roll(-by)])  # back to the rows they belong to
@@ -180,6 +183,23 @@ def _explained(case: Case, loss, seen: Tensor, scores, limit: float, returned) -
         return False
     case.add(_shared(case, best[1]), f"the loss of a step {best[2]}")
     return True
+
+
+def _orders(case: Case, seen: Tensor, scores) -> list[tuple[str, str, Tensor, Tensor, int]]:
+    """The explanation that the reference's rows are in some other order, if any order fits."""
+    if case.loss is None:
+        return []
+    policy, reference = scores[:2]
+    alone = lambda a, b: predicted(case.losses, a, b)[0] * a.shape[1]
+    found = []
+    for sides in ([0, 1], [0], [1]):
+        order = order_of_pushes(alone, seen, policy, reference, sides)
+        if order is not None:
+            other = reference.clone()
+            other[sides] = reference[:, order][sides]
+            told = f"uses as reference the numbers of other rows, in the order {order}"
+            found.append(("reference_rows", told, policy, other, 0))
+    return found
 
 
 def _loss_apart(returned: float | None, value: float, n: int) -> float:
@@ -219,6 +239,13 @@ def check_pushes(case: Case, watch: Watch, pairs: list[dict], lengths: Tensor | 
         case.unseen.append("a step away from the reference: noise in the weights changed no margin")
         return
     policy, reference = case.values(case.policy, pairs), case.reference_values(pairs)
+    again = case.values(case.policy, pairs)
+    if far(policy, again):  # one that an untouched adapter doesn't show
+        told = (
+            f"with weights moved by noise, a text scored twice differs by {gap(policy, again):.3g}"
+        )
+        case.add("dropout", f"{told} nats")
+        return
     gradients = response_gradients(case, watch.leaves, pairs)
     seen = watch.call(pairs)
     if seen.dropout or gradients is None:

@@ -5,8 +5,7 @@ a batch (alone.py), takes the loss as a function (shape.py), and watches steps (
 of them from inside (one_step.py).
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -16,8 +15,9 @@ from .alone import SHARED, check_numbers, check_start
 from .case import Case, left_as_it_was, low_precision
 from .findings import Finding
 from .inside import Scored, scored_rows
+from .meant import weigh
 from .responses import check_responses
-from .shape import check_loss
+from .shape import check_loss, ignores_reference
 from .steps import check_steps
 from .window import text_of
 
@@ -30,11 +30,9 @@ STEPS = ("step_differs", "first_loss", "reference_moves", "reference_gradients")
 FOLLOWERS = {
     "unknown_tokens": (*TOKENS, "equal_pair", "pairs_mixed"),
     "not_log_softmax": (*NUMBERS, *TOKENS, *STEPS, "step_too_large"),
-    "not_shifted": (*NUMBERS, "padding_scored", "eos_missing", "wrong_window"),
+    "not_shifted": (*NUMBERS, "padding_scored", "eos_missing", "wrong_window", "wrong_text"),
     "padding_scored": ("batch_dependence", "left_padding", "precision"),
     "pairs_mixed": ("batch_dependence", "left_padding", "swapped", "wrong_text", *STEPS),
-    "wrong_window": ("batch_dependence",),
-    "mean": ("batch_dependence",),
     "prompt_missing": ("pairs_mixed",),
     "left_padding": ("batch_dependence",),
     "dropout": ("reference_differs", *STEPS),
@@ -58,9 +56,9 @@ def check(
     score: Callable,
     collate: Callable,
     policy: nn.Module,
-    reference: nn.Module | None,
-    pairs: list[dict],
-    tokenizer,
+    reference: nn.Module | None = None,
+    pairs: Sequence[dict] = (),
+    tokenizer=None,
     loss: Callable | None = None,
     step: Callable | None = None,
     steps: int = 10,
@@ -75,8 +73,9 @@ def check(
     `loss(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps)`, per pair or mean;
     `step(pairs)` makes one update and may return its loss, alone or as "loss" in a dictionary;
     `reference_scores(pairs) -> (ref_chosen_logps, ref_rejected_logps)`, the numbers that training
-    uses where they are kept; `reference` may then be None. A reference that is a view of the
-    policy, as with LoRA adapters off, must be a module that scores so.
+    uses where they are kept; `reference` may then be left out, as it may where the loss has no
+    slope in its last two arguments, or takes two only. A reference that is a view of the policy, as
+    with LoRA adapters off, must be a module that scores so.
 
     `step` is called `steps` times, the last time from weights that were moved by some noise.
     Afterwards weights, gradients, modes and random numbers are put back, not the optimizer's state
@@ -85,12 +84,13 @@ def check(
     """
     if len(pairs) < 2:
         raise ValueError("give two pairs or more, of different lengths")
-    if reference is None and reference_scores is None:
-        raise DataError("give a reference, or reference_scores(pairs) where its scores are kept")
+    if tokenizer is None:
+        raise ValueError("give the tokenizer")
     case = Case(
         score, collate, policy, reference, list(pairs), tokenizer, loss, step, reference_scores
     )
     with left_as_it_was(policy, reference):
+        _ask_for_reference(case)
         few = spread(case.pairs)
         seen = _look_inside(case, few)
         case.half = low_precision(policy) or any(s.half for side in seen or [] for s in side)
@@ -103,6 +103,14 @@ def check(
         if step:
             check_steps(case, start, steps, _lengths(case, seen, few))
     return _conclusion(case)
+
+
+def _ask_for_reference(case: Case) -> None:
+    """DataError if there is none and the loss wants one."""
+    none = case.reference is None and case.reference_scores is None
+    if none and not (case.loss and ignores_reference(case)):
+        told = "give a reference, or reference_scores(pairs) where its scores are kept"
+        raise DataError(f"{told}; that there is none, only a `loss` without it can show")
 
 
 def spread(pairs: list[dict]) -> list[dict]:
@@ -140,13 +148,11 @@ def _lengths(case: Case, seen, few: list[dict]) -> torch.Tensor | None:
 def _conclusion(case: Case) -> list[Finding]:
     """One cause speaks: what follows from it is left out. What wasn't looked at comes last."""
     found = case.found
+    weigh(case)
     for cause, followers in FOLLOWERS.items():
         if cause in found and found[cause].level == "problem":
             for code in followers:
                 found.pop(code, None)
-    plain = found.get("no_reference")
-    if "mean" in found and plain and plain.level == "note":  # as in SimPO, on purpose
-        found["mean"] = replace(found["mean"], level="note")
     if not case.loss:
         case.unseen.append("the loss's shape and beta, since `loss` was not given")
     if not case.step:

@@ -12,13 +12,16 @@ from ..others import guarded
 from ..tokens import encode
 from .case import Case
 from .inside import Scored
-from .window import SIDES, Row
+from .verdict import Judged
+from .window import SIDES
 
 UNKNOWN, MOSTLY_UNKNOWN = 0.1, 0.3  # shares of a response's tokens
 
 
 def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> None:
     """Which tokens count in each score of these pairs, and how much."""
+    if any(s.gathered for side in seen for s in side):
+        case.unseen.append("from which place a token is predicted: logits are taken at some only")
     check_gradients(case, [s for side in seen for s in side])
     wanted = [_wanted(case, pair) for pair in pairs]
     check_unknown(case, wanted)
@@ -28,18 +31,36 @@ def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> 
         return
     votes: dict[str, list[str]] = {}
     rows = [
-        Row(case.tokenizer, side[i], SIDES[s], pairs, wanted, i)
+        Judged(case.tokenizer, side[i], SIDES[s], pairs, wanted, i)
         for s, side in enumerate(seen)
         for i in range(len(pairs))
     ]
+    _know_neighbours(rows)
     verdicts = [row.verdict() for row in rows]
     _even_out(verdicts)
     for verdict in verdicts:
         for code, told in verdict.items():
             votes.setdefault(code, []).append(told)
-    for code, told in votes.items():
+    case.cancels = _same_on_both_sides(rows, len(pairs))
+    for code, told in sorted(votes.items(), key=lambda item: -len(item[1])):  # most votes first
         many = "" if len(told) == len(rows) else f" (in {len(told)} of {len(rows)} responses)"
         case.add(code, told[0] + many)
+
+
+def _know_neighbours(rows: list[Judged]) -> None:
+    """Other responses in the same row are no prompt."""
+    for row in rows:
+        others = [r.own() for r in rows if r.seen.place == row.seen.place and r is not row]
+        row.neighbours = set().union(*others) - row.own()
+
+
+def _same_on_both_sides(rows: list[Judged], n: int) -> bool:
+    """Whether what is scored in front of the responses is the same for both of each pair.
+
+    It then cancels in every difference of the two scores.
+    """
+    beside = [row.beside() for row in rows]
+    return any(beside) and beside[:n] == beside[n:]
 
 
 def _wanted(case: Case, pair: dict):
@@ -75,6 +96,9 @@ def check_gradients(case: Case, seen: list[Scored]) -> None:
         kind = "" if misfit < 0.05 else ", and its gradient is that of no log-softmax"
         case.add("not_log_softmax", f"with known logits {told}{kind}")
         return
+    shares = [np.array(s.weights) * len(s.labels) for s in seen if len(s.labels) > 1]
+    if any(share.max() < 0.6 * len(share) for share in shares):
+        case.own_means = all(np.allclose(share, 1, atol=0.02) for share in shares)
     for s in seen:
         weights = np.array(s.weights)
         if len(weights) > 1 and np.allclose(weights, weights[0], rtol=0.02):

@@ -4,15 +4,14 @@ Of a loss of log-ratios, the slope in each argument, read by gradients where the
 by differences, since a loss may leave a side without gradients.
 """
 
-import inspect
 import math
-from types import FunctionType, MethodType
 
 import torch
 from torch import Tensor
 
 from ..data import DataError
 from .case import Case
+from .named import check_named_beta
 
 BASE = -2000.0  # so that all log-probabilities stay below zero
 SIGNS = (1.0, -1.0, -1.0, 1.0)  # which way each argument makes the pair more right
@@ -34,11 +33,22 @@ def check_loss(case: Case) -> None:
             told = "the loss passes no gradient to the policy's log-probabilities"
         case.add("no_gradient", told)
         return
+    case.start_push = -float(_finite(own[0])[ZERO])
+    both = _finite(slopes[:, 0] + slopes[:, 1]).abs().max()  # what the sum of the scores does
+    case.margin_alone = float(both) < 1e-6 * size
     _check_sides(case, slopes, own, moved, size)
     _check_reference(case, own, moved, size)
     _check_batch(case)
+    if not case.has("wrong_direction", "side_detached", "reference_weight"):
+        _check_even(case, slopes)
     if not case.has("wrong_direction", "side_detached"):
         _check_shape(case, slopes)
+
+
+def ignores_reference(case: Case) -> bool:
+    """Whether the loss has no slope in the reference's log-probabilities."""
+    moved = _finite(torch.stack([_differences(case, k) for k in range(4)])).abs()
+    return float(moved[2:].max()) <= 1e-6 * float(moved[:2].max())
 
 
 def _finite(x: Tensor) -> Tensor:
@@ -93,6 +103,17 @@ def _check_sides(case: Case, slopes: Tensor, own: Tensor, moved: Tensor, size: f
         case.add("wrong_direction", "the loss falls when either response gains, rejected too")
     elif float(chosen.min()) >= 0 and float(rejected[-1]) > 0 and _mirrored(own):
         case.add("wrong_direction", "the loss falls when either response loses, chosen too")
+
+
+def _check_even(case: Case, slopes: Tensor) -> None:
+    """Whether one side is pushed some times as hard as the other, whatever the margin."""
+    chosen, rejected = slopes[:, 0], -slopes[:, 1]
+    there = chosen.abs() > 1e-3 * chosen.abs().max()
+    times = (rejected[there] / chosen[there]).nan_to_num(0.0)
+    first = float(times.median())
+    if first > 0 and bool((times / first - 1).abs().max() < 0.02) and not 0.5 < first < 2.0:
+        told = f"the rejected response counts {first:.3g} times the chosen one"
+        case.add("reference_weight", f"{told}, as with beta on one side only", "likely")
 
 
 def _mirrored(own: Tensor) -> bool:
@@ -223,62 +244,25 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     flat = float((h[:ZERO] - start).abs().max()) < 1e-3 * abs(start)
     slope = float(h[ZERO - 1] - h[ZERO + 1]) / (MARGINS[ZERO + 1] - MARGINS[ZERO - 1])
     straight = abs(float(h[0]) - start - slope * 1000.0) < 1e-3 * abs(float(h[0]))
-    beta = None
+    beta, kind = None, "other"
     if flat and start > 0:
-        beta, told = start, f"the loss has a hinge, as SLiC's, with a beta of {start:.4g}"
+        beta, kind, told = (
+            start,
+            "hinge",
+            f"the loss has a hinge, as SLiC's, with a beta of {start:.4g}",
+        )
     elif logistic:
-        beta, factor, constant = logistic
+        (beta, factor, constant), kind = logistic, "logistic"
         told = f"the loss is DPO's with a beta of {beta:.4g}"
         told += "" if abs(factor - 1) < 0.03 else f", times {factor:.3g}"
         told += (
             "" if abs(constant) < 0.01 * abs(start) else f", and a constant pull of {constant:.3g}"
         )
     elif straight and slope > 0:
+        kind = "parabola"
         told = f"the loss is a parabola, as IPO's, with its target at {start / slope:.4g} nats"
     else:
         told = f"the loss has no beta as DPO's; at a margin of 0 it pulls with {start:.4g}"
     case.add("effective_beta", told, level="note")
-    case.beta = beta
-    _check_named_beta(case, beta)
-
-
-def _check_named_beta(case: Case, beta: float | None) -> None:
-    """The beta that the loss's own code names, where it names one, against the effective one."""
-    named = set(_numbers_named_beta(case.loss))
-    if beta is None or len(named) != 1:
-        return
-    (given,) = named
-    if abs(given - 1) > 0.05 and abs(beta / given**2 - 1) < 0.03:
-        told = f"beta is {given:g} in the code, and the loss has its square, {beta:.4g}"
-        case.add("beta_twice", told, "likely")
-
-
-def _numbers_named_beta(thing, depth: int = 4) -> list[float]:
-    """Numbers called beta that a function reads: arguments, closure, globals, attributes."""
-    if depth == 0:
-        return []
-    if isinstance(thing, MethodType):
-        mine = getattr(thing.__self__, "__dict__", {}) | {
-            k: v for k, v in vars(type(thing.__self__)).items() if "beta" in k.lower()
-        }
-        mine |= getattr(mine.get("args"), "__dict__", {})
-        return _betas(mine) + _numbers_named_beta(thing.__func__, depth - 1)
-    if hasattr(thing, "func") and hasattr(thing, "keywords"):
-        return _betas(thing.keywords) or _numbers_named_beta(thing.func, depth - 1)
-    if not isinstance(thing, FunctionType):
-        return []
-    try:
-        read = inspect.getclosurevars(thing)
-    except (TypeError, ValueError):
-        return []
-    names = {**read.globals, **read.nonlocals, **(thing.__kwdefaults__ or {})}
-    deeper = [v for v in names.values() if isinstance(v, FunctionType | MethodType)]
-    return _betas(names) + [b for v in deeper for b in _numbers_named_beta(v, depth - 1)]
-
-
-def _betas(names: dict) -> list[float]:
-    return [
-        float(v)
-        for k, v in names.items()
-        if "beta" in k.lower() and isinstance(v, int | float) and not isinstance(v, bool)
-    ]
+    case.beta, case.kind = beta, kind
+    check_named_beta(case, beta)

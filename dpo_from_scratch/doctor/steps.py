@@ -131,10 +131,13 @@ def _check_first_loss(case: Case, seen: Seen, start: tuple[Tensor, Tensor]) -> N
 
 def _check_leaves(case: Case, watch: Watch, seen: Seen, moved: set[int]) -> None:
     """Weights that get a gradient and never move; weights in half precision that round it away."""
-    if not moved:
-        return
     pushed = {i for i, g in seen.came.items() if float(g.norm()) > 0}
     still = pushed - moved - (seen.held if seen.updates else set())
+    if not moved & pushed:
+        if still == pushed and pushed and seen.updates:
+            told = f"the optimizer holds none of the {len(pushed)} tensors that get a gradient"
+            case.add("not_in_optimizer", told)
+        return
     if still:
         names = {id(p): name for name, p in case.policy.named_parameters()}
         first = names.get(id(watch.leaves[min(still)]), "a tensor")
@@ -156,6 +159,7 @@ def _conclude(case: Case, before, was, largest, ref_moved, average, steps: int) 
     if case.has("dropout", *SHARED):
         return
     margin = float(((was - before)[0] - (was - before)[1]).mean())
+    uphill = case.start_push is not None and case.start_push < 0  # a loss that begins so, measured
     if ref_moved > 1e-3:
         shares = [a for a in average if a is not None]
         told = f"{steps} steps changed the reference's scores by {ref_moved:.3g} nats"
@@ -165,11 +169,12 @@ def _conclude(case: Case, before, was, largest, ref_moved, average, steps: int) 
         else:
             case.add("reference_moves", told)
     if largest < 1e-6:
-        case.add("no_gradient", f"{steps} steps changed no score of the policy")
+        if not case.has("not_in_optimizer"):
+            case.add("no_gradient", f"{steps} steps changed no score of the policy")
     elif largest > max(MOST_NATS_A_STEP, MOST_SHARE_A_STEP * float(before.abs().mean())):
         told = f"one step changed the responses' log-probabilities by {largest:.3g} nats on average"
         case.add("step_too_large", told, "likely")
-    elif margin < -0.05:
+    elif margin < -0.05 and not uphill:
         told = f"{steps} steps on the same pairs moved chosen against rejected by {margin:.3g} nats"
         case.add("wrong_direction", told)
     if case.reference is not None and not case.has("reference_moves"):

@@ -1,0 +1,83 @@
+"""The beta that a loss's own code names, against the effective one."""
+
+import inspect
+from types import FunctionType, MethodType, ModuleType
+
+from torch import Tensor
+
+from .case import Case
+
+SETTINGS = ("args", "config", "cfg", "hparams", "settings", "options")
+NEVER = ("adam", "betas", "beta1", "beta2", "beta_1", "beta_2")  # an optimizer's
+
+
+def check_named_beta(case: Case, beta: float | None) -> None:
+    """Name a loss that has the square of the beta in its code."""
+    named = _numbers(case.loss)
+    plain = {v for k, v in named if k.lower() == "beta"}
+    numbers = plain or {v for _, v in named}
+    near = lambda a, b: abs(a / b - 1) < 0.03
+    if beta is None or any(near(beta, b) for b in numbers):
+        return
+    for given in sorted(numbers):
+        if abs(given - 1) > 0.05 and near(beta, given**2):
+            told = f"beta is {given:g} in the code, and the loss has its square, {beta:.4g}"
+            case.add("beta_twice", told, "likely")
+
+
+def _numbers(thing, depth: int = 4) -> list[tuple[str, float]]:
+    """Numbers called beta that a function reads: arguments, closure, globals, attributes."""
+    if depth == 0:
+        return []
+    if isinstance(thing, MethodType):
+        return _attributes(thing.__self__) + _numbers(thing.__func__, depth - 1)
+    if hasattr(thing, "func") and hasattr(thing, "keywords"):
+        return _betas(thing.keywords) or _numbers(thing.func, depth - 1)
+    if not isinstance(thing, FunctionType):
+        kind = type(thing)  # a callable object, as a module
+        inner = kind.forward if hasattr(kind, "forward") else vars(kind).get("__call__")
+        return _attributes(thing) + _numbers(inner, depth - 1)
+    try:
+        read = inspect.getclosurevars(thing)
+    except (TypeError, ValueError):
+        return []
+    names = {**read.globals, **read.nonlocals, **_defaults(thing)}
+    found = _betas(names)
+    for value in names.values():
+        if isinstance(value, FunctionType | MethodType):
+            found += _numbers(value, depth - 1)
+        elif not isinstance(value, ModuleType | Tensor):
+            found += _attributes(value)
+            for name in read.unbound:  # methods of an object that it calls
+                method = getattr(value, name, None) if hasattr(value, "__dict__") else None
+                found += _numbers(method, depth - 1) if isinstance(method, MethodType) else []
+    return found
+
+
+def _defaults(function: FunctionType) -> dict:
+    inputs = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in inputs if p.default is not p.empty}
+
+
+def _attributes(thing) -> list[tuple[str, float]]:
+    """Those of an object or class and of its settings, or of a dictionary."""
+    mine = _members(thing)
+    settings = [_members(mine[name]) for name in SETTINGS if name in mine]
+    return [found for names in (mine, *settings) for found in _betas(names)]
+
+
+def _members(thing) -> dict:
+    if isinstance(thing, dict):
+        return thing
+    kind = thing if isinstance(thing, type) else type(thing)
+    mine = {k: v for part in reversed(kind.__mro__) for k, v in vars(part).items()}
+    return mine | (getattr(thing, "__dict__", {}) if kind is not thing else {})
+
+
+def _betas(names: dict) -> list[tuple[str, float]]:
+    return [
+        (k, float(v))
+        for k, v in names.items()
+        if isinstance(k, str) and "beta" in k.lower() and not any(x in k.lower() for x in NEVER)
+        if isinstance(v, int | float) and not isinstance(v, bool) and v > 0
+    ]
