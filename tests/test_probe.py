@@ -950,3 +950,79 @@ def test_the_beta_is_found_by_its_name_in_a_trainer_s_settings(power, tiny):
 def test_a_loss_that_begins_uphill_is_healthy_in_steps(tiny):
     uphill = lambda c, r, rc, rr: losses.discopop(c, r, rc, rr, beta=0.05)
     assert problems(Loop(tiny, loss=uphill).check(steps=3)) == []
+
+
+# ---------------------------------------------------------------- what stands before a response
+def told_rows(build, hide=False):
+    """A collate whose rows are texts: `build(pairs, i, side)` gives what stands in front."""
+
+    def collate(self, pairs):
+        tokens = lambda text: self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        built = []
+        for side in ("chosen", "rejected"):
+            for i, p in enumerate(pairs):
+                front, response = build(pairs, i, side), [*tokens(p[side]), EOS]
+                built.append((tokens(front), response, tokens(p["prompt"])))
+        width = max(len(f) + len(r) for f, r, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        ids = torch.tensor([fill(f + r) for f, r, _ in built])
+        place = torch.arange(width)
+        starts = torch.tensor([len(f) for f, _, _ in built])[:, None]
+        ends = torch.tensor([len(f) + len(r) for f, r, _ in built])[:, None]
+        hidden = torch.tensor([hide * (len(f) - len(p)) for f, _, p in built])[:, None]
+        real = (place < ends) & (place >= hidden)
+        positions = (real.long().cumsum(1) - 1).clamp(min=0)
+        return ids, real, positions, (place >= starts) & (place < ends)
+
+    def score(self, model, batch):
+        ids, real, positions, scored = batch
+        see = torch.ones(ids.shape[1], ids.shape[1]).bool().tril() & real[:, None]
+        see |= torch.eye(ids.shape[1]).bool()
+        mask = torch.zeros(see.shape).masked_fill(~see, torch.finfo(torch.float32).min)[:, None]
+        mask = mask if hide else real.long()
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+        logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+        return (logps * scored[:, 1:]).sum(-1).chunk(2)
+
+    return collate, score
+
+
+def one_list(pairs, i, side):
+    p = pairs[i]
+    return p["prompt"] + (f" {p['chosen']} <eos>" if side == "rejected" else "")
+
+
+FRONTS = {
+    "the prompt": (lambda pairs, i, side: pairs[i]["prompt"], None),
+    "one list for both sides": (one_list, "wrong_context"),
+    "the other response instead": (lambda p, i, s: p[i]["rejected"], "wrong_context"),
+    "the prompt twice": (lambda p, i, s: f"{p[i]['prompt']} {p[i]['prompt']}", "wrong_context"),
+    "another prompt too": (
+        lambda p, i, s: f"{p[(i + 1) % len(p)]['prompt']} {p[i]['prompt']}",
+        "wrong_context",
+    ),
+    "the row before": (
+        lambda p, i, s: f"{p[i - 1]['prompt']} {p[i - 1][s]} <eos> {p[i]['prompt']}",
+        "wrong_context",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_only_its_prompt_stands_before_a_response(name, tiny):
+    build, cause = FRONTS[name]
+    loop = Loop(tiny)
+    batch, score = told_rows(build)
+    loop.batch, loop.score = batch.__get__(loop), score.__get__(loop)
+    short = [{**p, "chosen": " ".join(p["chosen"].split()[:9])} for p in PAIRS]
+    short = [{**p, "rejected": " ".join(p["rejected"].split()[:9])} for p in short]
+    found = problems(loop.check(step=None, loss=None, pairs=short))
+    assert found[:1] == ([cause] if cause else [])
+
+
+def test_what_a_mask_hides_is_no_context(tiny):
+    loop = Loop(tiny)
+    batch, score = told_rows(lambda p, i, s: f"{p[i - 1][s]} {p[i]['prompt']}", hide=True)
+    loop.batch, loop.score = batch.__get__(loop), score.__get__(loop)
+    short = [{**p, "chosen": " ".join(p["chosen"].split()[:9])} for p in PAIRS]
+    assert problems(loop.check(step=None, loss=None, pairs=short)) == []

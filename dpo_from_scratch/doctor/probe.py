@@ -25,6 +25,7 @@ LOOKED_INTO = 4  # pairs whose tokens are judged: the shortest, the longest, and
 NUMBERS = ("precision", "batch_dependence", "left_padding", "mean", "weights")
 TOKENS = ("truncated", "wrong_text", "not_shifted", "eos_missing", "swapped", "wrong_window")
 TOKENS = (*TOKENS, "prompt_missing", "bos_inside", "prompt_scored", "padding_scored", "eos_doubled")
+TOKENS = (*TOKENS, "wrong_context")
 STEPS = ("step_differs", "first_loss", "reference_moves", "reference_gradients")
 # a cause, and what follows from it and is no cause of its own
 FOLLOWERS = {
@@ -34,6 +35,8 @@ FOLLOWERS = {
     "padding_scored": ("batch_dependence", "left_padding", "precision"),
     "pairs_mixed": ("batch_dependence", "left_padding", "swapped", "wrong_text", *STEPS),
     "prompt_missing": ("pairs_mixed",),
+    "wrong_context": ("bos_inside", "prompt_missing", "batch_dependence", "left_padding"),
+    "no_space": ("truncated", "wrong_window", "wrong_text", "not_shifted"),
     "left_padding": ("batch_dependence",),
     "dropout": ("reference_differs", *STEPS),
     "no_gradient": ("step_differs", "side_detached", "effective_beta"),
