@@ -62,6 +62,7 @@ Doctor, the tool on the core                                    -> core
     verdict.py              what is scored before, behind and within it
     responses.py            what is scored against what should be, by token ids
     alone.py                a pair alone, twice, beside others; the reference at the start
+    adapters.py             LoRA's own dropout: when it is on, and off for all other checks
     rows.py                 the reference's numbers in any other order of rows
     shape.py                the loss as a function of each argument, and its beta
     named.py                the beta that a loss's code names

@@ -369,7 +369,8 @@ def test_adapters_off_as_the_reference_on_and_with_dropout(tiny):
         (True, True, 0.0, None),
         (False, False, 0.0, "adapter_in_reference"),
         (True, False, 0.0, "adapter_in_reference"),
-        (True, True, 0.1, "dropout"),
+        (True, True, 0.1, None),
+        (True, True, 0.3, "dropout"),
     ):
         loop = Loop(tiny)
         loop.policy = lora(tiny, rate)
@@ -1026,3 +1027,127 @@ def test_what_a_mask_hides_is_no_context(tiny):
     loop.batch, loop.score = batch.__get__(loop), score.__get__(loop)
     short = [{**p, "chosen": " ".join(p["chosen"].split()[:9])} for p in PAIRS]
     assert problems(loop.check(step=None, loss=None, pairs=short)) == []
+
+
+# ---------------------------------------------------------------- adapters, kept scores, rounding
+def with_adapters(tiny, rate=0.0):
+    loop = Loop(tiny)
+    loop.policy = lora(tiny, rate)
+    trained = [p for p in loop.policy.parameters() if p.requires_grad]
+    loop.optimizer = torch.optim.AdamW(trained, lr=1e-3)
+    return loop
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("off", "own", "cause"),
+    [(True, False, None), (False, False, "adapter_in_reference"), (True, True, "dropout")],
+)
+def test_reference_scores_are_asked_again_from_moved_weights(off, own, cause, tiny):
+    loop = with_adapters(tiny, 0.05)
+    if own:  # an adapter of the reference's own, whose dropout is on
+        loop.reference = loop.anchor = lora(tiny, 0.05).train()
+        found = loop.check(steps=2)
+    else:
+        loop.anchor = Off(loop.policy, off)
+        found = loop.check(reference=None, reference_scores=loop.reference_of, steps=2)
+    assert problems(found) == ([cause] if cause else [])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dropout_of_adapters_in_training_steps_is_a_note(tiny):
+    loop = with_adapters(tiny, 0.05)
+    loop.reference = loop.anchor = Off(loop.policy)
+
+    def step(pairs):
+        loop.policy.train()
+        value = Loop.step(loop, pairs)
+        loop.policy.eval()
+        return value
+
+    loop.policy.eval()
+    found = loop.check(step=step, steps=3)
+    assert problems(found) == []
+    assert "dropout" in [f.code for f in found]
+    rates = {m.p for m in loop.policy.modules() if isinstance(m, torch.nn.Dropout)}
+    assert 0.05 in rates, "the rate is put back"
+
+
+def test_kept_scores_that_follow_or_change_with_steps(tiny):
+    loop = Loop(tiny)
+    found = loop.check(reference=None, reference_scores=live.__get__(loop), steps=2)
+    assert problems(found) == ["reference_is_policy"]
+    loop = Loop(tiny)
+
+    def step(pairs):
+        value = Loop.step(loop, pairs)
+        loop.anchor = frozen_copy(loop.policy)
+        return value
+
+    hooks = {"reference": None, "reference_scores": loop.reference_of, "step": step, "steps": 2}
+    assert problems(loop.check(**hooks))[:1] == ["reference_moves"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "cause"), [(1e-7, "updates_rounded"), (1e-5, "updates_rounded"), (1e-3, None)]
+)
+def test_a_rate_too_small_for_half_precision_is_a_problem(rate, cause, tiny):
+    loop = Loop(tiny)
+    loop.policy.bfloat16()
+    loop.reference.bfloat16()
+    loop.optimizer = torch.optim.AdamW(loop.policy.parameters(), lr=rate, weight_decay=0.0)
+    plain = loop.plain_score
+    loop.plain_score = lambda model, batch: [x.float() for x in plain(model, batch)]
+    codes = problems(loop.check(steps=3))
+    assert codes[:1] == ([cause] if cause else [])
+
+
+def ipo_of(target):
+    tau = 0.25
+
+    def loss(c, r, rc, rr):
+        return (c - r - rc + rr - target(tau)) ** 2
+
+    return loss
+
+
+def squared_of(c, r, rc, rr, beta=0.1):
+    return (beta * (c - r - rc + rr) - 1) ** 2
+
+
+def hinge_of(c, r, rc, rr, beta=0.1):
+    return F.relu(1 - beta * (c - r - rc + rr))
+
+
+def inverse_of(c, r, rc, rr, beta=0.1):
+    return -F.logsigmoid((c - r - rc + rr) / beta)
+
+
+def smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
+    right, wrong = (F.logsigmoid(sign * beta * (c - r - rc + rr)) for sign in (1, -1))
+    return -(1 - label_smoothing) * right - label_smoothing * wrong
+
+
+def not_smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
+    _ = label_smoothing
+    return -F.logsigmoid(beta * (c - r - rc + rr))
+
+
+NAMED = {
+    "IPO": (ipo_of(lambda tau: 1 / (2 * tau)), None),
+    "IPO read by precedence": (ipo_of(lambda tau: 1 / 2 * tau), "beta_differs"),
+    "IPO without its 2": (ipo_of(lambda tau: 1 / tau), "beta_differs"),
+    "IPO with tau as the target": (ipo_of(lambda tau: tau), "beta_differs"),
+    "a square of beta times the margin": (squared_of, None),
+    "a hinge": (hinge_of, None),
+    "the inverse of beta": (inverse_of, "beta_differs"),
+    "smoothed": (smoothed, None),
+    "smoothed by name alone": (not_smoothed, "setting_ignored"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_loss_is_held_against_the_numbers_that_it_names(name, tiny):
+    loss, cause = NAMED[name]
+    found = problems(Loop(tiny).check(loss=loss, step=None, pairs=PAIRS[:2]))
+    assert found == ([cause] if cause else [])

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..data import DataError
+from .adapters import quiet_adapters
 from .alone import SHARED, check_numbers, check_start
 from .case import Case, left_as_it_was, low_precision
 from .findings import Finding
@@ -92,7 +93,7 @@ def check(
     case = Case(
         score, collate, policy, reference, list(pairs), tokenizer, loss, step, reference_scores
     )
-    with left_as_it_was(policy, reference):
+    with left_as_it_was(policy, reference), quiet_adapters(case):
         _ask_for_reference(case)
         few = spread(case.pairs)
         seen = _look_inside(case, few)

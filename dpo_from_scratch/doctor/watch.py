@@ -13,6 +13,8 @@ from ..others import guarded
 from .alone import active_dropout
 from .case import PATIENCE, Case
 
+PLAIN_STATE = {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "sum"}
+PLAIN_STATE |= {"square_avg", "acc_delta", "grad_avg", "exp_inf", "prev", "step_size"}
 SAMPLE = 2048  # numbers of each tensor that are compared: a random choice, always the same
 
 
@@ -38,6 +40,8 @@ class Seen:
     handed: dict[int, Tensor] = field(default_factory=dict)  # what the optimizer got
     updates: int = 0
     held: set[int] = field(default_factory=set)  # leaves that an optimizer holds
+    idle: bool = False  # its rate is 0, as at the beginning of a warm-up
+    keeps: bool = False  # its state may hold what is rounded away
     updated: dict[int, Tensor] = field(default_factory=dict)  # right after the optimizer
     after: list[Tensor] = field(default_factory=list)
     dropout: list[str] = field(default_factory=list)
@@ -72,7 +76,8 @@ class Watch:
         )
         models = self.case.policy, self._apart()
         try:
-            with active_dropout(*models) as seen.dropout, torch.enable_grad():
+            running = self.case.running("step")
+            with running, active_dropout(*models) as seen.dropout, torch.enable_grad():
                 value = guarded("your step", self.case.step, pairs, seconds=PATIENCE)
         finally:
             for handle in handles:
@@ -91,6 +96,9 @@ class Watch:
     def _handed(self, seen: Seen, optimizer) -> None:
         """What an optimizer is about to use."""
         seen.updates += 1
+        seen.idle = not any(group.get("lr", 1.0) for group in optimizer.param_groups)
+        states = [state for state in optimizer.state.values() if isinstance(state, dict)]
+        seen.keeps = seen.keeps or any(set(state) - PLAIN_STATE for state in states)
         at = {id(p): i for i, p in enumerate(self.leaves)}
         for p in (p for group in optimizer.param_groups for p in group["params"]):
             i = at.get(id(p))
