@@ -1151,3 +1151,89 @@ def test_a_loss_is_held_against_the_numbers_that_it_names(name, tiny):
     loss, cause = NAMED[name]
     found = problems(Loop(tiny).check(loss=loss, step=None, pairs=PAIRS[:2]))
     assert found == ([cause] if cause else [])
+
+
+# ---------------------------------------------------------------- the seam, and GPT-2's tokenizer
+def joined_rows(gap=" ", end=" ", count=lambda tokenizer, p, side: None):
+    """A collate that tokenises prompt and response as one text, joined by `gap`."""
+
+    def collate(self, pairs):
+        tokens = lambda text: self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        built = []
+        for side in ("chosen", "rejected"):
+            for p in pairs:
+                n = len(tokens(p["prompt"]))
+                ids = tokens(f"{p['prompt']}{gap}{p[side]}{end}{self.tokenizer.eos_token}")
+                built.append((ids, n))
+        width = max(len(ids) for ids, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        return {
+            "input_ids": torch.tensor([fill(ids) for ids, _ in built]),
+            "attention_mask": torch.tensor([fill([1] * len(ids)) for ids, _ in built]),
+            "response_mask": torch.tensor(
+                [fill([0] * n + [1] * (len(ids) - n)) for ids, n in built]
+            ).bool(),
+        }
+
+    return collate
+
+
+@pytest.mark.parametrize(("gap", "cause"), [(" ", None), ("", "unknown_tokens")])
+def test_a_seam_that_became_an_unknown_token_is_named(gap, cause, tiny):
+    loop = Loop(tiny)
+    loop.batch = joined_rows(gap).__get__(loop)
+    assert problems(loop.check(step=None, loss=None)) == ([cause] if cause else [])
+
+
+def byte_tokenizer(texts, merges=()):
+    """Bytes and some merges; unknown, beginning and end are one token, as GPT-2 has it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<pad>", "<|endoftext|>", *letters, *("".join(m) for m in merges)]
+    core = Tokenizer(models.BPE({w: i for i, w in enumerate(words)}, list(merges)))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = decoders.ByteLevel()
+    end = "<|endoftext|>"
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<pad>",
+        eos_token=end,
+        bos_token=end,
+        unk_token=end,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+LETTERS = [
+    {"prompt": "is it?", "chosen": "yes it is", "rejected": "no not it"},
+    {"prompt": "why?", "chosen": "you know", "rejected": "nothing"},
+    {"prompt": "who came?", "chosen": "your aunt", "rejected": "nobody at all"},
+]
+SEAMS = {
+    "as it should be": ((), "", True, None),
+    "no end": ((), "", False, "eos_missing"),
+    "a token across the seam": ([("?", "y"), ("?", "n")], "", True, "no_space"),
+    "merges elsewhere": ([("i", "t"), ("y", "o")], "", True, None),
+}
+
+
+@pytest.mark.parametrize("name", SEAMS)
+def test_a_tokenizer_whose_end_is_its_unknown_token_too(name):
+    from dpo_from_scratch.world.tiny import new_tiny_model
+
+    merges, gap, ended, cause = SEAMS[name]
+    tokenizer = byte_tokenizer(LETTERS, merges)
+    loop = Loop((new_tiny_model(tokenizer, layers=1), tokenizer))
+    plain = joined_rows(gap, "").__get__(loop)
+
+    def batch(pairs):
+        rows = plain(pairs)
+        if not ended:
+            rows["response_mask"] &= rows["input_ids"] != EOS
+        return rows
+
+    loop.batch = batch
+    found = problems(loop.check(step=None, loss=None, pairs=LETTERS))
+    assert found == ([cause] if cause else [])

@@ -24,6 +24,8 @@ class Judged(Row):
             told = self.decode(seen.labels)[:60]
             return {"wrong_text": f'what is scored stands nowhere in the row: "{told}"'}
         front = self._front(self.span[0])
+        if merged(self, self.span[0]):  # it holds the prompt's end
+            front = [*front, self.ids[self.span[0]]]
         found = self._within(*self.span)
         if told := wrong_context(self, front):
             found.pop("bos_inside", None)
