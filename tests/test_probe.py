@@ -1128,6 +1128,11 @@ def smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
     return -(1 - label_smoothing) * right - label_smoothing * wrong
 
 
+def simpo_without(c, r, beta=2.0, gamma=1.0):
+    _ = gamma
+    return -F.logsigmoid(beta * (c - r))
+
+
 def not_smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
     _ = label_smoothing
     return -F.logsigmoid(beta * (c - r - rc + rr))
@@ -1143,6 +1148,8 @@ NAMED = {
     "the inverse of beta": (inverse_of, "beta_differs"),
     "smoothed": (smoothed, None),
     "smoothed by name alone": (not_smoothed, "setting_ignored"),
+    "SimPO": (lambda c, r, beta=2.0, gamma=1.0: -F.logsigmoid(beta * (c - r) - gamma), None),
+    "SimPO without its gamma": (simpo_without, "setting_ignored"),
 }
 
 
@@ -1237,3 +1244,50 @@ def test_a_tokenizer_whose_end_is_its_unknown_token_too(name):
     loop.batch = batch
     found = problems(loop.check(step=None, loss=None, pairs=LETTERS))
     assert found == ([cause] if cause else [])
+
+
+def from_masters(loop, rate):
+    """Updates of copies in float32, written back to weights in half precision."""
+    masters = [p.detach().float().clone().requires_grad_() for p in loop.policy.parameters()]
+    loop.optimizer = torch.optim.AdamW(masters, lr=rate)
+
+    def step(pairs):
+        value = loop.objective(pairs)
+        value.backward()
+        for master, p in zip(masters, loop.policy.parameters(), strict=True):
+            master.grad, p.grad = p.grad.float(), None
+        loop.optimizer.step()
+        with torch.no_grad():
+            for master, p in zip(masters, loop.policy.parameters(), strict=True):
+                p.copy_(master)
+        return value.detach()
+
+    return step
+
+
+def test_copies_in_float32_of_weights_in_half_precision_are_healthy(tiny):
+    loop = Loop(tiny)
+    loop.policy.bfloat16()
+    loop.reference.bfloat16()
+    plain = loop.plain_score
+    loop.plain_score = lambda model, batch: [x.float() for x in plain(model, batch)]
+    assert problems(loop.check(step=from_masters(loop, 1e-5), steps=3)) == []
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_small_rates_hide_no_gradients_that_pile_up(every, tiny):
+    """Every second call makes an update, as with accumulation: that is healthy."""
+    loop, calls = Loop(tiny, rate=1e-5), []
+
+    def step(pairs):
+        calls.append(1)
+        value = loop.objective(pairs)
+        (value / every).backward()
+        if len(calls) % every == 0:
+            loop.optimizer.step()
+            if every > 1:
+                loop.optimizer.zero_grad()
+        return value.detach()
+
+    wrong = ["gradients_pile_up"] if every == 1 else []
+    assert problems(loop.check(step=step, steps=5))[:1] == wrong

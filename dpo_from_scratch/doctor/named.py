@@ -8,7 +8,7 @@ from torch import Tensor
 from .case import Case
 
 SETTINGS = ("args", "config", "cfg", "hparams", "settings", "options")
-NAMES = ("beta", "tau", "smoothing")
+NAMES = ("beta", "tau", "smoothing", "gamma", "target_margin")
 NEVER = ("adam", "betas", "beta1", "beta2", "beta_1", "beta_2")  # an optimizer's
 
 
@@ -39,6 +39,14 @@ def check_named_smoothing(case: Case, constant: float, push: float) -> None:
     if named and abs(constant) < 0.1 * min(v for _, v in named) * abs(push):
         told = f"{named[0][0]} is {named[0][1]:g} in the code, and the loss has none"
         case.add("setting_ignored", told, "likely")
+
+
+def check_named_gamma(case: Case) -> None:
+    """SimPO's gamma, of a loss whose steepest place is a margin of 0, as if there were none."""
+    for name, gamma in _numbers(case.loss):
+        if "gamma" in name.lower() or "target_margin" in name.lower():
+            told = f"{name} is {gamma:g} in the code, and the loss has no target margin"
+            case.add("setting_ignored", told, "likely")
 
 
 def check_named_beta(case: Case, beta: float | None) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..data import DataError
 from .case import Case
-from .named import check_named_beta, check_named_smoothing, check_named_target
+from .named import check_named_beta, check_named_gamma, check_named_smoothing, check_named_target
 
 BASE = -2000.0  # so that all log-probabilities stay below zero
 SIGNS = (1.0, -1.0, -1.0, 1.0)  # which way each argument makes the pair more right
@@ -270,4 +270,6 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
         check_named_target(case, start / slope, slope)
     if smooth is not None and case.margin_alone:
         check_named_smoothing(case, smooth, start)
+        if case.has("no_reference"):
+            check_named_gamma(case)
     check_named_beta(case, beta)

@@ -39,6 +39,7 @@ class Seen:
     passes: int = 0
     handed: dict[int, Tensor] = field(default_factory=dict)  # what the optimizer got
     updates: int = 0
+    follows: bool = True  # the call before it made an update
     held: set[int] = field(default_factory=set)  # leaves that an optimizer holds
     idle: bool = False  # its rate is 0, as at the beginning of a warm-up
     keeps: bool = False  # its state may hold what is rounded away
@@ -59,6 +60,7 @@ class Watch:
     def __init__(self, case: Case):
         self.case = case
         self.leaves: list[Tensor] = [p for p in case.policy.parameters() if p.requires_grad]
+        self.updated = False  # whether the last call made an update
         self.outside: list[tuple[Tensor, Tensor]] = []  # trained, not in the module: with a copy
 
     def call(self, pairs: list[dict]) -> Seen:
@@ -66,7 +68,7 @@ class Watch:
         n = len(self.leaves)
         take = lambda: [sample(p, p) for p in self.leaves[:n]]
         seen = Seen(take(), [None if p.grad is None else sample(p.grad, p) for p in self.leaves])
-        counts = [0] * n
+        counts, seen.follows = [0] * n, self.updated
         handles = [
             p.register_hook(self._backward(seen, counts, i)) for i, p in enumerate(self.leaves)
         ]
