@@ -58,9 +58,11 @@ Doctor, the tool on the core                                    -> core
     heads.py                which places a head was fed, where it gets some of them only
     places.py               where labels stand: one offset for all rows, and own places
     window.py               where a response lies in its row of token ids
+    context.py              what stands before a response, and the seam between them
     verdict.py              what is scored before, behind and within it
     responses.py            what is scored against what should be, by token ids
     alone.py                a pair alone, twice, beside others; the reference at the start
+    adapters.py             LoRA's own dropout: when it is on, and off for all other checks
     rows.py                 the reference's numbers in any other order of rows
     shape.py                the loss as a function of each argument, and its beta
     named.py                the beta that a loss's code names

@@ -369,7 +369,8 @@ def test_adapters_off_as_the_reference_on_and_with_dropout(tiny):
         (True, True, 0.0, None),
         (False, False, 0.0, "adapter_in_reference"),
         (True, False, 0.0, "adapter_in_reference"),
-        (True, True, 0.1, "dropout"),
+        (True, True, 0.1, None),
+        (True, True, 0.3, "dropout"),
     ):
         loop = Loop(tiny)
         loop.policy = lora(tiny, rate)
@@ -950,3 +951,346 @@ def test_the_beta_is_found_by_its_name_in_a_trainer_s_settings(power, tiny):
 def test_a_loss_that_begins_uphill_is_healthy_in_steps(tiny):
     uphill = lambda c, r, rc, rr: losses.discopop(c, r, rc, rr, beta=0.05)
     assert problems(Loop(tiny, loss=uphill).check(steps=3)) == []
+
+
+# ---------------------------------------------------------------- what stands before a response
+def told_rows(build, hide=False):
+    """A collate whose rows are texts: `build(pairs, i, side)` gives what stands in front."""
+
+    def collate(self, pairs):
+        tokens = lambda text: self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        built = []
+        for side in ("chosen", "rejected"):
+            for i, p in enumerate(pairs):
+                front, response = build(pairs, i, side), [*tokens(p[side]), EOS]
+                built.append((tokens(front), response, tokens(p["prompt"])))
+        width = max(len(f) + len(r) for f, r, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        ids = torch.tensor([fill(f + r) for f, r, _ in built])
+        place = torch.arange(width)
+        starts = torch.tensor([len(f) for f, _, _ in built])[:, None]
+        ends = torch.tensor([len(f) + len(r) for f, r, _ in built])[:, None]
+        hidden = torch.tensor([hide * (len(f) - len(p)) for f, _, p in built])[:, None]
+        real = (place < ends) & (place >= hidden)
+        positions = (real.long().cumsum(1) - 1).clamp(min=0)
+        return ids, real, positions, (place >= starts) & (place < ends)
+
+    def score(self, model, batch):
+        ids, real, positions, scored = batch
+        see = torch.ones(ids.shape[1], ids.shape[1]).bool().tril() & real[:, None]
+        see |= torch.eye(ids.shape[1]).bool()
+        mask = torch.zeros(see.shape).masked_fill(~see, torch.finfo(torch.float32).min)[:, None]
+        mask = mask if hide else real.long()
+        logits = model(input_ids=ids, attention_mask=mask, position_ids=positions).logits
+        logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+        return (logps * scored[:, 1:]).sum(-1).chunk(2)
+
+    return collate, score
+
+
+def one_list(pairs, i, side):
+    p = pairs[i]
+    return p["prompt"] + (f" {p['chosen']} <eos>" if side == "rejected" else "")
+
+
+FRONTS = {
+    "the prompt": (lambda pairs, i, side: pairs[i]["prompt"], None),
+    "one list for both sides": (one_list, "wrong_context"),
+    "the other response instead": (lambda p, i, s: p[i]["rejected"], "wrong_context"),
+    "the prompt twice": (lambda p, i, s: f"{p[i]['prompt']} {p[i]['prompt']}", "wrong_context"),
+    "another prompt too": (
+        lambda p, i, s: f"{p[(i + 1) % len(p)]['prompt']} {p[i]['prompt']}",
+        "wrong_context",
+    ),
+    "the row before": (
+        lambda p, i, s: f"{p[i - 1]['prompt']} {p[i - 1][s]} <eos> {p[i]['prompt']}",
+        "wrong_context",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_only_its_prompt_stands_before_a_response(name, tiny):
+    build, cause = FRONTS[name]
+    loop = Loop(tiny)
+    batch, score = told_rows(build)
+    loop.batch, loop.score = batch.__get__(loop), score.__get__(loop)
+    short = [{**p, "chosen": " ".join(p["chosen"].split()[:9])} for p in PAIRS]
+    short = [{**p, "rejected": " ".join(p["rejected"].split()[:9])} for p in short]
+    found = problems(loop.check(step=None, loss=None, pairs=short[:3]))
+    assert found[:1] == ([cause] if cause else [])
+
+
+def test_what_a_mask_hides_is_no_context(tiny):
+    loop = Loop(tiny)
+    batch, score = told_rows(lambda p, i, s: f"{p[i - 1][s]} {p[i]['prompt']}", hide=True)
+    loop.batch, loop.score = batch.__get__(loop), score.__get__(loop)
+    short = [{**p, "chosen": " ".join(p["chosen"].split()[:9])} for p in PAIRS]
+    assert problems(loop.check(step=None, loss=None, pairs=short[:3])) == []
+
+
+# ---------------------------------------------------------------- adapters, kept scores, rounding
+def with_adapters(tiny, rate=0.0):
+    loop = Loop(tiny)
+    loop.policy = lora(tiny, rate)
+    trained = [p for p in loop.policy.parameters() if p.requires_grad]
+    loop.optimizer = torch.optim.AdamW(trained, lr=1e-3)
+    return loop
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("off", "own", "cause"),
+    [(True, False, None), (False, False, "adapter_in_reference"), (True, True, "dropout")],
+)
+def test_reference_scores_are_asked_again_from_moved_weights(off, own, cause, tiny):
+    loop = with_adapters(tiny, 0.05)
+    if own:  # an adapter of the reference's own, whose dropout is on
+        loop.reference = loop.anchor = lora(tiny, 0.05).train()
+        found = loop.check(steps=2, pairs=PAIRS[:2])
+    else:
+        loop.anchor = Off(loop.policy, off)
+        hooks = {"reference": None, "reference_scores": loop.reference_of}
+        found = loop.check(**hooks, steps=2, pairs=PAIRS[:2])
+    assert problems(found) == ([cause] if cause else [])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_dropout_of_adapters_in_training_steps_is_a_note(tiny):
+    loop = with_adapters(tiny, 0.05)
+    loop.reference = loop.anchor = Off(loop.policy)
+
+    def step(pairs):
+        loop.policy.train()
+        value = Loop.step(loop, pairs)
+        loop.policy.eval()
+        return value
+
+    loop.policy.eval()
+    found = loop.check(step=step, steps=3, pairs=PAIRS[:2])
+    assert problems(found) == []
+    assert "dropout" in [f.code for f in found]
+    rates = {m.p for m in loop.policy.modules() if isinstance(m, torch.nn.Dropout)}
+    assert 0.05 in rates, "the rate is put back"
+
+
+def test_kept_scores_that_follow_or_change_with_steps(tiny):
+    loop = Loop(tiny)
+    hooks = {"reference": None, "reference_scores": live.__get__(loop)}
+    found = loop.check(**hooks, steps=2, pairs=PAIRS[:2])
+    assert problems(found) == ["reference_is_policy"]
+    loop = Loop(tiny)
+
+    def step(pairs):
+        value = Loop.step(loop, pairs)
+        loop.anchor = frozen_copy(loop.policy)
+        return value
+
+    hooks = {"reference": None, "reference_scores": loop.reference_of, "step": step, "steps": 2}
+    assert problems(loop.check(**hooks, pairs=PAIRS[:2]))[:1] == ["reference_moves"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "cause"), [(1e-7, "updates_rounded"), (1e-5, "updates_rounded"), (1e-3, None)]
+)
+def test_a_rate_too_small_for_half_precision_is_a_problem(rate, cause, tiny):
+    loop = Loop(tiny)
+    loop.policy.bfloat16()
+    loop.reference.bfloat16()
+    loop.optimizer = torch.optim.AdamW(loop.policy.parameters(), lr=rate, weight_decay=0.0)
+    plain = loop.plain_score
+    loop.plain_score = lambda model, batch: [x.float() for x in plain(model, batch)]
+    codes = problems(loop.check(steps=3, pairs=PAIRS[:2]))
+    assert codes[:1] == ([cause] if cause else [])
+
+
+def ipo_of(target):
+    tau = 0.25
+
+    def loss(c, r, rc, rr):
+        return (c - r - rc + rr - target(tau)) ** 2
+
+    return loss
+
+
+def squared_of(c, r, rc, rr, beta=0.1):
+    return (beta * (c - r - rc + rr) - 1) ** 2
+
+
+def hinge_of(c, r, rc, rr, beta=0.1):
+    return F.relu(1 - beta * (c - r - rc + rr))
+
+
+def inverse_of(c, r, rc, rr, beta=0.1):
+    return -F.logsigmoid((c - r - rc + rr) / beta)
+
+
+def smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
+    right, wrong = (F.logsigmoid(sign * beta * (c - r - rc + rr)) for sign in (1, -1))
+    return -(1 - label_smoothing) * right - label_smoothing * wrong
+
+
+def simpo_without(c, r, beta=2.0, gamma=1.0):
+    _ = gamma
+    return -F.logsigmoid(beta * (c - r))
+
+
+def not_smoothed(c, r, rc, rr, beta=0.1, label_smoothing=0.1):
+    _ = label_smoothing
+    return -F.logsigmoid(beta * (c - r - rc + rr))
+
+
+NAMED = {
+    "IPO": (ipo_of(lambda tau: 1 / (2 * tau)), None),
+    "IPO read by precedence": (ipo_of(lambda tau: 1 / 2 * tau), "beta_differs"),
+    "IPO without its 2": (ipo_of(lambda tau: 1 / tau), "beta_differs"),
+    "IPO with tau as the target": (ipo_of(lambda tau: tau), "beta_differs"),
+    "a square of beta times the margin": (squared_of, None),
+    "a hinge": (hinge_of, None),
+    "the inverse of beta": (inverse_of, "beta_differs"),
+    "smoothed": (smoothed, None),
+    "smoothed by name alone": (not_smoothed, "setting_ignored"),
+    "SimPO": (lambda c, r, beta=2.0, gamma=1.0: -F.logsigmoid(beta * (c - r) - gamma), None),
+    "SimPO without its gamma": (simpo_without, "setting_ignored"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_loss_is_held_against_the_numbers_that_it_names(name, tiny):
+    loss, cause = NAMED[name]
+    found = problems(Loop(tiny).check(loss=loss, step=None, pairs=PAIRS[:2]))
+    assert found == ([cause] if cause else [])
+
+
+# ---------------------------------------------------------------- the seam, and GPT-2's tokenizer
+def joined_rows(gap=" ", end=" ", count=lambda tokenizer, p, side: None):
+    """A collate that tokenises prompt and response as one text, joined by `gap`."""
+
+    def collate(self, pairs):
+        tokens = lambda text: self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        built = []
+        for side in ("chosen", "rejected"):
+            for p in pairs:
+                n = len(tokens(p["prompt"]))
+                ids = tokens(f"{p['prompt']}{gap}{p[side]}{end}{self.tokenizer.eos_token}")
+                built.append((ids, n))
+        width = max(len(ids) for ids, _ in built)
+        fill = lambda row: row + [0] * (width - len(row))
+        return {
+            "input_ids": torch.tensor([fill(ids) for ids, _ in built]),
+            "attention_mask": torch.tensor([fill([1] * len(ids)) for ids, _ in built]),
+            "response_mask": torch.tensor(
+                [fill([0] * n + [1] * (len(ids) - n)) for ids, n in built]
+            ).bool(),
+        }
+
+    return collate
+
+
+@pytest.mark.parametrize(("gap", "cause"), [(" ", None), ("", "unknown_tokens")])
+def test_a_seam_that_became_an_unknown_token_is_named(gap, cause, tiny):
+    loop = Loop(tiny)
+    loop.batch = joined_rows(gap).__get__(loop)
+    found = problems(loop.check(step=None, loss=None, pairs=PAIRS[:3]))
+    assert found == ([cause] if cause else [])
+
+
+def byte_tokenizer(texts, merges=()):
+    """Bytes and some merges; unknown, beginning and end are one token, as GPT-2 has it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = ["<pad>", "<|endoftext|>", *letters, *("".join(m) for m in merges)]
+    core = Tokenizer(models.BPE({w: i for i, w in enumerate(words)}, list(merges)))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    core.decoder = decoders.ByteLevel()
+    end = "<|endoftext|>"
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token="<pad>",
+        eos_token=end,
+        bos_token=end,
+        unk_token=end,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+LETTERS = [
+    {"prompt": "is it?", "chosen": "yes it is", "rejected": "no not it"},
+    {"prompt": "why?", "chosen": "you know", "rejected": "nothing"},
+    {"prompt": "who came?", "chosen": "your aunt", "rejected": "nobody at all"},
+]
+SEAMS = {
+    "as it should be": ((), "", True, None),
+    "no end": ((), "", False, "eos_missing"),
+    "a token across the seam": ([("?", "y"), ("?", "n")], "", True, "no_space"),
+    "merges elsewhere": ([("i", "t"), ("y", "o")], "", True, None),
+}
+
+
+@pytest.mark.parametrize("name", SEAMS)
+def test_a_tokenizer_whose_end_is_its_unknown_token_too(name):
+    from dpo_from_scratch.world.tiny import new_tiny_model
+
+    merges, gap, ended, cause = SEAMS[name]
+    tokenizer = byte_tokenizer(LETTERS, merges)
+    loop = Loop((new_tiny_model(tokenizer, layers=1), tokenizer))
+    plain = joined_rows(gap, "").__get__(loop)
+
+    def batch(pairs):
+        rows = plain(pairs)
+        if not ended:
+            rows["response_mask"] &= rows["input_ids"] != EOS
+        return rows
+
+    loop.batch = batch
+    found = problems(loop.check(step=None, loss=None, pairs=LETTERS))
+    assert found == ([cause] if cause else [])
+
+
+def from_masters(loop, rate):
+    """Updates of copies in float32, written back to weights in half precision."""
+    masters = [p.detach().float().clone().requires_grad_() for p in loop.policy.parameters()]
+    loop.optimizer = torch.optim.AdamW(masters, lr=rate)
+
+    def step(pairs):
+        value = loop.objective(pairs)
+        value.backward()
+        for master, p in zip(masters, loop.policy.parameters(), strict=True):
+            master.grad, p.grad = p.grad.float(), None
+        loop.optimizer.step()
+        with torch.no_grad():
+            for master, p in zip(masters, loop.policy.parameters(), strict=True):
+                p.copy_(master)
+        return value.detach()
+
+    return step
+
+
+def test_copies_in_float32_of_weights_in_half_precision_are_healthy(tiny):
+    loop = Loop(tiny)
+    loop.policy.bfloat16()
+    loop.reference.bfloat16()
+    plain = loop.plain_score
+    loop.plain_score = lambda model, batch: [x.float() for x in plain(model, batch)]
+    assert problems(loop.check(step=from_masters(loop, 1e-5), steps=3, pairs=PAIRS[:2])) == []
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_small_rates_hide_no_gradients_that_pile_up(every, tiny):
+    """Every second call makes an update, as with accumulation: that is healthy."""
+    loop, calls = Loop(tiny, rate=1e-5), []
+
+    def step(pairs):
+        calls.append(1)
+        value = loop.objective(pairs)
+        (value / every).backward()
+        if len(calls) % every == 0:
+            loop.optimizer.step()
+            if every > 1:
+                loop.optimizer.zero_grad()
+        return value.detach()
+
+    wrong = ["gradients_pile_up"] if every == 1 else []
+    assert problems(loop.check(step=step, steps=5, pairs=PAIRS[:2]))[:1] == wrong

@@ -1,7 +1,7 @@
 """A pair scored alone, twice, and beside others; and what policy and reference say at the start."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -149,10 +149,11 @@ def check_start(case: Case) -> tuple[Tensor, Tensor]:
             worst = gap(reference, again)
             told = f"the reference scores the same text differently, by {worst:.3g} nats"
             case.add("dropout", told)
-        elif _follows(case, reference, gap(reference, again)):
+        elif _follows(case, lambda: case.values(case.reference, pairs), reference, again):
             _add_shared(case, "the reference's scores change with the policy's weights")
     if case.reference_scores is not None:
         _check_kept(case, reference if case.reference is not None else policy)
+        _check_asked_again(case)
     apart = far(policy, reference, 2e-2 if case.half else 1e-3)
     if apart and not case.has("dropout", *SHARED, "reference_rows", "pairs_mixed"):
         told = f"before training, policy and reference differ by {gap(policy, reference):.3g} nats"
@@ -186,8 +187,19 @@ def _check_kept(case: Case, true: Tensor) -> None:
         case.add("reference_rows", told)
 
 
+def _check_asked_again(case: Case) -> None:
+    """Whether `reference_scores`, where it is no table, asks the policy that is trained."""
+    ask = lambda: case.kept_values(case.pairs)
+    first, again = ask(), ask()
+    if far(again, first):
+        told = f"reference_scores gives another number when asked again, by {gap(again, first):.3g}"
+        case.add("dropout", told)
+    elif _follows(case, ask, first, again):
+        _add_shared(case, "what reference_scores gives changes with the policy's weights")
+
+
 @torch.no_grad()
-def _follows(case: Case, before: Tensor, noise: float) -> bool:
+def _follows(case: Case, ask: Callable[[], Tensor], before: Tensor, again: Tensor) -> bool:
     """Whether the reference's scores change if the policy's trained weights do.
 
     A frozen base may be shared, as with LoRA, whose new adapters change a score by little.
@@ -196,7 +208,7 @@ def _follows(case: Case, before: Tensor, noise: float) -> bool:
     kept = [p.clone() for p in trained]
     for p in trained:
         p.add_(0.01)
-    now = case.values(case.reference, case.pairs)
+    now, noise = ask(), gap(before, again)
     for p, old in zip(trained, kept, strict=True):
         p.copy_(old)
     return not gap(before, now) <= 10 * noise + 1e-4 * float(before.abs().max())

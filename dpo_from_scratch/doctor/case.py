@@ -33,6 +33,7 @@ class Case:
     reference_scores: Callable | None = None
     found: dict[str, Finding] = field(default_factory=dict)
     unseen: list[str] = field(default_factory=list)
+    asking: str = ""  # what runs: "reference", "step", or something else
     half: bool = False  # rounded in half precision, also by autocast
     beta: float | None = None  # what the loss amounts to, where it is known
     start_push: float | None = None  # the loss's pull at a margin of 0, where it is known
@@ -49,6 +50,15 @@ class Case:
         """Whether one of these was found."""
         return any(code in self.found for code in codes)
 
+    @contextlib.contextmanager
+    def running(self, what: str) -> Iterator[None]:
+        """Inside, `asking` says what runs."""
+        self.asking = what
+        try:
+            yield
+        finally:
+            self.asking = ""
+
     def batch(self, pairs: list[dict]):
         """`collate` of some pairs."""
         return guarded("your collate", self.collate, pairs, seconds=PATIENCE)
@@ -61,7 +71,9 @@ class Case:
     @torch.no_grad()
     def values(self, model: nn.Module, pairs: list[dict]) -> Tensor:
         """The same without gradients."""
-        return self.scores(model, pairs).detach()
+        apart = model is self.reference and model is not self.policy
+        with self.running("reference" if apart else ""):
+            return self.scores(model, pairs).detach()
 
     @torch.no_grad()
     def reference_values(self, pairs: list[dict]) -> Tensor:
@@ -75,9 +87,9 @@ class Case:
     @torch.no_grad()
     def kept_values(self, pairs: list[dict]) -> Tensor:
         """What `reference_scores` says of some pairs, (2, N)."""
-        kept = guarded(
-            "your reference_scores", self.reference_scores, list(pairs), seconds=PATIENCE
-        )
+        ask, given = self.reference_scores, list(pairs)
+        with self.running("reference"):
+            kept = guarded("your reference_scores", ask, given, seconds=PATIENCE)
         return two_sides(kept, len(pairs), "reference_scores").detach()
 
     @cached_property

@@ -115,6 +115,10 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     "not_log_softmax": ("score with log_softmax(logits) at the label, in float32", NUMBERS),
     "wrong_window": ("the mask must cover the response's tokens and its end, no others", LOGITS),
     "bos_doubled": ("tokenise text that begins with it with add_special_tokens=False", LOGITS),
+    "wrong_context": (
+        "what stands before a response must be its prompt and nothing else: build each row anew",
+        LOGITS,
+    ),
     "prompt_missing": ("put the whole prompt before its response; cut it on the left", LOGITS),
     "pairs_mixed": ("keep rows in order: split a batch as it was put together", LOGITS),
     "unknown_tokens": ("use the model's own tokenizer, or data in its words", LOGITS),

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..data import DataError
+from .adapters import quiet_adapters
 from .alone import SHARED, check_numbers, check_start
 from .case import Case, left_as_it_was, low_precision
 from .findings import Finding
@@ -25,6 +26,7 @@ LOOKED_INTO = 4  # pairs whose tokens are judged: the shortest, the longest, and
 NUMBERS = ("precision", "batch_dependence", "left_padding", "mean", "weights")
 TOKENS = ("truncated", "wrong_text", "not_shifted", "eos_missing", "swapped", "wrong_window")
 TOKENS = (*TOKENS, "prompt_missing", "bos_inside", "prompt_scored", "padding_scored", "eos_doubled")
+TOKENS = (*TOKENS, "wrong_context")
 STEPS = ("step_differs", "first_loss", "reference_moves", "reference_gradients")
 # a cause, and what follows from it and is no cause of its own
 FOLLOWERS = {
@@ -34,6 +36,8 @@ FOLLOWERS = {
     "padding_scored": ("batch_dependence", "left_padding", "precision"),
     "pairs_mixed": ("batch_dependence", "left_padding", "swapped", "wrong_text", *STEPS),
     "prompt_missing": ("pairs_mixed",),
+    "wrong_context": ("bos_inside", "prompt_missing", "batch_dependence", "left_padding"),
+    "no_space": ("truncated", "wrong_window", "wrong_text", "not_shifted"),
     "left_padding": ("batch_dependence",),
     "dropout": ("reference_differs", *STEPS),
     "no_gradient": ("step_differs", "side_detached", "effective_beta"),
@@ -89,7 +93,7 @@ def check(
     case = Case(
         score, collate, policy, reference, list(pairs), tokenizer, loss, step, reference_scores
     )
-    with left_as_it_was(policy, reference):
+    with left_as_it_was(policy, reference), quiet_adapters(case):
         _ask_for_reference(case)
         few = spread(case.pairs)
         seen = _look_inside(case, few)

@@ -11,6 +11,7 @@ from ..data import DataError
 from ..others import guarded
 from ..tokens import encode
 from .case import Case
+from .context import visible
 from .inside import Scored
 from .verdict import Judged
 from .window import SIDES
@@ -37,6 +38,10 @@ def check_responses(case: Case, seen: list[list[Scored]], pairs: list[dict]) -> 
     ]
     _know_neighbours(rows)
     verdicts = [row.verdict() for row in rows]
+    if any("wrong_context" in verdict for verdict in verdicts):  # unless a mask hides it
+        for row, known in zip(rows, visible(case, pairs, rows), strict=True):
+            row.known = known
+        verdicts = [row.verdict() for row in rows]
     _even_out(verdicts)
     for verdict in verdicts:
         for code, told in verdict.items():

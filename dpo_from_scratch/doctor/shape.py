@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..data import DataError
 from .case import Case
-from .named import check_named_beta
+from .named import check_named_beta, check_named_gamma, check_named_smoothing, check_named_target
 
 BASE = -2000.0  # so that all log-probabilities stay below zero
 SIGNS = (1.0, -1.0, -1.0, 1.0)  # which way each argument makes the pair more right
@@ -244,7 +244,7 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     flat = float((h[:ZERO] - start).abs().max()) < 1e-3 * abs(start)
     slope = float(h[ZERO - 1] - h[ZERO + 1]) / (MARGINS[ZERO + 1] - MARGINS[ZERO - 1])
     straight = abs(float(h[0]) - start - slope * 1000.0) < 1e-3 * abs(float(h[0]))
-    beta, kind = None, "other"
+    beta, kind, smooth = None, "other", None
     if flat and start > 0:
         beta, kind, told = (
             start,
@@ -253,6 +253,7 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
         )
     elif logistic:
         (beta, factor, constant), kind = logistic, "logistic"
+        smooth = constant
         told = f"the loss is DPO's with a beta of {beta:.4g}"
         told += "" if abs(factor - 1) < 0.03 else f", times {factor:.3g}"
         told += (
@@ -265,4 +266,10 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
         told = f"the loss has no beta as DPO's; at a margin of 0 it pulls with {start:.4g}"
     case.add("effective_beta", told, level="note")
     case.beta, case.kind = beta, kind
+    if kind == "parabola" and case.margin_alone:
+        check_named_target(case, start / slope, slope)
+    if smooth is not None and case.margin_alone:
+        check_named_smoothing(case, smooth, start)
+        if case.has("no_reference"):
+            check_named_gamma(case)
     check_named_beta(case, beta)

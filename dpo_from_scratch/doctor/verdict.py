@@ -1,6 +1,7 @@
 """What is scored before, behind and within a response, and whose tokens they are."""
 
-from .window import SIDES, Row, squeeze, text_of
+from .context import merged, plain_prompt, seam, wrong_context
+from .window import SIDES, Row, squeeze
 
 
 class Judged(Row):
@@ -22,7 +23,14 @@ class Judged(Row):
         if seen.offset is None:
             told = self.decode(seen.labels)[:60]
             return {"wrong_text": f'what is scored stands nowhere in the row: "{told}"'}
-        return self._within(*self.span) | self._in_front(self.span[0])
+        front = self._front(self.span[0])
+        if merged(self, self.span[0]):  # it holds the prompt's end
+            front = [*front, self.ids[self.span[0]]]
+        found = self._within(*self.span)
+        if told := wrong_context(self, front):
+            found.pop("bos_inside", None)
+            return {"wrong_context": told} | found
+        return found | self._in_front(self.span[0], front)
 
     def _another(self) -> dict[str, str]:
         """Whether the tokens that are scored are another response's."""
@@ -50,6 +58,8 @@ class Judged(Row):
         told = self.decode(self.seen.labels)
         n, k = len(self.body(self.i, self.side)), self._prefix(self.body(self.i, self.side))
         other = SIDES[self.side == "chosen"]
+        if text and (joined := seam(self)):
+            return joined
         if text and mine.endswith(text) and not mine.startswith(text):
             return {
                 "truncated": f'of the {self.side} response only the end is there: "{told[:40]}"'
@@ -77,6 +87,8 @@ class Judged(Row):
         beyond = [t for t in targets if t >= len(self.ids)]
         missing = [t for t in range(first, stop) if t not in set(targets)]
         k = len(missing)
+        if k and missing[0] == first and (told := merged(self, first)):
+            return {"no_space": told}
         if k and not before and missing == list(range(first, first + k)):
             told = f"what is scored of {whose} begins {k} {'token' if k == 1 else 'tokens'} late"
             if len(after) + len(beyond) == k:
@@ -136,11 +148,15 @@ class Judged(Row):
         told = self.decode([self.ids[t] for t in after])[:40]
         return {"wrong_text": f'{whose} goes on behind its end: "{told}"'}
 
-    def _in_front(self, first: int) -> dict[str, str]:
+    def _front(self, first: int) -> list[int]:
+        """The ids in front of the response that its score knows."""
+        real, known = self.seen.real or [True] * len(self.ids), self.known
+        seen = lambda t: real[t] and t not in self.neighbours and (known is None or t in known)
+        return [self.ids[t] for t in range(first) if seen(t)]
+
+    def _in_front(self, first: int, front: list[int]) -> dict[str, str]:
         """What stands before the response: its prompt, and no beginning of text in the middle."""
         wanted, bos = self.wanted[self.i], self.tokenizer.bos_token_id
-        real = self.seen.real or [True] * len(self.ids)
-        front = [self.ids[t] for t in range(first) if real[t] and t not in self.neighbours]
         found = {}
         prompt = list(wanted[0].ids[: wanted[0].prompt_length]) if wanted else []
         if bos is not None and len(front) > 1 and front[-1] == bos and prompt[-1:] != [bos]:
@@ -156,12 +172,7 @@ class Judged(Row):
 
     def _prompt(self, front: list[int]) -> dict[str, str]:
         """Whether the prompt stands before the response; its beginning may be cut off."""
-
-        def plain(j):
-            value = self.pairs[j].get("prompt", "")
-            ids = self.tokenizer(text_of(value), add_special_tokens=False)["input_ids"]
-            return squeeze(self.decode(ids, skip=True))
-
+        plain = lambda j: plain_prompt(self, j)
         mine, there = plain(self.i), squeeze(self.decode(front, skip=True))
         if mine in there:
             return {}

@@ -13,6 +13,8 @@ from ..others import guarded
 from .alone import active_dropout
 from .case import PATIENCE, Case
 
+PLAIN_STATE = {"step", "exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "sum"}
+PLAIN_STATE |= {"square_avg", "acc_delta", "grad_avg", "exp_inf", "prev", "step_size"}
 SAMPLE = 2048  # numbers of each tensor that are compared: a random choice, always the same
 
 
@@ -37,7 +39,10 @@ class Seen:
     passes: int = 0
     handed: dict[int, Tensor] = field(default_factory=dict)  # what the optimizer got
     updates: int = 0
+    follows: bool = True  # the call before it made an update
     held: set[int] = field(default_factory=set)  # leaves that an optimizer holds
+    idle: bool = False  # its rate is 0, as at the beginning of a warm-up
+    keeps: bool = False  # its state may hold what is rounded away
     updated: dict[int, Tensor] = field(default_factory=dict)  # right after the optimizer
     after: list[Tensor] = field(default_factory=list)
     dropout: list[str] = field(default_factory=list)
@@ -55,6 +60,7 @@ class Watch:
     def __init__(self, case: Case):
         self.case = case
         self.leaves: list[Tensor] = [p for p in case.policy.parameters() if p.requires_grad]
+        self.updated = False  # whether the last call made an update
         self.outside: list[tuple[Tensor, Tensor]] = []  # trained, not in the module: with a copy
 
     def call(self, pairs: list[dict]) -> Seen:
@@ -62,7 +68,7 @@ class Watch:
         n = len(self.leaves)
         take = lambda: [sample(p, p) for p in self.leaves[:n]]
         seen = Seen(take(), [None if p.grad is None else sample(p.grad, p) for p in self.leaves])
-        counts = [0] * n
+        counts, seen.follows = [0] * n, self.updated
         handles = [
             p.register_hook(self._backward(seen, counts, i)) for i, p in enumerate(self.leaves)
         ]
@@ -72,7 +78,8 @@ class Watch:
         )
         models = self.case.policy, self._apart()
         try:
-            with active_dropout(*models) as seen.dropout, torch.enable_grad():
+            running = self.case.running("step")
+            with running, active_dropout(*models) as seen.dropout, torch.enable_grad():
                 value = guarded("your step", self.case.step, pairs, seconds=PATIENCE)
         finally:
             for handle in handles:
@@ -91,6 +98,9 @@ class Watch:
     def _handed(self, seen: Seen, optimizer) -> None:
         """What an optimizer is about to use."""
         seen.updates += 1
+        seen.idle = not any(group.get("lr", 1.0) for group in optimizer.param_groups)
+        states = [state for state in optimizer.state.values() if isinstance(state, dict)]
+        seen.keeps = seen.keeps or any(set(state) - PLAIN_STATE for state in states)
         at = {id(p): i for i, p in enumerate(self.leaves)}
         for p in (p for group in optimizer.param_groups for p in group["params"]):
             i = at.get(id(p))

@@ -29,10 +29,12 @@ class Row:
         self.pairs, self.wanted = pairs, wanted
         added = getattr(tokenizer, "added_tokens_decoder", {}).items()
         special = {*tokenizer.all_special_ids, *(k for k, t in added if t.special)}
-        self.special = special - {getattr(tokenizer, "unk_token_id", None)}
+        ends = {tokenizer.eos_token_id, tokenizer.bos_token_id}  # GPT-2's unknown token too
+        self.special = special - ({getattr(tokenizer, "unk_token_id", None)} - ends)
         self.seen = seen = self._completed(seen)
         self.ids = seen.ids
         self.neighbours: set[int] = set()  # places of other responses in the row
+        self.known: set[int] | None = None  # places that the score depends on, if that was asked
 
     def _completed(self, seen: Scored) -> Scored:
         """With the label behind the row's end, where the model's inputs lack their last token."""
