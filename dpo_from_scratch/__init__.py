@@ -68,6 +68,7 @@ Doctor, the tool on the core                                    -> core
     named.py                the beta that a loss's code names
     watch.py                one call of `step`: gradients, what the optimizer gets, moves
     one_step.py             what each response adds to a step's gradient, and what it should
+    added.py                a term that a step adds to its loss: RPO's NLL
     steps.py                some steps: what moves, what doesn't, how far
     meant.py                means, and prompts on both sides: the loss tells what is meant
     probe.py                `check`: experiments on any trainer's own functions

@@ -292,6 +292,29 @@ def test_a_nll_term_and_a_hinge_are_healthy(tiny):
         assert problems(Loop(tiny, loss=loss, rate=1e-4).check()) == []
 
 
+def test_a_nll_term_that_only_the_step_adds_is_a_note_and_any_other_term_is_not(tiny):
+    def objective(share):
+        def added(self, pairs):
+            c, r = self.score(self.policy, self.batch(pairs))
+            return self.loss(c, r, *self.reference_of(pairs)).mean() - share(c, r)
+
+        return added
+
+    found = Loop(tiny, objective=objective(lambda c, r: 0.05 * c.mean())).check()
+    assert problems(found) == []
+    assert "NLL" in next(f.seen for f in found if f.code == "step_differs")
+    other = Loop(tiny, objective=objective(lambda c, r: 0.05 * r.mean())).check()
+    assert problems(other) == ["first_loss"]
+
+
+def test_label_smoothing_above_one_half_goes_uphill(tiny):
+    def smooth(epsilon):
+        return lambda c, r, rc, rr: (1 - epsilon) * dpo(c, r, rc, rr) + epsilon * dpo(r, c, rr, rc)
+
+    assert problems(Loop(tiny, loss=smooth(0.2)).check()) == []
+    assert problems(Loop(tiny, loss=smooth(0.9)).check(step=None)) == ["wrong_direction"]
+
+
 def kept(loop, order=None):
     """A cache of the reference's scores by row."""
     with torch.no_grad():

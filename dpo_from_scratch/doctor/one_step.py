@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import losses
+from .added import named_nll
 from .case import Case, far, gap
 from .rows import order_of_pushes, rearranged
 from .watch import Seen, Watch, sample
@@ -135,7 +136,7 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, returned) -> N
     """Compare the pushes that were seen with the loss, and name what explains the difference."""
     loss = case.losses if case.loss else dpo
     search = case.loss is None
-    wanted, _ = predicted(loss, policy, reference)
+    wanted, value = predicted(loss, policy, reference)
     share, factor = off(seen, wanted)
     if search:
         share, factor, _ = best_scale(loss, seen, policy, reference)
@@ -146,6 +147,9 @@ def explain(case: Case, seen: Tensor, policy, reference, lengths, returned) -> N
         return
     if factor < 0 and off(seen, wanted)[0] < DISAGREE:
         case.add("wrong_direction", "the gradient of a step is the loss's, with the sign turned")
+        return
+    more = None if search or returned is None else returned - value
+    if more is not None and named_nll(case, seen, wanted, policy, lengths, more):
         return
     if search and returned is None and _lost(case, seen, None):
         return

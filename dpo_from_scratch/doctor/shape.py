@@ -254,6 +254,9 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     elif logistic:
         (beta, factor, constant), kind = logistic, "logistic"
         smooth = constant
+        if beta * factor / 2 + constant < 0:
+            uphill = f"at a margin of 0 a constant pull of {constant:.3g} beats the loss's own"
+            case.add("wrong_direction", f"{uphill}: the rejected response gains")
         told = f"the loss is DPO's with a beta of {beta:.4g}"
         told += "" if abs(factor - 1) < 0.03 else f", times {factor:.3g}"
         told += (
