@@ -24,8 +24,7 @@ def wrong_context(row: Row, front: list[int]) -> str | None:
     if row.neighbours:
         return None
     there, mine = squeeze(row.decode(front, skip=True)), plain_prompt(row, row.i)
-    wanted = row.wanted[row.i]
-    own = squeeze(row.decode(wanted[0].ids[: wanted[0].prompt_length], True)) if wanted else mine
+    own = _whole_prompt(row)
     more = lambda text: len(text) >= SHORTEST and there.count(text) > own.count(text)
     where = f"before pair {row.i}'s {row.side} response stands"
     for j in sorted(range(len(row.pairs)), key=lambda j: j != row.i):
@@ -39,6 +38,16 @@ def wrong_context(row: Row, front: list[int]) -> str | None:
         if more(plain_prompt(row, j)):
             return f"{where} pair {j}'s prompt too"
     return f"{where} its prompt more than once" if own.count(mine) == 1 and more(mine) else None
+
+
+def _whole_prompt(row: Row) -> str:
+    """All turns of its own prompt, earlier answers among them."""
+    wanted, given = row.wanted[row.i], row.pairs[row.i].get("prompt", "")
+    if wanted:
+        return squeeze(row.decode(wanted[0].ids[: wanted[0].prompt_length], skip=True))
+    turns = [given] if isinstance(given, str) else [text_of([turn]) for turn in given or []]
+    ids = [row.tokenizer(turn, add_special_tokens=False)["input_ids"] for turn in turns]
+    return "".join(squeeze(row.decode(part, skip=True)) for part in ids)
 
 
 def seam(row: Row) -> dict[str, str]:
