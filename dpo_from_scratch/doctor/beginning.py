@@ -52,6 +52,12 @@ def check_beginning(out, log: Log) -> bool:
     return len(out.findings) > before
 
 
+def without_reference(log: Log) -> bool:
+    """Whether its settings name a loss that has no reference, as SimPO and ORPO."""
+    name, _ = loss_of(log)
+    return name in LOSSES and "reference" not in LOSSES[name].inputs
+
+
 def loss_of(log: Log) -> tuple[str | None, float]:
     """The loss's name here, None if nobody says, and its value where policy equals reference."""
     told = log.settings.get("loss") or log.settings.get("loss_type")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .beginning import runs_away
+from .beginning import runs_away, without_reference
 from .logs import Log
 from .scale import LN2
 
@@ -140,8 +140,11 @@ def check_course(out, log: Log, sound: bool) -> None:
         out.could_not.append(f"the course of the run: {len(log)} rows of {steps} steps are too few")
         return
     if sound:
-        far = log.span[0] > 1 and runs_away(log)
-        check_rise(out, log, min(log["loss"][0], LN2) if far else log["loss"][0])
+        if without_reference(log):
+            out.could_not.append("a loss that rose: without a reference its beginning says little")
+        else:
+            far = log.span[0] > 1 and runs_away(log)
+            check_rise(out, log, min(log["loss"][0], LN2) if far else log["loss"][0])
         _check_still(out, log, steps)
     last = slice(-max(1, len(log) // 4), None)
     margin = log.mean("margin", last)
@@ -164,8 +167,8 @@ def check_course(out, log: Log, sound: bool) -> None:
 def check_rise(out, log: Log, began: float) -> None:
     """A loss above its beginning, in means over ten steps or more: the steps are too large.
 
-    Steps that are too large hold a loss up. One that rose a little and is far below its beginning
-    at the end had a bad stretch: a note.
+    Steps that are too large hold a loss up. One that rose a little may have other causes, or came
+    back: a note.
     """
     out.looks_for("step_too_large")
     means = log.blocks("loss")
@@ -181,7 +184,7 @@ def check_rise(out, log: Log, began: float) -> None:
         last = log.mean("loss", slice(-max(1, len(log) // 4), None))
         back = sure == "possible" and last < began - ROSE * max(1.0, abs(began))
         seen += f"; it came back to {last:.3g}" if back else ""
-        level = "note" if back else "problem"
+        level = "note" if sure == "possible" else "problem"
         out.add("step_too_large", seen, sure, level, row=where, number=worst)
 
 
