@@ -208,12 +208,22 @@ def test_a_factor_is_told_from_something_added_and_from_another_loss(
         assert (found.sure, found.level) == ("possible", "note")
 
 
-def test_a_loss_that_rose_a_little_and_came_back_is_a_note_and_one_that_stayed_a_problem(tmp_path):
-    for late, level in ((0.5, "note"), (0.68, "problem")):
-        loss = np.r_[SOFT[:20], np.full(12, 0.9), np.full(96, late)]
+def test_a_loss_that_rose_a_little_is_a_note_and_one_that_rose_high_a_problem(tmp_path):
+    cases = ((0.9, 0.5, "possible", "note"), (0.9, 0.68, "possible", "note"))
+    for high, late, sure, level in (*cases, (1.5, 0.68, "likely", "problem")):
+        loss = np.r_[SOFT[:20], np.full(12, high), np.full(96, late)]
         write_rows(tmp_path / "metrics.jsonl", curves(loss=loss))
         (found,) = doctor.check_run(tmp_path)
-        assert (found.code, found.sure, found.level) == ("step_too_large", "possible", level)
+        assert (found.code, found.sure, found.level) == ("step_too_large", sure, level)
+
+
+def test_a_loss_without_a_reference_has_no_beginning_to_rise_from(tmp_path):
+    loss = np.r_[SOFT[:20], np.full(12, 1.5), np.full(96, 0.68)]
+    write_rows(tmp_path / "metrics.jsonl", curves(loss=loss))
+    (tmp_path / "config.json").write_text('{"loss": "simpo", "learning_rate": 5e-4, "beta": 2.0}')
+    found = doctor.diagnose(tmp_path)
+    assert "step_too_large" not in [f.code for f in found.findings]
+    assert any("without a reference" in told for told in found.could_not)
 
 
 def test_what_is_not_finite_comes_first_and_nothing_after_it_counts(tmp_path):
