@@ -92,7 +92,7 @@ def test_cells_are_short_and_parse(book):
         ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
 
 
-WIDE_LINES = 879  # code lines over 88 columns; this number only ever falls
+WIDE_LINES = 875  # code lines over 88 columns; this number only ever falls
 
 
 def test_wide_lines_of_code_become_fewer():
