@@ -87,6 +87,9 @@ def test_our_own_functions_are_healthy_with_another_model_loss_and_padding(tiny)
         assert (
             problems(doctor.check_ours(policy, frozen_copy(policy), tokenizer, PAIRS, config)) == []
         )
+    twice = {"loss": "ipo", "beta": 0.6, "loss_options": "tau=0.3"}  # a beta that IPO doesn't read
+    config = TrainConfig(**PRESETS["tiny"] | twice)
+    assert problems(doctor.check_ours(policy, frozen_copy(policy), tokenizer, PAIRS, config)) == []
     batch, score = ours(policy, tokenizer, pad_with=tokenizer.eos_token_id)
     found = doctor.check(score, batch, policy, frozen_copy(policy), PAIRS, tokenizer)
     assert problems(found) == []

@@ -13,7 +13,8 @@ from ..training.metrics import loss_and_metrics
 from .findings import Finding
 from .probe import check
 
-KNOWN = ("effective_beta", "not_looked_at")  # beta is in the configuration; no step is asked for
+# beta is in the configuration, which may hold numbers that this loss doesn't read; no step is asked
+KNOWN = ("effective_beta", "not_looked_at", "beta_differs", "beta_twice", "setting_ignored")
 
 
 def check_ours(
