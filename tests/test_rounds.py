@@ -432,7 +432,7 @@ def test_a_round_does_not_begin_with_another_policy_than_its_pairs_were_made_wit
     shutil.copytree(place / "run" / "round-2", tmp_path / "run" / "round-1")
     (tmp_path / "run" / "config.json").write_text((place / "run" / "config.json").read_text())
     model, tokenizer = load_model("tiny")
-    config = TrainConfig(**PRESETS["tiny"] | {"steps": 4, "batch_size": 8})
+    config = TrainConfig(**PRESETS["tiny"] | {"score_all": False, "steps": 4, "batch_size": 8})
     with pytest.raises(DataError, match="policy of the round before was"):
         rounds.in_rounds(
             model, tokenizer, 2, lambda r: [], config, True, tmp_path / "run", True, False
