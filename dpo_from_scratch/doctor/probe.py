@@ -105,7 +105,7 @@ def check(
         if loss:
             check_loss(case)
         if step:
-            check_steps(case, start, steps, _lengths(case, seen, few))
+            check_steps(case, start, steps, _lengths(case))
     return _conclusion(case)
 
 
@@ -139,7 +139,7 @@ def _look_inside(case: Case, few: list[dict]) -> list[list[Scored]] | None:
     return seen if [len(side) for side in seen] == [len(few)] * 2 else None
 
 
-def _lengths(case: Case, seen, few: list[dict]) -> torch.Tensor | None:
+def _lengths(case: Case) -> torch.Tensor | None:
     """Tokens that are scored of each response, (2, N), where all pairs were looked into."""
     try:
         rows = scored_rows(case.score, case.policy, case.batch(case.pairs[:8]))

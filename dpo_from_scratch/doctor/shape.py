@@ -220,6 +220,9 @@ def _check_shape(case: Case, slopes: Tensor) -> None:
         )
         case.add("bounded_loss", told)
     else:
+        if logistic and start < 0:
+            told = f"at a margin of 0 a constant pull of {logistic[2]:.3g} beats the loss's own"
+            case.add("wrong_direction", f"{told}: the rejected response gains")
         _say_beta(case, h, start, logistic)
 
 
@@ -254,9 +257,6 @@ def _say_beta(case: Case, h: Tensor, start: float, logistic) -> None:
     elif logistic:
         (beta, factor, constant), kind = logistic, "logistic"
         smooth = constant
-        if beta * factor / 2 + constant < 0:
-            uphill = f"at a margin of 0 a constant pull of {constant:.3g} beats the loss's own"
-            case.add("wrong_direction", f"{uphill}: the rejected response gains")
         told = f"the loss is DPO's with a beta of {beta:.4g}"
         told += "" if abs(factor - 1) < 0.03 else f", times {factor:.3g}"
         told += (

@@ -2,9 +2,8 @@
 
 from .settings import TrainConfig
 
-RUINED = (
-    -15.0
-)  # nats a token; a guess among the 260,000 tokens of the largest vocabularies is -12.5
+# nats a token; a guess among the 260,000 tokens of the largest vocabularies is -12.5
+RUINED = -15.0
 
 
 def warnings_of(config: TrainConfig, rows: int) -> list[str]:

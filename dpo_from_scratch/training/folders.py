@@ -70,9 +70,7 @@ def is_finished(folder: Path, model: str = "model") -> bool:
 def check_ours(folder: Path) -> None:
     """DataError if something stands in the folder's place, or in that of a file, that isn't ours.
 
-    ModelError for what stands in the place of its model.
-
-    Called before the first step, and before anything is written.
+    ModelError for what stands in the place of its model. Called before anything is written.
     """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file, and a run needs a folder: {ELSEWHERE}")
@@ -121,12 +119,17 @@ def tidy(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def clear(folder: Path) -> None:
-    """Delete the run in a folder, and nothing else; what tells whose it is goes last."""
+def settle(folder: Path) -> None:
+    """Delete what a run whose model is there no longer needs: half-written files, checkpoints."""
     tidy(folder)
-    remove(folder / "model", WRITTEN)
     for checkpoint in checkpoints(folder):
         remove(checkpoint)
+
+
+def clear(folder: Path) -> None:
+    """Delete the run in a folder, and nothing else; what tells whose it is goes last."""
+    settle(folder)
+    remove(folder / "model", WRITTEN)
     for name in ("reference.safetensors", "doctor.json", "metrics.jsonl", "config.json"):
         (folder / name).unlink(missing_ok=True)
 

@@ -30,6 +30,7 @@ from .folders import (
     is_finished,
     recorded,
     remove,
+    settle,
     step_of,
     tidy,
     whole_lines,
@@ -79,9 +80,7 @@ class RunFolder:
         before, self.finished = recorded(self.folder), is_finished(self.folder, self.model)
         if self.resume:
             self._same_as(before)
-            tidy(self.folder)
-            if self.finished:
-                self._drop(0)
+            (settle if self.finished else tidy)(self.folder)
         else:
             if before and not overwrite:
                 raise DataError(self._taken(before))

@@ -14,9 +14,8 @@ from torch import nn
 
 from ..data import DataError
 from ..models import ModelError, load_model
-from .folders import checkpoints, remove, tidy
+from .folders import settle, write_text
 from .locks import Lock
-from .runs import write_text
 
 NOTES = "made_by.json"
 AGAIN = "delete it and what was made after it, and --resume makes them again"
@@ -72,12 +71,10 @@ def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
 
 
 def _settle(run: Path) -> None:
-    """Delete the checkpoints of a run whose model is there, what is half written, and its lock."""
+    """Delete what a run whose model is there no longer needs, and its lock."""
     lock = Lock(run)
     try:
-        tidy(run)
-        for checkpoint in checkpoints(run):
-            remove(checkpoint)
+        settle(run)
     finally:
         lock.release()
 
