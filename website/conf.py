@@ -72,7 +72,7 @@ def prepare_markdown(text):
 
 
 def frames(cell):
-    """A slider's picture, whose frames lie side by side, as what website/_static/slider.js moves."""
+    """A slider's picture, its frames side by side, as what website/_static/slider.js moves."""
     for output in cell.get("outputs", []):
         told = output.get("metadata", {}).get("image/png", {}).get("slider")
         if told:
