@@ -18,11 +18,11 @@ def loss_term_by_term(chosen, rejected, ref_chosen, ref_rejected, beta: float):
     formula = [
         (0.0, 0.5, r"$\mathcal{L} \;=\; -\log\,\sigma\,($", INK),
         (0.245, 0.5, r"$\beta$", OPTIMUM),
-        (0.285, 0.5, r"$[\;\log$", INK),
-        (0.545, 0.5, r"$-\;\log$", INK),
-        (0.815, 0.5, r"$]\,)$", INK),
+        (0.28, 0.5, r"$[\;\log$", INK),
+        (0.55, 0.5, r"$-\;\log$", INK),
+        (0.84, 0.5, r"$]\,)$", INK),
     ]
-    for x, reply, colour, dash in ((0.375, "w", CHOSEN, "-"), (0.645, "l", REJECTED, "--")):
+    for x, reply, colour, dash in ((0.375, "w", CHOSEN, "-"), (0.665, "l", REJECTED, "--")):
         formula += [(x, 0.63, rf"$\pi_\theta(y_{reply}|x)$", POLICY)]
         formula += [(x, 0.37, rf"$\pi_{{\mathrm{{ref}}}}(y_{reply}|x)$", REFERENCE)]
         ax.plot([x - 0.005, x + 0.16], [0.5, 0.5], color=INK, lw=1.2)
@@ -32,19 +32,19 @@ def loss_term_by_term(chosen, rejected, ref_chosen, ref_rejected, beta: float):
         ax.text(x, y, text, color=colour, fontsize=20, va="center")
     for x, end, words, value, colour in (  # above its term or below it
         (0.445, 0.99, "policy, chosen", rf"\log\pi_\theta = {chosen:.2f}", POLICY),
-        (0.715, 0.99, "policy, rejected", rf"\log\pi_\theta = {rejected:.2f}", POLICY),
+        (0.735, 0.99, "policy, rejected", rf"\log\pi_\theta = {rejected:.2f}", POLICY),
         (0.445, 0.01, "reference, chosen", _ref(ref_chosen), REFERENCE),
-        (0.715, 0.01, "reference, rejected", _ref(ref_rejected), REFERENCE),
+        (0.735, 0.01, "reference, rejected", _ref(ref_rejected), REFERENCE),
         (0.255, 0.01, "price of a nat", rf"\beta = {beta}", OPTIMUM),
     ):
         edge = 0.74 if end > 0.5 else (0.42 if x < 0.3 else 0.26)
         line = {"arrowstyle": "-", "color": colour, "lw": 1}
         centred = {"ha": "center", "va": "center", "color": colour, "arrowprops": line}
         ax.annotate(f"{words}\n${value}$", (x, edge), (x, end), **centred)
-    ax.text(0.9, 0.78, f"winner: log-ratio ${rho_w:+.2f}$", color=CHOSEN, va="center")
-    ax.text(0.9, 0.68, f"loser: log-ratio ${rho_l:+.2f}$", color=REJECTED, va="center")
+    ax.text(0.91, 0.78, f"winner: log-ratio ${rho_w:+.2f}$", color=CHOSEN, va="center")
+    ax.text(0.91, 0.68, f"loser: log-ratio ${rho_l:+.2f}$", color=REJECTED, va="center")
     told = f"margin ${margin:+.2f}$\nloss {np.logaddexp(0, -margin):.3f} nats"
-    ax.text(0.9, 0.48, told, color=INK, va="center")
+    ax.text(0.91, 0.48, told, color=INK, va="center")
     return figure
 
 
