@@ -15,6 +15,6 @@ def draw_scores(exact: np.ndarray, scores: np.ndarray, lengths: np.ndarray):
     left.set(xlabel="log-probability under the grammar, nats", ylabel="under the model, nats")
     right.scatter(lengths, scores, s=10, color=POLICY)
     right.plot([0, lengths.max()], [0, -lengths.max()], color=REFERENCE, ls="--")
-    right.annotate("one nat a token", (4, -4), (8, 0), textcoords="offset points", color="0.3")
+    right.annotate("one nat a token", (4, -4), (14, 2), textcoords="offset points", color="0.3")
     right.set(xlabel="tokens, end included", ylabel="log-probability, nats")
     return figure
