@@ -112,7 +112,7 @@ def against_beta(measures: dict[str, dict[float, list[float]]], level: dict[str,
 def shares(found: dict[str, list[float]]):
     """Figure: what each setting misses: dots are seeds, the tick their mean, bars its interval."""
     figure, ax = plt.subplots(figsize=(8, 3.8))
-    for row, (name, values) in enumerate(found.items()):
+    for row, values in enumerate(found.values()):
         mean, half = mean_and_half_width(values)
         color = REFERENCE if row == 0 else POLICY
         ax.errorbar(mean, row, xerr=half, fmt="|", ms=14, color=color, capsize=3, lw=1.2)
