@@ -65,7 +65,7 @@ def ceiling(differences: np.ndarray, weight: np.ndarray, right: np.ndarray):
     ax.bar(bins[:-1], share[1], bottom=share[0], color=REJECTED, hatch="////", **box)
     notes = (
         (f"labels for the worse reply: {total[1]:.1f} %", (1.12, 9.2), (1.9, 11.6)),
-        (f"labels for the better reply: {total[0]:.1f} %", (2.35, 3.0), (2.45, 6.4)),
+        (f"labels for the better reply: {total[0]:.1f} %", (2.35, 2.2), (2.45, 6.4)),
     )
     for text, tip, place in notes:
         ax.annotate(text, tip, place, va="center", arrowprops={"arrowstyle": "->", "lw": 1.2})
