@@ -57,7 +57,9 @@ def ceiling(differences: np.ndarray, weight: np.ndarray, right: np.ndarray):
     of a pair's labels that name its better reply.
     """
     bins = np.arange(0, differences.max() + 0.25, 0.25)
-    share = [100 * np.histogram(differences, bins, weights=weight * w)[0] for w in (right, 1 - right)]
+    share = [
+        100 * np.histogram(differences, bins, weights=weight * w)[0] for w in (right, 1 - right)
+    ]
     total = [100 * weight @ right, 100 * weight @ (1 - right)]
     figure, ax = plt.subplots()
     box = {"width": 0.25, "align": "edge", "edgecolor": "white", "linewidth": 0.8}

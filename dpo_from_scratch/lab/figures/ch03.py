@@ -13,7 +13,7 @@ def log_ratio_lines(rewards: np.ndarray, lines: dict[float, tuple]):
     """
     figure, ax = plt.subplots()
     order = rewards.argsort()
-    for (beta, (ratios, level)), dash in zip(lines.items(), (":", "--", "-"), strict=True):
+    for (beta, (ratios, level)), dash in zip(lines.items(), (":", "--", "-"), strict=False):
         ax.plot(rewards[order], ratios[order], dash, color=POLICY)
         end = (rewards[order[-1]], ratios[order[-1]])
         ax.annotate(f"β = {beta}", end, (10, -4), textcoords="offset points", color=POLICY)
@@ -45,13 +45,14 @@ def under_the_frontier(frontier: list[tuple], others: dict[str, list[tuple]]):
 
 def reward_shift(reference: np.ndarray, optimum: np.ndarray, note: str):
     """Rewards of samples of the reference and of an optimum, as one small frame."""
-    figure, ax = plt.subplots(figsize=(3.6, 2.7))
-    with plt.rc_context({"font.size": 9}):
-        bins = np.arange(-7, 10.5, 0.5)
-        ax.hist(reference, bins, color=REFERENCE, alpha=0.5, density=True)
-        ax.hist(optimum, bins, color=POLICY, histtype="step", lw=2, density=True)
-        ax.text(-6.8, 0.6, note, va="top", fontsize=9)
-        ax.set(yticks=[], ylim=(0, 0.62), xlim=(-7, 10))
-        ax.set_xlabel("true reward", fontsize=9)
-        ax.tick_params(labelsize=9)
+    figure, ax = plt.subplots(figsize=(3.6, 2.2))
+    bins = np.arange(-7, 10.5, 0.5)
+    ax.hist(reference, bins, color=REFERENCE, alpha=0.5, density=True)
+    ax.hist(optimum, bins, color=POLICY, histtype="step", lw=2, density=True)
+    ax.text(-6.8, 0.59, note, va="top", fontsize=9)
+    ax.set(yticks=[], ylim=(0, 0.6), xlim=(-7, 9.5), xticks=range(-5, 10, 5))
+    ax.set_xlabel("true reward", fontsize=9)
+    ax.tick_params(labelsize=9)
+    ax.spines["left"].set_visible(False)
+    ax.grid(False)
     return figure
