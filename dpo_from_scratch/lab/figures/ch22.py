@@ -6,16 +6,16 @@ import numpy as np
 from ...data import data_path
 from ...doctor import hooks
 from ..plots import CHOSEN, OPTIMUM, POLICY, REFERENCE, REJECTED
+from ..tables import show_table
 
 TITLES = {
-    "loss": "loss, nats per pair",
-    "margin": "margin (reward)",
+    "loss": "loss, nats",
+    "margin": "margin",
     "chosen_reward": "chosen reward",
-    "chosen_logp": "chosen log-probability, nats",
+    "chosen_logp": "chosen logp, nats",
     "grad_norm": "gradient norm",
 }
-DASHES = ("-", "--", "-.", ":")
-HEALTHY = {"color": "0.55", "lw": 1.2}
+COLORS = (POLICY, REJECTED, CHOSEN)
 
 
 def show_patches(names) -> None:
@@ -30,80 +30,92 @@ def show_patches(names) -> None:
             print("-  ", line, "\n+  ", told)
 
 
+def print_rows(heads, lines, decimals=2) -> None:
+    """`show_table` of lines instead of columns."""
+    show_table(dict(zip(heads, zip(*lines, strict=True), strict=True)), decimals)
+
+
 def _steps(values) -> np.ndarray:
-    return 1 + np.arange(len(values)) * (128 // len(values))
+    """The record keeps 32 values, each fourth step's; a run of this notebook all of them."""
+    return 1 + np.arange(len(values)) * (4 if len(values) == 32 else 1)
 
 
 def draw_overlay(runs: dict, curves, optimum: dict) -> plt.Figure:
-    """One panel a curve, one line a bug, over the band of healthy runs.
+    """A panel a curve and a line a bug, over the band of healthy runs; the legend stands above.
 
-    `runs` maps a bug (None: healthy) to its runs' curves, one dictionary a seed; bugs are drawn
-    from the first seed. `optimum` gives the exact optimum's value of a curve where there is one.
+    `runs` maps a bug (None: healthy) to the curves of its runs, one dictionary a seed; of a bug the
+    first is drawn. `optimum` holds the exact optimum's value of a curve, where there is one.
     """
-    figure, axes = plt.subplots(1, len(curves), figsize=(10, 3.4))
+    figure, axes = plt.subplots(1, len(curves), figsize=(10, 3.6), squeeze=False)
     bugs = [name for name in runs if name]
-    for ax, curve in zip(axes, curves, strict=True):
-        draw_band(ax, runs[None], curve)
-        for bug, dash, color in zip(bugs, DASHES, (POLICY, REJECTED, CHOSEN, "k"), strict=False):
+    for ax, curve in zip(axes[0], curves, strict=True):
+        _draw_healthy(ax, runs[None], curve, optimum)
+        for bug, dash, color in zip(bugs, ("-", "--", "-."), COLORS, strict=False):
             values = runs[bug][0][curve]
-            ax.plot(_steps(values), values, ls=dash, lw=1.3, color=color, label=bug)
-        _finish(ax, curve, optimum)
-    axes[0].legend(fontsize=9, loc="lower left")
+            ax.plot(_steps(values), values, ls=dash, lw=1.4, color=color, label=bug)
+        ax.set(ylabel=TITLES[curve], xlabel="step")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9.5)
     return figure
 
 
-def draw_band(ax, healthy: list[dict], curve: str) -> None:
-    """The healthy runs: their range as a band, the first of them as a thin grey line."""
-    values = np.array([run[curve] for run in healthy])
-    ax.fill_between(_steps(values[0]), values.min(0), values.max(0), color="0.85", lw=0)
-    ax.plot(_steps(values[0]), values[0], **HEALTHY)
+def draw_symptoms(runs: dict, curves, optimum: dict, alone=()) -> plt.Figure:
+    """A row of panels a bug and a column a curve, raw, over the band of healthy runs.
 
-
-def _finish(ax, curve: str, optimum: dict) -> None:
-    if curve in optimum:
-        ax.axhline(optimum[curve], color=OPTIMUM, ls=":", lw=1.2)
-    ax.set(title=TITLES.get(curve, curve), xlabel="step")
-
-
-def draw_symptoms(runs: dict, curves, optimum: dict, own_scale=(), height=1.7) -> plt.Figure:
-    """A row of panels a bug, a column a curve: raw, over the band of healthy runs.
-
-    Rows of a column share a scale, but for the bugs in `own_scale`.
+    The panels of a column share a scale, but for the bugs in `alone`. Else as `draw_overlay`.
     """
     bugs = [name for name in runs if name]
-    size = (10, 0.5 + height * len(bugs))
+    size = (10, 0.5 + 1.75 * len(bugs))
     figure, axes = plt.subplots(len(bugs), len(curves), figsize=size, sharex=True, squeeze=False)
-    for line, bug in zip(axes, bugs, strict=True):
-        for ax, curve in zip(line, curves, strict=True):
-            draw_band(ax, runs[None], curve)
-            values = runs[bug][0][curve]
-            ax.plot(_steps(values), values, color=POLICY, lw=1.3)
-            _finish(ax, curve, optimum)
-            ax.set(xlabel="step" if line is axes[-1] else "")
-            if line is not axes[0]:
-                ax.set_title("")
-            if bug not in own_scale:
-                shared = [a for a, b in zip(axes[:, curves.index(curve)], bugs) if b not in own_scale]
-                ax.sharey(shared[0]) if ax is not shared[0] else None
-        line[0].set_ylabel(bug.replace(" ", "\n", 1) if len(bug) > 14 else bug, fontsize=10)
+    for i, j in np.ndindex(axes.shape):
+        ax, curve, bug = axes[i, j], curves[j], bugs[i]
+        _draw_healthy(ax, runs[None], curve, optimum)
+        values = runs[bug][0][curve]
+        ax.plot(_steps(values), values, color=POLICY, lw=1.4, label="with the bug")
+        ax.set_ylabel(TITLES[curve], fontsize=10)
+        if bug not in alone and bugs[0] not in alone and i:
+            ax.sharey(axes[0, j])
+    for i, bug in enumerate(bugs):
+        axes[i, 0].set_title(bug, loc="left", fontsize=11, weight="bold")
+    for ax in axes[-1]:
+        ax.set_xlabel("step")
+    figure.align_ylabels(axes)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=4, fontsize=9.5)
     return figure
 
 
-def draw_named(shares: np.ndarray, rows, columns, of: int) -> plt.Figure:
-    """How many of `of` runs were named: a row a bug, a column a kind of evidence."""
-    figure, ax = plt.subplots(figsize=(8.5, 0.33 * len(rows) + 1.2))
-    ax.imshow(shares, cmap="Blues", vmin=0, vmax=1.6 * of, aspect="auto")
-    for i, j in np.ndindex(shares.shape):
-        weight = "bold" if shares[i, j] == of else "normal"
-        ax.text(j, i, shares[i, j], ha="center", va="center", fontsize=10, weight=weight)
-    ax.set_xticks(range(len(columns)), columns, fontsize=10)
-    ax.set_yticks(range(len(rows)), rows, fontsize=10)
+def _draw_healthy(ax, healthy: list[dict], curve: str, optimum: dict) -> None:
+    """The healthy runs' range as a band, the first of them in grey; the optimum dotted."""
+    values = np.array([run[curve] for run in healthy])
+    if len(values) > 1:
+        band = values.min(0), values.max(0)
+        ax.fill_between(_steps(values[0]), *band, color="0.87", lw=0, label="healthy, three seeds")
+    ax.plot(_steps(values[0]), values[0], color="0.5", lw=1.2, label="healthy, same pairs")
+    if curve in optimum:
+        ax.axhline(optimum[curve], color=OPTIMUM, ls=":", lw=1.3, label="exact optimum")
+
+
+def draw_named(counts: np.ndarray, rows, columns, of: int = 3) -> plt.Figure:
+    """How many of `of` runs of each kind (row) went to each column; a full count is bold."""
+    many = len(columns) > 8
+    figure, ax = plt.subplots(figsize=(9, 0.31 * len(rows) + (2.6 if many else 0.8)))
+    ax.imshow(counts, cmap="Blues", vmin=0, vmax=1.7 * of, aspect="auto")
+    for i, j in np.ndindex(counts.shape):
+        if counts[i, j] or not many:
+            weight = "bold" if counts[i, j] == of else "normal"
+            ax.text(j, i, counts[i, j], ha="center", va="center", fontsize=10, weight=weight)
+    ax.set_xticks(range(len(columns)), columns, fontsize=9.5, rotation=90 if many else 0)
+    ax.set_yticks(range(len(rows)), rows, fontsize=9.5)
     ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.grid(False)
+    if many:
+        ax.set(xlabel="what it was taken for", ylabel="what the run was")
+        ax.xaxis.set_label_position("top")
     return figure
 
 
-def draw_unlabelled(runs: dict[str, dict], healthy: list[dict] = ()) -> plt.Figure:
+def draw_unlabelled(runs: dict[str, dict]) -> plt.Figure:
     """Lettered runs, one a row: loss, margin, both rewards, gradient norm; raw."""
     panels = (("loss",), ("margin",), ("chosen_reward", "rejected_reward"), ("grad_norm",))
     size = (10, 0.5 + 1.35 * len(runs))
