@@ -56,3 +56,12 @@ def test_a_matrix_shows_its_counts_and_the_unlabelled_runs_their_letters():
     assert [figure.axes[i].get_ylabel() for i in (0, 4)] == ["A", "B"]
     titles = {t for ax in figure.axes for t in (ax.get_title(), ax.get_ylabel())}
     assert not titles & hooks.BUGS["plain_loop.py"].keys()
+
+
+def test_a_figure_is_shown_small_and_closed(monkeypatch):
+    shown = []
+    monkeypatch.setattr(ch22, "display", shown.append)
+    ch22.show(ch22.draw_overlay({None: [run(0)], "a": [run(1)]}, ("loss",), {}))
+    assert shown[0].data.startswith(b"\x89PNG")
+    assert len(shown[0].data) < 60_000
+    assert not plt.get_fignums()
