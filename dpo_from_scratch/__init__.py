@@ -110,6 +110,9 @@ Laboratory, how the book measures                               -> core, doctor,
     studies.py              points, who makes them, and the record that grows
     tables.py               tables with aligned columns, and verdicts on a chapter's claims
     plots.py                the book's style, and pictures that several chapters share
+    figures/                single chapters' figures, drawn from what their cells computed
+      ch00.py               00: the course of the loss, and the run under the frontier
+      ch01.py               01: model against grammar, and what a token costs
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
