@@ -113,11 +113,10 @@ Laboratory, how the book measures                               -> core, doctor,
     figures/                single chapters' figures, drawn from what their cells computed
       ch00.py               00: the course of the loss, and the run under the frontier
       ch01.py               01: model against grammar, and what a token costs
+      ch22.py               22: broken runs over healthy ones, who was named, runs without names
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
-    figures/                drawings that one chapter needs, out of its cells
-      ch22.py               22: broken runs over healthy ones, who was named, runs without names
 
 Studies, a module for every record in data/results              -> all of the above
   studies/                  longer than a minute, so made once and kept
