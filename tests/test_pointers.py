@@ -66,7 +66,7 @@ def test_the_readme_lists_every_chapter_by_its_title():
     assert [int(number) for number, *_ in listed] == list(NOTEBOOKS)
     for number, file, title in listed:
         assert NOTEBOOKS[int(number)].name == file
-        assert re.match(f"# {re.escape(title)}[:\n]", prose(int(number)))
+        assert re.match(f"# {re.escape(title)}[:,\n]", prose(int(number)))
 
 
 @pytest.mark.parametrize("number", NOTEBOOKS)
