@@ -136,8 +136,8 @@ Studies, a module for every record in data/results              -> all of the ab
     ppo_tuning.py           08: tuning grids of the reward model, PPO and DPO
     dpo_and_ppo.py          08: DPO, PPO, and one after the other
     reading_curves.py       09: displacement, a length bias, a cue that gives labels away
-    gallery.py              09: every bug of the gallery, trained, measured, diagnosed
-    doctor_on_logs.py       09: logs of TRL and ours at four logging steps, broken and healthy
+    gallery.py              22: every bug of the gallery, trained, measured, diagnosed
+    doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
