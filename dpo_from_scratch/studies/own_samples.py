@@ -1,33 +1,30 @@
-"""Chapter 08: what the scores know of a policy's own samples, credit per token, and RLOO.
+"""Chapter 08: what two scores know of a DPO policy's own samples, and its credit per token.
 
-DPO's policy and PPO without a value model, three seeds each. Twelve minutes on one core.
+Three seeds. Five minutes on one core.
 """
 
 import math
-from dataclasses import asdict
 from functools import cache
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import rlhf, world
-from ..lab.evaluation import evaluate_reviews
 from ..lab.studies import Study
-from ..models import device_of, frozen_copy, load_model, pad_id
+from ..models import device_of, load_model, pad_id
 from ..sampling import sample
 from ..scoring import log_ratios
 from ..tokens import Example, collate, encode_rows
 from ..world import Policy, World
-from .dpo_and_ppo import best, dpo, judge, rows, true_rewards
-from .ppo_tuning import TEXTS
+from .dpo_and_ppo import dpo, judge, rows, true_rewards
 
-BETA, TOGETHER, SEEDS = 0.6, 4, range(3)  # TOGETHER: samples of one prompt that RLOO compares
+BETA, SEEDS = 0.6, range(3)
 ASKED = [world.prompts("test")[i % 12] for i in range(1008)]
 
 study = Study(
     __file__,
-    "What the scores know of a policy's own samples, and PPO without a value model",
+    "What two scores know of a DPO policy's own samples",
     tolerances={"correlation": 0.1, "broken": 0.05, "whole": 0.5, "optimum": 0.3},
 )
 
@@ -143,63 +140,12 @@ def credit(policy: nn.Module) -> dict:
     }
 
 
-# ---------------------------------------------------------------- PPO without a value model
-def rloo(policy: nn.Module, score, prompts: list[str], config: rlhf.PPOConfig) -> None:
-    """`rlhf.ppo`, but a text's baseline is the mean of the other samples of its prompt.
-
-    arXiv 2402.14740. Every token of a text gets the text's advantage; the rest is PPO's.
-    """
-    reference, tokenizer = load_model("tiny")
-    rng, policy = np.random.default_rng(config.seed), policy.eval()
-    optimizer = torch.optim.Adam(policy.parameters(), eps=1e-5)
-    for iteration in range(config.iterations):
-        some = rng.integers(len(prompts), size=config.samples // TOGETHER)
-        asked = [prompts[i] for i in some for _ in range(TOGETHER)]
-        drawn = sample(policy, tokenizer, asked, seed=config.seed * 100_003 + iteration)
-        batch = collate([s.example for s in drawn], pad_id(tokenizer))
-        mask = batch["response_mask"][:, 1:]
-        with torch.no_grad():
-            old, ref = (rlhf.logps_of(model, batch) for model in (policy, reference))
-        total = score(drawn) - config.kl_coef * ((old - ref) * mask).sum(-1)
-        advantages = rlhf.whiten(leave_one_out(total)[:, None] * mask, mask)
-        rate = config.learning_rate * (1 - iteration / config.iterations)
-        optimizer.param_groups[0]["lr"] = rate
-        for part in rlhf.minibatches(config, rng):
-            now = rlhf.logps_of(policy, {key: tensor[part] for key, tensor in batch.items()})
-            losses = rlhf.policy_loss(now, old[part], advantages[part], mask[part], config.clip)
-            optimizer.zero_grad()
-            losses.backward()
-            nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm)
-            optimizer.step()
-
-
-def leave_one_out(totals: Tensor) -> Tensor:
-    """Each total less the mean of the others of its prompt, (N,); prompts stand together."""
-    groups = totals.view(-1, TOGETHER)
-    others = (groups.sum(1, keepdim=True) - groups) / (TOGETHER - 1)
-    return (groups - others).flatten()
-
-
 # ---------------------------------------------------------------- points
 @study.points([{"method": "DPO", "beta": BETA, "seed": seed} for seed in SEEDS])
 def after_dpo(method: str, beta: float, seed: int) -> dict:
     """Scores of own samples and credit per token, of the preset's policy."""
     policy = dpo(beta, seed, tuned=False)[0]
     return own_samples(policy, judge(seed)[0], ASKED, seed) | {"credit": credit(policy)}
-
-
-@study.points([{"method": "RLOO", "beta": BETA, "seed": seed} for seed in SEEDS])
-def after_rloo(method: str, beta: float, seed: int) -> dict:
-    """The measures of dpo_and_ppo, and credit per token, with the settings of the tuned PPO."""
-    policy, tokenizer = load_model("tiny")
-    reference, settings = frozen_copy(policy), best("PPO")
-    pad, reward_model = pad_id(tokenizer), judge(seed)[0]
-    score = lambda drawn: rlhf.score_texts(reward_model, [s.example for s in drawn], pad)
-    iterations = TEXTS // settings["samples"]
-    config = rlhf.PPOConfig(kl_coef=beta, iterations=iterations, seed=seed, **settings)
-    rloo(policy, score, world.prompts("train"), config)
-    found = asdict(evaluate_reviews(policy, reference, tokenizer, rows("test"), seed=seed))
-    return found | {"credit": credit(policy)}
 
 
 if __name__ == "__main__":

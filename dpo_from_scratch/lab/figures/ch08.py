@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
+from ... import world
+from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED
 
 BOTH = "#E69F00"
 STYLES = {
@@ -39,8 +40,9 @@ def draw_clip(ratio, losses: dict[int, np.ndarray]):
 def draw_arms(runs: dict[tuple[str, float], list[dict]]):
     """A dot for each run, at its KL and its true reward; a line through the means of a method."""
     figure, ax = plt.subplots(figsize=(7.5, 4.6))
-    draw_frontier(ax, "")
-    near(ax, "exact optimum", (4.2, 4.6), (-12, 14), ha="right")
+    line = world.REVIEWS.frontier(np.geomspace(0.25, 20, 40))
+    ax.plot([p["kl"] for p in line], [p["mean_reward"] for p in line], color=OPTIMUM)
+    near(ax, "exact optimum", (4.2, 4.6), (-14, 12), ha="right")
     for method in ("DPO", "PPO", "DPO then PPO"):
         color, marker, dash = STYLES[method]
         betas = [beta for name, beta in runs if name == method]
@@ -52,9 +54,12 @@ def draw_arms(runs: dict[tuple[str, float], list[dict]]):
         for beta, (x, y) in zip(betas, points.mean(1), strict=True):
             if method == "DPO":
                 near(ax, f"β {beta}", (x, y), (10, -16), color=color, fontsize=9)
-    near(ax, "DPO", (4.6, 2.9), (0, -34), color=POLICY)
-    near(ax, "PPO (squares)", (2.9, 3.55), (12, 2), color=PPO)
-    near(ax, "DPO then PPO (triangles)", (1.75, 2.84), (30, 40), color=BOTH)
+    near(ax, "DPO (circles)", (4.6, 2.9), (-4, -48), color=POLICY)
+    near(ax, "PPO (squares)", (2.9, 3.55), (14, -2), color=PPO)
+    arrow = {"arrowstyle": "-", "color": BOTH, "lw": 0.8}
+    near(ax, "DPO then PPO\n(triangles)", (1.74, 2.86), (-96, 44), color=BOTH, arrowprops=arrow)
+    ax.set_xlabel("KL to the reference, nats per reply")
+    ax.set_ylabel("mean true reward")
     ax.set(xlim=(0, 5.7), ylim=(0.9, 5.4))
     return figure
 
