@@ -113,6 +113,8 @@ Laboratory, how the book measures                               -> core, doctor,
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
+    figures/                single chapters' figures, drawn from what their cells computed
+      ch08.py               08: the clipped loss, reward against KL, credit, win rates
 
 Studies, a module for every record in data/results              -> all of the above
   studies/                  longer than a minute, so made once and kept
@@ -123,6 +125,7 @@ Studies, a module for every record in data/results              -> all of the ab
     gap.py                  07: what keeps DPO under its optimum, by enumeration
     ppo_tuning.py           08: tuning grids of the reward model, PPO and DPO
     dpo_and_ppo.py          08: DPO, PPO, and one after the other
+    own_samples.py          08: two scores of DPO's own samples, and its credit per token
     reading_curves.py       09: displacement, a length bias, a cue that gives labels away
     gallery.py              09: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       09: logs of TRL and ours at four logging steps, broken and healthy
