@@ -125,8 +125,6 @@ Laboratory, how the book measures                               -> core, doctor,
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
-    figures/                single chapters' figures, drawn from what their cells computed
-      ch08.py               08: the clipped loss, reward against KL, credit, win rates
 
 Studies, a module for every record in data/results              -> all of the above
   studies/                  longer than a minute, so made once and kept
