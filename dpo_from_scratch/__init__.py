@@ -108,6 +108,7 @@ Laboratory, how the book measures                               -> core, doctor,
     evaluation.py           true reward, KL, accuracy, intervals, figures at equal KL
     records.py              what a study found, and a figure made again against it
     studies.py              points, who makes them, and the record that grows
+    tables.py               tables with aligned columns, and verdicts on a chapter's claims
     plots.py                the book's style, and pictures that several chapters share
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs

@@ -1,6 +1,7 @@
 """The rules that every stored chapter keeps."""
 
 import ast
+import base64
 import itertools
 import json
 import re
@@ -130,6 +131,14 @@ def test_pictures_are_png_with_alt_text_and_a_sentence_below(book):
             assert below["cell_type"] == "markdown", (
                 "what to see, in words, stands below the picture"
             )
+
+
+def test_a_sliders_frames_are_stored_once_and_are_light(book):
+    for cell in code(book[1]):
+        if "show_slider(" not in source(cell):
+            continue
+        (shown,) = (o for o in cell["outputs"] if "slider" in o["metadata"].get("image/png", {}))
+        assert len(base64.b64decode(shown["data"]["image/png"])) <= 250_000
 
 
 def test_widgets_are_stored_as_their_static_twins(book):

@@ -149,6 +149,9 @@ def test_a_record_is_asked_by_what_its_points_hold(recorded):
     assert record.at(x=2, seed=1)["y"] == 4.1
     with pytest.raises(KeyError, match="no point"):
         record.at(x=1)
+    table = record.table("x", ["y"])
+    assert list(table) == [1, 2]
+    assert table[1]["y"] == mean_and_half_width([1.0, 1.1, 1.2])
     assert record.best("x", by="y", seed=0) == 2
     with pytest.raises(KeyError, match="tune"):
         record.best("x", by="y")

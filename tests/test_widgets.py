@@ -3,10 +3,13 @@ in the same output.
 """
 
 import base64
+import io
 import json
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from PIL import Image
 
 from dpo_from_scratch.data import data_path, read_rows
 from dpo_from_scratch.lab import widgets
@@ -23,7 +26,8 @@ def figure():
 @pytest.fixture
 def shown(monkeypatch):
     found = []
-    monkeypatch.setattr(widgets, "display", lambda data, raw: found.append(data))
+    keep = lambda data, raw, metadata: found.append((data, metadata))
+    monkeypatch.setattr(widgets, "display", keep)
     return found
 
 
@@ -36,16 +40,23 @@ def test_a_slider_shows_the_picture_of_its_setting(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_slider_and_its_static_twin_are_one_output_and_the_figures_are_closed(shown):
+def test_a_sliders_frames_are_one_picture_side_by_side_and_the_figures_are_closed(shown):
     before = plt.get_fignums()
-    widgets.show_slider(
-        {"a": widgets.picture(figure()), "b": widgets.picture(figure())}, "method", figure()
-    )
-    (data,) = shown
-    assert base64.b64decode(data["image/png"]).startswith(PNG)
-    assert data["text/plain"] == "a slider over method: a, b"
+    frames = {name: figure() for name in "abc"}
+    widgets.show_slider(frames, "method", start="b")
+    ((data, about),) = shown
+    assert data["text/plain"] == "a slider over method: a, b, c"
     assert data[widgets.WIDGET]["model_id"]
     assert plt.get_fignums() == before
+    told = about["image/png"]["slider"]
+    expected = {"label": "method", "frames": ["a", "b", "c"], "columns": 2, "start": "b"}
+    assert told == expected
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    side = widgets.FRAME_DPI
+    assert picture.size == (2 * side, 2 * side)  # the fourth place is white
+    pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels[side:, side:] == 255).all()
+    assert (pixels[:side, :side] == pixels[side:, :side]).all()  # equal frames, equal pixels
 
 
 def click(page, number, wanted="chosen"):
@@ -130,7 +141,7 @@ def test_a_folder_that_cannot_be_written_keeps_the_labels_in_memory(tmp_path):
 
 def test_the_static_twin_of_the_page_is_a_table_of_all_pairs(shown, tmp_path):
     LabellingPage(ROWS, tmp_path / "mine.jsonl").show()
-    (data,) = shown
+    ((data, _),) = shown
     assert data["text/html"].count("<tr>") == 21
     assert data["text/plain"] == "a page for labelling 20 pairs"
     assert not list(tmp_path.iterdir())

@@ -3,6 +3,7 @@
 No notebook is executed, and nothing comes from another host.
 """
 
+import html
 import json
 import re
 from importlib.util import find_spec
@@ -41,6 +42,7 @@ html_theme = "sphinx_book_theme"
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_js_files = ["slider.js"]
 html_show_copyright = False
 html_theme_options = {
     "repository_url": REPOSITORY,
@@ -69,6 +71,22 @@ def prepare_markdown(text):
     return re.sub(r"(</summary>)(.*?)(</details>)", r"\1\n\n\2\n\n\3", text, flags=re.S)
 
 
+def frames(cell):
+    """A slider's picture, its frames side by side, as what website/_static/slider.js moves."""
+    for output in cell.get("outputs", []):
+        told = output.get("metadata", {}).get("image/png", {}).get("slider")
+        if told:
+            encoded = "".join(output["data"]["image/png"]).strip()
+            words = html.escape(json.dumps(told["frames"]))
+            output["data"] = {
+                "text/html": f'<figure class="frames" data-frames="{words}"'
+                f' data-columns="{told["columns"]}" data-label="{html.escape(told["label"])}"'
+                f' data-start="{html.escape(told["start"])}">'
+                f'<img alt="{html.escape(cell["metadata"]["alt"])}"'
+                f' src="data:image/png;base64,{encoded}"></figure>'
+            }
+
+
 def prepare_notebook(name, text):
     """What the website needs and a stored chapter doesn't say: its number, folded solutions, alt
     texts where MyST looks.
@@ -82,6 +100,7 @@ def prepare_notebook(name, text):
             meta["tags"].append("hide-cell")
         if "alt" in meta:
             meta["mystnb"] = {"image": {"alt": meta["alt"]}}
+        frames(cell)
     first = book["cells"][0]
     first["source"] = first["source"].replace("# ", f"# {name[:2]}. ", 1)
     return json.dumps(book)

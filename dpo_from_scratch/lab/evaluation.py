@@ -71,6 +71,17 @@ def at_equal_kl(kls, figures, kl) -> AtEqualKL:
     return AtEqualKL(np.array(out))
 
 
+def optimal_log_ratios(rows: list[dict], beta: float) -> np.ndarray:
+    """log pi*(y|x)/pi_0(y|x) = r(x, y)/beta - log Z(x) of each pair's two responses, (N, 2), nats.
+
+    Chosen first; pi_0 is the grammar, pi* its exact optimum at this beta (arXiv 2305.18290, eq. 4).
+    For responses that the grammar can write: to others both give probability zero.
+    """
+    log_z = {p: world.REVIEWS.policy(p, beta).log_Z for p in {row["prompt"] for row in rows}}
+    rewards = [[world.reward(r["prompt"], r[s]) for s in ("chosen", "rejected")] for r in rows]
+    return np.array(rewards) / beta - np.array([[log_z[row["prompt"]]] for row in rows])
+
+
 def standard_error(values) -> float:
     """Standard error of the mean of N independent values."""
     values = np.asarray(values, float)

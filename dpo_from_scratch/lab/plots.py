@@ -47,11 +47,14 @@ def setup_notebook() -> None:
 
 
 def smooth(values, width: int = 8) -> np.ndarray:
-    """Mean of each value and those before it, at most `width` of them; shape kept."""
+    """Mean of each value and its neighbours, `width` in all; fewer at the ends; shape kept.
+
+    Centred, so that a curve's bends stay where they are.
+    """
     sums = np.cumsum(np.insert(np.asarray(values, float), 0, 0.0))
-    ends = np.arange(1, len(sums))
-    starts = np.maximum(ends - width, 0)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+    places = np.arange(len(sums) - 1)
+    reach = np.minimum(width // 2, np.minimum(places, places[::-1]))
+    return (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
 
 
 def draw_frontier(ax, label: str = "exact optimum") -> None:
@@ -67,13 +70,19 @@ def draw_frontier(ax, label: str = "exact optimum") -> None:
     ax.set_ylabel("mean true reward")
 
 
-def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""):
+def dashboard(
+    history: list[dict],
+    ceiling: float | None = None,
+    title: str = "",
+    optimum: dict[str, float] | None = None,
+):
     """Six curves of a DPO run, from the metrics of `training.train`; returns the figure.
 
-    Thin lines are single batches, thick ones running means over 16 steps. `ceiling` marks the
-    accuracy that label noise allows.
+    Thin lines are single batches, thick ones running means over 17 steps. `ceiling` marks the
+    accuracy that label noise allows; `optimum`, the exact optimum's mean implicit rewards by
+    metric ("chosen_reward", "rejected_reward").
     """
-    figure, axes = plt.subplots(2, 3, figsize=(10, 5.2), sharex=True)
+    figure, axes = plt.subplots(2, 3, figsize=(10, 5.2))
     panels = {
         "loss, nats per pair": {"loss": POLICY},
         "accuracy": {"accuracy": POLICY},
@@ -87,10 +96,12 @@ def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""
         for (key, color), dash in zip(lines.items(), ("-", "--"), strict=False):
             values = [row[key] for row in history]
             ax.plot(steps, values, color=color, alpha=0.25, lw=0.7)
-            ax.plot(steps, smooth(values, 16), color=color, ls=dash, label=key.split("_")[0])
+            ax.plot(steps, smooth(values, 16), color=color, ls=dash)
         ax.set_title(name)
         if len(lines) == 2:
-            ax.legend(fontsize=9, loc="best")
+            name_the_sides(ax, history, lines)
+    for key, color in (panels["implicit rewards"] if optimum else {}).items():
+        axes[1, 0].axhline(optimum[key], color=color, ls=":", lw=1.5)
     axes[0, 0].axhline(np.log(2), color=REFERENCE, ls=":")
     axes[0, 1].axhline(0.5, color=REFERENCE, ls=":")
     if ceiling:
@@ -107,3 +118,22 @@ def dashboard(history: list[dict], ceiling: float | None = None, title: str = ""
         ax.set_xlabel("step")
     figure.suptitle(title)
     return figure
+
+
+def name_the_sides(ax, history: list[dict], lines: dict[str, str]) -> None:
+    """ "chosen" and "rejected" behind the ends of their curves, the upper one above its end."""
+    last, ends = history[-1]["step"], {}
+    for key in lines:
+        ends[key] = np.mean([row[key] for row in history[-16:]])
+    top = max(ends, key=ends.get)
+    for key, color in lines.items():
+        ax.annotate(
+            key.split("_")[0],
+            (last, ends[key]),
+            (4, 4 if key == top else -4),
+            textcoords="offset points",
+            va="bottom" if key == top else "top",
+            color=color,
+            fontsize=9,
+        )
+    ax.set_xlim(right=last * 1.35)

@@ -8,6 +8,7 @@ again comes out the same.
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from numbers import Number
@@ -19,6 +20,7 @@ import transformers
 
 from .. import __version__
 from ..data import DataError, data_path
+from .evaluation import mean_and_half_width
 
 
 class Record:
@@ -43,6 +45,16 @@ class Record:
     def values(self, key: str, **where) -> list:
         """One figure of each of these points: of each seed, if all else is named."""
         return [p["result"][key] for p in self.select(**where)]
+
+    def table(self, by: str, keys: Sequence[str], **where) -> dict:
+        """Value of `by` -> figure -> (mean, half-width) over the seeds, in the record's order.
+
+        Of the points that hold `where`, which must tell all but `by` and the seed. ValueError for
+        fewer than two seeds.
+        """
+        there = [p["point"][by] for p in self.select(**where) if by in p["point"]]
+        figure = lambda key, value: mean_and_half_width(self.values(key, **where, **{by: value}))
+        return {value: {key: figure(key, value) for key in keys} for value in dict.fromkeys(there)}
 
     def at(self, **point) -> dict:
         """The result of exactly this point. KeyError if there is none."""

@@ -13,30 +13,50 @@ from pathlib import Path
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from .. import world
 from ..data import read_rows, write_rows
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+FRAME_DPI = 180  # shown at half of its pixels: sharp on a phone and in print
 
 
-def show(widget: w.Widget, twin: dict[str, str]) -> None:
+def show(widget: w.Widget, twin: dict[str, str], about: dict | None = None) -> None:
     """Display a widget where there is a kernel, and its static twin where there is none.
 
-    The twin maps MIME types to data.
+    The twin maps MIME types to data, `about` to what a front end should know of them.
     """
     # as ipywidgets 7 and 8 both read it
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    display({WIDGET: view} | twin, raw=True)
+    display({WIDGET: view} | twin, metadata=about or {}, raw=True)
 
 
-def picture(figure) -> bytes:
-    """A figure as PNG; the figure is closed."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+def pixels(figure) -> np.ndarray:
+    """A figure as it is drawn, (height, width, 3); the figure is closed."""
+    figure.set_dpi(FRAME_DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     plt.close(figure)
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def png(picture: np.ndarray) -> bytes:
+    """Pixels as PNG, with at most 64 colours: a drawing needs no more."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).quantize(64).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
+
+
+def side_by_side(pictures: list[np.ndarray], columns: int) -> np.ndarray:
+    """Pictures of one size as one, row by row; white where the last row has none."""
+    rest = -len(pictures) % columns
+    pictures = [*pictures, *[np.full_like(pictures[0], 255)] * rest]
+    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+    return np.vstack([np.hstack(row) for row in rows])
 
 
 def slider(frames: dict[str, bytes], label: str, start: str | None = None) -> w.VBox:
@@ -45,17 +65,29 @@ def slider(frames: dict[str, bytes], label: str, start: str | None = None) -> w.
     choice = w.SelectionSlider(
         options=names, value=start or names[0], description=label, layout=w.Layout(width="70%")
     )
-    image = w.Image(value=frames[choice.value], format="png")
+    image = w.Image(value=frames[choice.value], format="png", layout=w.Layout(max_width="660px"))
     choice.observe(lambda change: image.set_trait("value", frames[change["new"]]), names="value")
     return w.VBox([choice, image])
 
 
-def show_slider(frames: dict[str, bytes], label: str, twin, start: str | None = None) -> None:
-    """Display `slider`, with the figure `twin`, all settings side by side, as its static twin."""
-    still = base64.b64encode(picture(twin)).decode()
+def show_slider(frames: dict, label: str, start: str | None = None, columns: int = 2) -> None:
+    """Display a slider over figures of one size; they are closed.
+
+    frames: what stands on the slider -> figure. All figures side by side, in so many `columns`, are
+    one PNG, the static twin. The output's metadata says where each frame lies in it, so that the
+    website can show them one by one without a kernel (website/_static/slider.js).
+    """
+    pictures = {name: pixels(figure) for name, figure in frames.items()}
+    twin = side_by_side(list(pictures.values()), columns)
+    told = {"label": label, "frames": list(frames), "columns": columns}
+    about = {"width": twin.shape[1] // 2, "slider": told | {"start": start or next(iter(frames))}}
     show(
-        slider(frames, label, start),
-        {"image/png": still, "text/plain": f"a slider over {label}: {', '.join(frames)}"},
+        slider({name: png(picture) for name, picture in pictures.items()}, label, start),
+        {
+            "image/png": base64.b64encode(png(twin)).decode(),
+            "text/plain": f"a slider over {label}: {', '.join(frames)}",
+        },
+        {"image/png": about},
     )
 
 
