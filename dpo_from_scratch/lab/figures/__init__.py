@@ -1,0 +1,1 @@
+"""Figures of single chapters, drawn from what their cells computed."""
