@@ -38,7 +38,7 @@ def log_ratios_beside_the_optimum(panels: dict[str, dict], lowest: dict[str, flo
         ax.axhline(0, color=REFERENCE, lw=1)
         bottom = lowest[kind]
         ax.set(title=kind, xlabel="step", xlim=(0, 172), ylim=(bottom, -0.1 * bottom))
-        ax.text(4, 0.96 * bottom, "dotted: the optimum at the run's KL", fontsize=9)
+    axes[0].text(4, 0.96 * lowest[next(iter(panels))], "dotted: the optimum at the run's KL")
     axes[0].set_ylabel("log-ratio, nats per reply")
     return figure
 
@@ -60,10 +60,11 @@ def dial_frame(record, where: dict, optimum):
         ax.plot([0, *steps], [0.0, *best[:, side]], color=OPTIMUM, ls=":", lw=1.4)
     worth = np.mean(record.values("true_reward", **where))
     ax.set_title("β {beta}, rate {learning_rate:g}".format(**where), fontsize=9)
-    ax.text(2, -60, f"KL {kls[:, -1].mean():.1f}, true reward {worth:.1f}", fontsize=9)
+    told = f"KL {kls[:, -1].mean():.1f}, true reward {worth:.1f}".replace("-", "−")
+    ax.text(2, -22, told, fontsize=9)
     ax.set_yscale("symlog", linthresh=1.0)
-    ax.set(xlim=(0, 64), ylim=(-120, 1))
-    ax.set_yticks([0, -1, -10, -100], ["0", "−1", "−10", "−100"])
+    ax.set(xlim=(0, 64), ylim=(-40, 0.4))
+    ax.set_yticks([0, -1, -10], ["0", "−1", "−10"])
     ax.tick_params(labelsize=8)
     return figure
 
