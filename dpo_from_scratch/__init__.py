@@ -110,6 +110,18 @@ Laboratory, how the book measures                               -> core, doctor,
     studies.py              points, who makes them, and the record that grows
     tables.py               tables with aligned columns, and verdicts on a chapter's claims
     plots.py                the book's style, and pictures that several chapters share
+    figures/                single chapters' figures, drawn from what their cells computed
+      ch00.py               00: the course of the loss, and the run under the frontier
+      ch01.py               01: model against grammar, and what a token costs
+      ch02.py               02: the fit of the scores, and the ceiling of labels
+      ch03.py               03: the climb, the paths of a recursion, the frontier
+      ch04.py               04: the formula taken apart, and one step of one pair
+      ch05.py               05: references by their gap to the grammar
+      ch06.py               06: a healthy run beside three that are not
+      ch07.py               07: the sweep under the frontier, and broken texts apart
+      ch08.py               08: PPO's parts, and both roads under the frontier
+      ch09.py               09: what falls, beside the optimum's own fall
+      ch22.py               22: the gallery's curves, and ten runs without a name
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar

@@ -1,11 +1,14 @@
 """Language models: the Scorer gives log-probabilities; lengths, ids, and `load_model` by name."""
 
 import copy
+import gzip
 import inspect
 import os
 from functools import cache
 
 import torch
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -33,6 +36,26 @@ def load_model(
     place = shipped[name]() if name in shipped else name
     model, tokenizer = open_folder(place, dtype)
     return model.eval(), tokenizer
+
+
+def gpt2_tokenizer() -> PreTrainedTokenizerFast:
+    """GPT-2's own tokenizer, 50,257 tokens, from OpenAI's list of merges, which the book ships.
+
+    Ids follow from the list: 256 bytes, those that print first, then each merge, then the end.
+    """
+    packed = data_path("gpt2_tokenizer/vocab.bpe.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").splitlines()[1:]  # the first names a version
+    merges = [tuple(line.split(" ")) for line in lines]
+    printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    letters = map(chr, [*printing, *range(0x100, 0x200 - len(printing))])
+    tokens = [*letters, *map("".join, merges), "<|endoftext|>"]
+    core = Tokenizer(BPE({token: i for i, token in enumerate(tokens)}, merges))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), tokens[-1])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, model_max_length=1024, clean_up_tokenization_spaces=False, **special
+    )
 
 
 class Scorer(nn.Module):

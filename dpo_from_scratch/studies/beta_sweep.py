@@ -1,13 +1,14 @@
 """Chapter 07: DPO with the preset at eight values of beta, and best-of-n; three seeds each.
 
-About twenty minutes on one core.
+At some betas, what the policy writes is measured once more in two parts: texts that the grammar
+can write, and broken ones. About twenty-five minutes on one core.
 """
 
 import numpy as np
 
 from .. import world
 from ..data import data_path, read_rows
-from ..lab.evaluation import best_of_n, best_of_n_kl, standard_error
+from ..lab.evaluation import best_of_n, best_of_n_kl, implicit_and_true, standard_error
 from ..lab.studies import Study, Trained, train_tiny
 from ..models import pad_id
 from ..sampling import sample
@@ -15,6 +16,7 @@ from ..scoring import log_ratios
 
 BETAS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 4.0)
 SIZES = (1, 2, 4, 8, 16, 32)
+APART = (0.1, 0.6)  # betas whose texts are taken apart
 DRAWS = 2688  # samples for each prompt: 84 groups of 32
 
 study = Study(__file__, "DPO at eight betas, and best-of-n")
@@ -57,6 +59,41 @@ def row_of(n: int, judge: str, true: np.ndarray, scores: np.ndarray) -> dict:
     kept = true[best_of_n(scores, n)]
     worth = {"true_reward": float(kept.mean()), "se": standard_error(kept)}
     return {"n": n, "judge": judge, "kl": best_of_n_kl(n)} | worth
+
+
+@study.points([{"taken_apart": beta, "seed": seed} for beta in APART for seed in range(3)])
+def take_apart(taken_apart: float, seed: int) -> dict:
+    """Broken and whole texts of one policy, and its log-ratios on the texts of the test pairs."""
+    found = trained(taken_apart, seed)
+    asked, tests = world.prompts("test"), read_rows(data_path("reviews_pairs_test.jsonl"))[0]
+    asked = [asked[i % len(asked)] for i in range(2016)]
+    drawn = sample(found.policy, found.tokenizer, asked, seed=seed)
+    examples, pad = [s.example for s in drawn], pad_id(found.tokenizer)
+    log_ratio = log_ratios(found.policy, found.reference, examples, pad)
+    true = np.array([world.reward(s.prompt, s.text) for s in drawn])
+    whole = np.array([world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn])
+    on_pairs, _ = implicit_and_true(found.policy, found.reference, found.tokenizer, tests)
+    return parts(log_ratio, true, whole) | {
+        "chosen_log_ratio": float(on_pairs[:, 0].mean()),
+        "rejected_log_ratio": float(on_pairs[:, 1].mean()),
+    }
+
+
+def parts(log_ratio: np.ndarray, true: np.ndarray, whole: np.ndarray) -> dict:
+    """What whole and broken texts add to the KL, and what each kind earns.
+
+    A kind's part of the KL is its share of the N samples times its mean log-ratio: the two parts
+    add up to the KL. log_ratio, true (N,), of both kinds at least one; whole (N,) bool.
+    """
+    out = {"kl": float(log_ratio.mean()), "true_reward": float(true.mean())}
+    for name, kind in (("whole", whole), ("broken", ~whole)):
+        out |= {
+            f"{name}_share": float(kind.mean()),
+            f"{name}_log_ratio": float(log_ratio[kind].mean()),
+            f"{name}_reward": float(true[kind].mean()),
+            f"{name}_kl": float(log_ratio[kind].sum() / len(kind)),
+        }
+    return out
 
 
 if __name__ == "__main__":

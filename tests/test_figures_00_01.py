@@ -1,0 +1,40 @@
+"""The figures of chapters 00 and 01 show the numbers that they are given."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from dpo_from_scratch import world
+from dpo_from_scratch.lab.evaluation import Evaluation
+from dpo_from_scratch.lab.figures.ch00 import draw_run
+from dpo_from_scratch.lab.figures.ch01 import draw_scores
+
+BASE = Evaluation(0.5, 0.0, -0.2, 0.05, 0.0, 0.0, -0.2, 0.99, 20.0)
+TUNED = replace(BASE, true_reward=2.5, kl=1.8, kl_se=0.05, optimum=3.2)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_run_lies_at_its_kl_and_the_dotted_line_reaches_the_frontier():
+    history = [{"step": i + 1, "loss": 0.7 - 0.001 * i} for i in range(64)]
+    left, right = draw_run(history, BASE, TUNED).axes
+    assert list(left.lines[0].get_ydata()) == [row["loss"] for row in history]
+    dotted = right.lines[-1]
+    assert list(dotted.get_xdata()) == [1.8, 1.8]
+    assert list(dotted.get_ydata()) == [2.5, 3.2]
+    frontier = right.lines[0].get_xydata()
+    grammar = world.REVIEWS.policy(world.prompts()[0])
+    assert frontier[0] == pytest.approx([0.0, grammar.mean_reward])
+
+
+def test_each_text_is_a_point_of_both_panels():
+    exact, lengths = np.array([-12.0, -25.0, -40.0]), np.array([10, 24, 38])
+    left, right = draw_scores(exact, exact - 0.1, lengths).axes
+    for ax, x in ((left, exact), (right, lengths)):
+        assert np.allclose(ax.collections[0].get_offsets(), np.column_stack([x, exact - 0.1]))
