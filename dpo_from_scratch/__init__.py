@@ -125,8 +125,6 @@ Laboratory, how the book measures                               -> core, doctor,
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
-    figures/                drawings that one chapter needs, out of its cells
-      ch09.py               09: curves of runs beside the exact optimum's own
 
 Studies, a module for every record in data/results              -> all of the above
   studies/                  longer than a minute, so made once and kept
@@ -140,7 +138,6 @@ Studies, a module for every record in data/results              -> all of the ab
     reading_curves.py       09: displacement, a length bias, a cue that gives labels away
     displacement.py         09: what moves a chosen response that is never stepped on
     displacement_dial.py    09: three betas by three learning rates, and displacement
-    squeezing.py            09: where the mass of a rejected response goes
     gallery.py              09: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       09: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round

@@ -246,7 +246,6 @@ REPEATED = {  # study: a small point of it
     "reading_curves": {"pairs": "the words are shuffled", "loss": "DPO", "seed": 0},
     "displacement": {"pairs": "any two replies", "seed": 0},
     "displacement_dial": {"learning_rate": 1.25e-4, "beta": 2.0, "seed": 0},
-    "squeezing": {"squeezed": "the words are shuffled", "arm": "DPO", "seed": 0},
     "wrong_labels": {"loss": "dpo", "learning_rate": 2.5e-4},
     "too_sure": {"loss": "ipo", "strength": 1.0, "seed": 0},
     "whose_samples": {"arm": "another author", "learning_rate": 2.5e-4},
