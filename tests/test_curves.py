@@ -326,7 +326,7 @@ def test_a_record_keeps_code_level_row_and_number_and_the_sentence_is_made_when_
     again = Finding.read(kept)
     assert again.plain() == found.plain()
     assert f"about step {found.row}" in str(again)
-    assert str(again).endswith('[chapter 09, "The gallery: sums, steps and precision"]')
+    assert str(again).endswith('[chapter 22, "Sums, steps and precision"]')
     assert "None" not in str(Finding.read(kept | {"row": None}))
     assert MEASURED.keys() <= doctor.CAUSES.keys()
 

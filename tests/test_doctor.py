@@ -1,14 +1,12 @@
 """The doctor against code that is not ours: three scripts, each healthy and with each bug."""
 
 import copy
-import json
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
 from test_gotchas import tokenizer_that_adds
-from test_package import ROOT
 
 from dpo_from_scratch import doctor, world
 from dpo_from_scratch.data import DataError, write_rows
@@ -281,16 +279,3 @@ def test_the_counters_count(tiny):
     assert found["eos"].tolist() == [1.0]
     shares = [e.response_length / len(e.ids) for e in examples]
     assert found["scored"].item() == pytest.approx(np.mean(shares))
-
-
-def test_every_cause_points_to_a_section_of_chapter_09():
-    cells = json.loads(
-        (ROOT / "notebooks" / "09_read_the_curves.ipynb").read_text(encoding="utf-8")
-    )["cells"]
-    headings = {
-        line.removeprefix("## ").strip()
-        for c in cells
-        for line in c["source"]
-        if line.startswith("## ")
-    }
-    assert {section for _, section in doctor.CAUSES.values()} <= headings

@@ -35,3 +35,6 @@ def test_curves_pass_through_what_was_measured():
     assert (ax.lines[1].get_xdata()[0], ax.lines[1].get_ydata()[0]) == (0.0, 0.5)
     names = words(ch04.two_regimes([0.1, 1.0], [0.1, 1.0], [0.5, 0.5], [2.0, 0.2]))
     assert names == ["converged", "after one SGD step", "after one Adam step"]
+    ax = ch04.two_regimes([0.1, 1.0], [0.1, 1.0], [0.5, 0.5], [2.0, 0.2]).axes[0]
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2.0, 0.2], [0.1, 1.0], [0.5, 0.5]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.1", "1"]

@@ -1,4 +1,4 @@
-"""DPO as one short script that imports nothing of this book: what chapter 09 breaks, line by line. It has no bug as it stands.
+"""DPO as one short script that imports nothing of this book: what chapter 22 breaks, line by line. It has no bug as it stands.
 
 python plain_loop.py MODEL PAIRS.jsonl OUT [--bug NAME] writes OUT/metrics.jsonl and OUT/model.
 """

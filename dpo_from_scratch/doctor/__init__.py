@@ -2,7 +2,7 @@
 
 `check` takes the functions of any trainer, `check_run` a run's curves (`diagnose` says what they
 can't tell too), `check_data` a file. Each
-answers with findings: what was seen, how sure that is, what to do, and where chapter 09 shows it.
+answers with findings: what was seen, how sure that is, what to do, and which chapter shows it.
 """
 
 from .curves import Diagnosis, check_run, diagnose, read_curves

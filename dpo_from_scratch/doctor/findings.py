@@ -2,10 +2,16 @@
 
 from dataclasses import asdict, dataclass
 
-LOGITS = "The gallery: tokens and masks"
-REFERENCE = "The gallery: the reference"
-NUMBERS = "The gallery: sums, steps and precision"
-CAUSES = {  # code: (what to do, section of chapter 09)
+LOGITS = "Tokens and masks"
+REFERENCE = "The reference"
+NUMBERS = "Sums, steps and precision"
+DATA = "Look at the data"
+CURVES = {  # sections of chapter 09, on curves that need no bug; all others are of chapter 22
+    "When the chosen response falls": 9,
+    "Right every time": 9,
+    "Longer and longer": 9,
+}
+CAUSES = {  # code: (what to do, section of the chapter that shows it)
     "prompt_scored": ("mask the prompt: only the response's tokens are scored", LOGITS),
     "eos_missing": (
         "score the end-of-text token: make masks from lengths, not from `ids != pad`",
@@ -97,20 +103,20 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     ),
     "contradictions": (
         "expect a lower ceiling of accuracy; cDPO and robust DPO allow for such labels",
-        "The doctor",
+        DATA,
     ),
-    "duplicates": ("remove them, or know that they count twice", "The doctor"),
-    "no_rows": ("look whether it is the right file, written to its end", "The doctor"),
-    "prompt_repeated": ("take the prompt out of both responses: it is scored twice", "The doctor"),
+    "duplicates": ("remove them, or know that they count twice", DATA),
+    "no_rows": ("look whether it is the right file, written to its end", DATA),
+    "prompt_repeated": ("take the prompt out of both responses: it is scored twice", DATA),
     "scores_disagree": (
         "look whether chosen and rejected are exchanged; leave out pairs that are equally good",
-        "The doctor",
+        DATA,
     ),
     "no_space": (
         "begin each response with a space, or end the prompt with white space",
-        "The doctor",
+        DATA,
     ),
-    "bad_rows": ("mend the rows, or leave them out with --skip-bad", "The doctor"),
+    "bad_rows": ("mend the rows, or leave them out with --skip-bad", DATA),
     # what a look into a trainer's functions and steps shows
     "not_log_softmax": ("score with log_softmax(logits) at the label, in float32", NUMBERS),
     "wrong_window": ("the mask must cover the response's tokens and its end, no others", LOGITS),
@@ -149,7 +155,7 @@ CAUSES = {  # code: (what to do, section of chapter 09)
     "step_differs": ("hand over the loss of the step, or look at what it does besides", NUMBERS),
     "adapter_unused": ("merge it into the model before the new one is added", REFERENCE),
     "setting_ignored": ("take the setting out, or choose what reads it", NUMBERS),
-    "not_looked_at": ("give `check` what is missing, or look there yourself", NUMBERS),
+    "not_looked_at": ("give `check` what is missing, or look there yourself", "The doctor"),
     # what curves alone show
     "not_finite": (
         "lower learning_rate (TRL: learning_rate), train in bf16 or float32 and not in fp16, look "
@@ -189,6 +195,11 @@ MEASURED = {  # code: what a curve's finding tells when it is read from a record
 }
 
 
+def chapter_of(section: str) -> int:
+    """The chapter in which a section of CAUSES stands: 22, or 9 for curves that need no bug."""
+    return CURVES.get(section, 22)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One line of a diagnosis.
@@ -207,7 +218,7 @@ class Finding:
     def __str__(self) -> str:
         advice, section = CAUSES[self.code]
         seen = f"{self.level} ({self.sure}) {self.code}" + (f": {self.seen}" if self.seen else "")
-        return f'{seen}. To do: {advice}. [chapter 09, "{section}"]'
+        return f'{seen}. To do: {advice}. [chapter {chapter_of(section):02d}, "{section}"]'
 
     def plain(self) -> dict:
         """For a record: code, level, how sure, row and number; no sentence."""

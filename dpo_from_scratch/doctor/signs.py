@@ -53,7 +53,7 @@ def _masked_loss(log: Log) -> int | None:
 
 
 def check_counters(out, log: Log) -> None:
-    """The two counters of chapter 09, and log-probability per token.
+    """The two counters of chapter 22, and log-probability per token.
 
     Ends of text per response, and the share of tokens that is scored.
     """

@@ -1,4 +1,4 @@
-"""Chapter 09: logs of broken and of healthy runs, at four logging steps, and what the doctor says.
+"""Chapter 22: logs of broken and of healthy runs, at four logging steps, and what the doctor says.
 
 Half an hour on one core; it needs `make trl`. The doctor's reasoning was mended on seeds from 1000
 to 1499, at other rates and betas; no threshold was set on these. TRL's logs are written with

@@ -1,9 +1,10 @@
-"""Chapter 09: every bug of the gallery and ten healthy runs, trained, measured, and diagnosed.
+"""Chapter 22: every bug of the gallery and ten healthy runs, trained, measured, and diagnosed.
 
-Half an hour on one core. It needs `make smollm2` and `make trl`. The thresholds of the doctor were
+Forty minutes on one core. It needs `make smollm2` and `make trl`. The thresholds of the doctor were
 set on seed 77, before these runs: `--calibrate` prints those of seed 77, and writes nothing.
 """
 
+import json
 import random
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from ..lab.plots import setup_notebook
 from ..lab.studies import Study
 from ..models import frozen_copy, load_model
 from ..training import PRESETS, TrainConfig, train
+from .doctor_on_logs import averaged
 
 PLAIN = "plain_loop.py"
 STEPS, EVERY = 128, 4  # curves are kept at every fourth step
@@ -59,6 +61,8 @@ HEALTHY = {  # settings of `dpo train` beside the preset, or a script that is no
     "TRL": {"script": "trl_script.py"},
 }
 BUGS = (None, *hooks.BUGS[PLAIN])
+THEIRS = {ours: name for name, ours in doctor.curves.TRL_NAMES.items()}
+LOGGED = (*THEIRS, "step", "loss", "grad_norm", "learning_rate")  # what TRL logs too
 
 study = Study(__file__, "Bugs and their symptoms")
 
@@ -126,6 +130,31 @@ def broken_simpo(bug: str | None, loss: str, seed: int) -> dict:
     """The same of the loop with SimPO, without the probe."""
     names = hooks.load_script(PLAIN, bug, SIMPO)
     return {"probe": [], "seconds": 0.0} | trained(names, rows_of(seed), seed)
+
+
+def bare(rows: list[dict], every: int) -> list[dict]:
+    """What the doctor says of a run as TRL would log it: no counters, no lengths."""
+    log = [{THEIRS.get(k, k): row[k] for k in LOGGED} for row in averaged(rows, every)]
+    with tempfile.TemporaryDirectory() as folder:
+        state = json.dumps({"log_history": log})
+        Path(folder, "trainer_state.json").write_text(state, encoding="utf-8")
+        return [f.plain() for f in doctor.check_run(folder)]
+
+
+@study.points(
+    [{"bug": bug, "log": "TRL's", "seed": 3} for bug in BUGS]
+    + [{"bug": None, "log": "TRL's", "seed": 4}]
+)
+def logged(bug: str | None, log: str, seed: int) -> dict:
+    """A run of the plain loop, diagnosed by its whole log, and by what TRL would log of it."""
+    names, model = hooks.load_script(PLAIN, bug), load_model("tiny")
+    history = names["train"](*model, rows_of(seed), STEPS, seed)[2]
+    with tempfile.TemporaryDirectory() as folder:
+        write_rows(Path(folder) / "metrics.jsonl", history)
+        whole = [f.plain() for f in doctor.check_run(folder)]
+    kept = {key: [round(row[key], 5) for row in history[::EVERY]] for key in CURVES}
+    said = {"run": whole, "bare": bare(history, 1), "bare, every 10": bare(history, 10)}
+    return said | {"curves": kept}
 
 
 @study.points([{"healthy": name, "seed": 0} for name in HEALTHY])

@@ -14,37 +14,38 @@ def loss_term_by_term(chosen, rejected, ref_chosen, ref_rejected, beta: float):
     margin = beta * (rho_w - rho_l)
     figure, ax = plt.subplots(figsize=(10, 3.4))
     ax.axis("off")
-    ax.set(xlim=(0, 1.12), ylim=(-0.12, 1.1))
+    ax.set(xlim=(0, 1.14), ylim=(-0.12, 1.1))
     formula = [
         (0.0, 0.5, r"$\mathcal{L} \;=\; -\log\,\sigma\,($", INK),
         (0.245, 0.5, r"$\beta$", OPTIMUM),
-        (0.28, 0.5, r"$[\;\log$", INK),
-        (0.55, 0.5, r"$-\;\log$", INK),
-        (0.84, 0.5, r"$]\,)$", INK),
+        (0.275, 0.5, r"$[$", INK),
+        (0.56, 0.5, r"$-$", INK),
+        (0.865, 0.5, r"$]\,)$", INK),
     ]
-    for x, reply, colour, dash in ((0.375, "w", CHOSEN, "-"), (0.665, "l", REJECTED, "--")):
+    for x, reply, colour, dash in ((0.37, "w", CHOSEN, "-"), (0.675, "l", REJECTED, "--")):
+        formula += [(x - 0.065, 0.5, r"$\log$", INK)]
         formula += [(x, 0.63, rf"$\pi_\theta(y_{reply}|x)$", POLICY)]
         formula += [(x, 0.37, rf"$\pi_{{\mathrm{{ref}}}}(y_{reply}|x)$", REFERENCE)]
         ax.plot([x - 0.005, x + 0.16], [0.5, 0.5], color=INK, lw=1.2)
         box = {"fill": False, "ec": colour, "lw": 1.5, "ls": dash}
-        ax.add_patch(plt.Rectangle((x - 0.013, 0.27), 0.178, 0.46, **box))
+        ax.add_patch(plt.Rectangle((x - 0.074, 0.27), 0.241, 0.46, **box))
     for x, y, text, colour in formula:
         ax.text(x, y, text, color=colour, fontsize=20, va="center")
     for x, end, words, value, colour in (  # above its term or below it
         (0.445, 0.99, "policy, chosen", rf"\log\pi_\theta = {chosen:.2f}", POLICY),
-        (0.735, 0.99, "policy, rejected", rf"\log\pi_\theta = {rejected:.2f}", POLICY),
+        (0.745, 0.99, "policy, rejected", rf"\log\pi_\theta = {rejected:.2f}", POLICY),
         (0.445, 0.01, "reference, chosen", _ref(ref_chosen), REFERENCE),
-        (0.735, 0.01, "reference, rejected", _ref(ref_rejected), REFERENCE),
+        (0.745, 0.01, "reference, rejected", _ref(ref_rejected), REFERENCE),
         (0.255, 0.01, "price of a nat", rf"\beta = {beta}", OPTIMUM),
     ):
         edge = 0.74 if end > 0.5 else (0.42 if x < 0.3 else 0.26)
         line = {"arrowstyle": "-", "color": colour, "lw": 1}
         centred = {"ha": "center", "va": "center", "color": colour, "arrowprops": line}
         ax.annotate(f"{words}\n${value}$", (x, edge), (x, end), **centred)
-    ax.text(0.91, 0.78, f"winner: log-ratio ${rho_w:+.2f}$", color=CHOSEN, va="center")
-    ax.text(0.91, 0.68, f"loser: log-ratio ${rho_l:+.2f}$", color=REJECTED, va="center")
+    ax.text(0.93, 0.78, f"winner: log-ratio ${rho_w:+.2f}$", color=CHOSEN, va="center")
+    ax.text(0.93, 0.68, f"loser: log-ratio ${rho_l:+.2f}$", color=REJECTED, va="center")
     told = f"margin ${margin:+.2f}$\nloss {np.logaddexp(0, -margin):.3f} nats"
-    ax.text(0.91, 0.48, told, color=INK, va="center")
+    ax.text(0.93, 0.48, told, color=INK, va="center")
     return figure
 
 
@@ -95,13 +96,15 @@ def one_step(beta: float, weight: float, push: float, before, after):
 def two_regimes(betas, one_sgd_step, one_adam_step, converged):
     """KL to the reference against beta: after one step of SGD or Adam, and at convergence."""
     figure, ax = plt.subplots()
-    for values, style, colour, name in (
-        (converged, "-o", POLICY, "converged"),
-        (one_sgd_step, "--s", REFERENCE, "after one SGD step"),
-        (one_adam_step, ":^", ADAM, "after one Adam step"),
+    for values, style, colour, name, at, offset in (
+        (converged, "-o", OPTIMUM, "converged", len(betas) // 2, (6, 5)),
+        (one_sgd_step, "--s", POLICY, "after one SGD step", len(betas) // 2, (8, -8)),
+        (one_adam_step, ":^", ADAM, "after one Adam step", 0, (0, 9)),
     ):
         ax.loglog(betas, values, style, color=colour)
-        end = (betas[-1], values[-1])
-        ax.annotate(name, end, (8, -4), textcoords="offset points", color=colour)
-    ax.set(xlabel="β", ylabel="KL to the reference, nats per reply", xlim=(0.09, 15))
+        place = (betas[at], values[at])
+        ax.annotate(name, place, offset, textcoords="offset points", color=colour)
+    ax.set(xlabel="β", ylabel="KL to the reference, nats per reply")
+    ax.set_xticks(betas, [f"{beta:g}" for beta in betas])
+    ax.minorticks_off()
     return figure
