@@ -23,13 +23,16 @@ def closed():
 
 def test_the_run_lies_at_its_kl_and_the_dotted_line_reaches_the_frontier():
     history = [{"step": i + 1, "loss": 0.7 - 0.001 * i} for i in range(64)]
-    left, right = draw_run(history, BASE, TUNED).axes
+    grammar = world.REVIEWS.policy(world.prompts()[0])
+    goal = world.REVIEWS.policy(world.prompts()[0], 0.6)
+    left, right = draw_run(history, BASE, TUNED, goal, 0.375).axes
     assert list(left.lines[0].get_ydata()) == [row["loss"] for row in history]
-    dotted = right.lines[-1]
+    assert list(left.lines[-1].get_ydata()) == [0.375, 0.375]
+    dotted, diamond = right.lines[-2:]
     assert list(dotted.get_xdata()) == [1.8, 1.8]
     assert list(dotted.get_ydata()) == [2.5, 3.2]
+    assert diamond.get_xydata().tolist() == [[goal.kl, goal.mean_reward]]
     frontier = right.lines[0].get_xydata()
-    grammar = world.REVIEWS.policy(world.prompts()[0])
     assert frontier[0] == pytest.approx([0.0, grammar.mean_reward])
 
 
