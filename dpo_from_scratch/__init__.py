@@ -137,6 +137,9 @@ Studies, a module for every record in data/results              -> all of the ab
     dpo_and_ppo.py          08: DPO, PPO, and one after the other
     own_samples.py          08: two scores of DPO's own samples, and its credit per token
     reading_curves.py       09: displacement, a length bias, a cue that gives labels away
+    displacement.py         09: what moves a chosen response that is never stepped on
+    displacement_dial.py    09: three betas by three learning rates, and displacement
+    squeezing.py            09: where the probability of pushed-down responses goes
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round

@@ -244,6 +244,8 @@ REPEATED = {  # study: a small point of it
     "dpo_and_ppo": {"method": "SFT", "seed": 0},
     "gallery": {"healthy": "learning rate halved", "seed": 0},
     "reading_curves": {"pairs": "the words are shuffled", "loss": "DPO", "seed": 0},
+    "displacement": {"pairs": "any two replies", "seed": 0},
+    "displacement_dial": {"learning_rate": 1.25e-4, "beta": 2.0, "seed": 0},
     "wrong_labels": {"loss": "dpo", "learning_rate": 2.5e-4},
     "too_sure": {"loss": "ipo", "strength": 1.0, "seed": 0},
     "whose_samples": {"arm": "another author", "learning_rate": 2.5e-4},

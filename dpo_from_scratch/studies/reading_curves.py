@@ -67,14 +67,14 @@ def shuffled_pairs(n: int, seed: int) -> list[dict]:
     return [r | {"rejected": " ".join(rng.permutation(r["rejected"].split()))} for r in rows]
 
 
-def pairs_of(kind: str, seed: int) -> list[dict]:
-    """The rows of one experiment."""
+def pairs_of(kind: str, seed: int, n: int = PAIRS) -> list[dict]:
+    """The first n rows of one experiment."""
     if kind == "any two replies":
-        return world.make_pairs(PAIRS, world.true_order, seed=seed)
+        return world.make_pairs(n, world.true_order, seed=seed)
     if kind == "judged with a liking for length":
-        return world.make_pairs(PAIRS, world.length_biased(), seed=seed)
+        return world.make_pairs(n, world.length_biased(), seed=seed)
     make = one_word_pairs if kind == "one adjective differs" else shuffled_pairs
-    return make(PAIRS, seed)
+    return make(n, seed)
 
 
 # ---------------------------------------------------------------- the runs
