@@ -4,14 +4,15 @@ import math
 
 import matplotlib.pyplot as plt
 
-from ..evaluation import Evaluation
 from ..plots import OPTIMUM, POLICY, REFERENCE, draw_frontier, smooth
 
 
-def draw_run(history: list[dict], base: Evaluation, tuned: Evaluation, goal, floor: float):
+def draw_run(history: list[dict], floor: float, base, reward, kl, best, goal):
     """The loss of each step with its running mean, and both models under the frontier.
 
-    `goal` is the best policy for the run's beta, `floor` the loss of the true reward.
+    floor: the loss of the true reward. base, reward, kl: the reference's and the policy's true
+    reward and the policy's KL, each (mean, half-width). best, goal: the exact optimum at that KL,
+    and the one for the run's beta.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
     steps, batches = [row["step"] for row in history], [row["loss"] for row in history]
@@ -25,17 +26,14 @@ def draw_run(history: list[dict], base: Evaluation, tuned: Evaluation, goal, flo
     left.set(xlabel="step", ylabel="DPO loss, nats per pair", ylim=(0, top + 0.08))
     draw_frontier(right)
     right.margins(y=0.12)
-    for found, color, marker in ((base, REFERENCE, "s"), (tuned, POLICY, "o")):
-        across = 1.96 * found.kl_se if found is tuned else None  # the reference is at 0 exactly
-        up = 1.96 * found.true_reward_se
-        right.errorbar(
-            found.kl, found.true_reward, up, across, color=color, marker=marker, capsize=3
-        )
-    _label(right, "reference", (0, base.true_reward), (10, -4))
-    _label(right, "after DPO", (tuned.kl, tuned.true_reward), (10, -12))
-    ends = [tuned.true_reward, tuned.optimum]
-    right.plot([tuned.kl] * 2, ends, color=OPTIMUM, ls=":", lw=1.2)
-    _label(right, "what it missed", (tuned.kl, sum(ends) / 2), (6, 0))
+    bars = {"capsize": 3}
+    right.errorbar(0, base[0], base[1], color=REFERENCE, marker="s", **bars)  # at 0 exactly
+    right.errorbar(kl[0], reward[0], reward[1], kl[1], color=POLICY, marker="o", **bars)
+    _label(right, "reference", (0, base[0]), (10, -4))
+    _label(right, "after DPO", (kl[0], reward[0]), (10, -12))
+    ends = [reward[0], best.mean_reward]
+    right.plot([kl[0]] * 2, ends, color=OPTIMUM, ls=":", lw=1.2)
+    _label(right, "what it missed", (kl[0], sum(ends) / 2), (6, 0))
     right.plot(goal.kl, goal.mean_reward, color=OPTIMUM, marker="D", ls="")
     _label(right, "best for this β", (goal.kl, goal.mean_reward), (8, -12))
     return figure
