@@ -60,6 +60,8 @@ def log_ratios(
     policy: nn.Module, reference: nn.Module, examples: list[Example], pad: int
 ) -> np.ndarray:
     """rho = log pi(y|x) - log pi_ref(y|x), shape (N,), nats, no beta."""
+    if policy is reference:
+        return np.zeros(len(examples))
     scores = [
         finite(score_examples(Scorer(m), examples, pad)).double().numpy()
         for m in (policy, reference)
@@ -71,5 +73,7 @@ def pair_log_ratios(
     policy: nn.Module, reference: nn.Module, pairs: list[tuple[Example, ...]], pad: int
 ) -> np.ndarray:
     """rho of the two responses of N pairs, (N, 2); times beta it is the implicit reward."""
+    if policy is reference:
+        return np.zeros((len(pairs), 2))
     scores = [score_pairs(Scorer(m), pairs, pad).double().numpy() for m in (policy, reference)]
     return scores[0] - scores[1]

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from dpo_from_scratch import world
 from dpo_from_scratch.doctor import hooks
 from dpo_from_scratch.lab.figures import ch09
 from dpo_from_scratch.lab.records import Record
 from dpo_from_scratch.models import frozen_copy, pad_id
-from dpo_from_scratch.studies import displacement
+from dpo_from_scratch.studies import displacement, squeezing
 from dpo_from_scratch.studies.reading_curves import pairs_of
 from dpo_from_scratch.tokens import encode_rows
 
@@ -73,3 +74,22 @@ def test_the_figures_show_what_they_are_given():
     assert [ax.get_ylim()[0] for ax in figure.axes] == [-3, -4]
     figure = ch09.sorted_masses({"before": np.array([0.25, 0.75])})
     assert figure.axes[0].lines[0].get_ydata().tolist() == [0.75, 0.25]
+
+
+def test_another_authors_pairs_are_less_likely_for_the_house(tiny):
+    rows = squeezing.rows_of("another author", 1, 40)
+    logps = [world.REVIEWS.log_probs(r["prompt"], [r["rejected"]])[0] for r in rows]
+    own = pairs_of("any two replies", 1, 40)
+    assert np.mean(logps) < np.mean(
+        [world.REVIEWS.log_probs(r["prompt"], [r["rejected"]])[0] for r in own]
+    )
+
+
+def test_a_sharper_model_has_likelier_top_tokens(tiny):
+    model, tokenizer = tiny
+    sharp = copy.deepcopy(model)
+    with torch.no_grad():
+        sharp.transformer.ln_f.weight *= 2
+    examples = [pair[0] for pair in encode_rows(tokenizer, pairs_of(KIND, 1, 4))[0]]
+    plain, sharper = (squeezing.top_token(m, examples, pad_id(tokenizer)) for m in (model, sharp))
+    assert 0 < plain < sharper < 1

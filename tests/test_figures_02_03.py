@@ -22,10 +22,11 @@ def texts(ax):
 
 
 def test_climbs_have_a_panel_each_with_a_line_for_every_score():
-    figure = ch02.climbs({"a": np.zeros((4, 5)), "b": np.ones((4, 3))})
+    figure = ch02.climbs({"a": np.zeros((4, 5)), "b": np.ones((4, 3))}, list("pqrst"))
     assert [len(ax.lines) for ax in figure.axes] == [5, 3]
     assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
     assert list(figure.axes[1].lines[0].get_xdata()) == [1, 2, 3, 4]
+    assert texts(figure.axes[0]) == "p q r s t"
 
 
 def test_fitted_scores_stand_against_the_true_ones_beside_a_named_diagonal():
@@ -59,11 +60,21 @@ def test_log_ratio_lines_are_sorted_by_reward_and_named():
     assert list(ax.lines[0].get_xdata()) == [-1, 0, 1]
 
 
-def test_points_stand_under_the_frontier_with_their_names():
-    line = [(0.0, 0.0), (1.0, 1.0), (2.0, 1.5)]
-    ax = ch03.under_the_frontier(line, {"noise": [(1.0, 0.5)], "more": [(2.0, 0.5)]}).axes[0]
-    assert texts(ax) == "exact optimum noise more"
-    assert list(ax.lines[0].get_ydata()) == [0.0, 1.0, 1.5]
+def test_lines_of_slope_beta_start_at_their_height_where_the_kl_is_zero():
+    ax = ch03.tangents({2.0: (0.4, 1.5), 1.0: (1.3, 2.8)}, -0.2).axes[0]
+    assert texts(ax) == "exact optimum reference β = 2.0 β = 1.0"
+    heights = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(heights, [0.7, 1.5])
+
+
+def test_paths_run_under_the_frontier_with_one_name_for_each_kind():
+    line = np.array([(0.0, 0.0), (1.0, 1.0), (2.0, 1.5)])
+    paths = np.array([[(0.5, 0.3), (3.0, 0.5)], [(0.4, 0.3), (2.0, 0.5)]])
+    ax = ch03.under_the_frontier(line, {"noise 1": paths, "noise 2": paths}).axes[0]
+    names = ax.get_legend_handles_labels()[1]
+    assert names == ["optima for reward + noise 1", "optima for reward + noise 2"]
+    assert list(ax.lines[0].get_ydata()) == [0.0, 1.0, 1.5, 1.5]
+    assert ax.lines[0].get_xdata()[-1] == 3.0
 
 
 def test_the_frames_of_a_slider_have_one_size_and_one_scale():

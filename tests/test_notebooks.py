@@ -81,7 +81,7 @@ def test_the_setup_cell_is_the_same_everywhere_and_installs_from_the_repository(
     assert setup == source(code(reference)[0])
     assert setup.endswith(SETUP)
     # the tag, never main: a saved notebook goes on with the package that it was written for
-    assert f'--no-deps "git+{REPOSITORY}@v{__version__}"' in setup
+    assert f'book = "git+{REPOSITORY}@v{__version__}"\n    %pip install -q --no-deps' in setup
 
 
 def test_cells_are_short_and_parse(book):
@@ -93,7 +93,8 @@ def test_cells_are_short_and_parse(book):
         ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
 
 
-WIDE_LINES = 875  # code lines over 88 columns; this number only ever falls
+WIDE_LINES = 430  # code lines over 88 columns in the chapters below; this number only ever falls
+STILL_WIDE = {"10", "11", "12", "13", "15", "16", "17", "19", "20"}
 
 
 def test_wide_lines_of_code_become_fewer():
@@ -102,6 +103,7 @@ def test_wide_lines_of_code_become_fewer():
         lines = [line for c in code(cells_of(path)) for line in source(c).splitlines()]
         wide[path.stem] = sum(len(line) > 88 for line in lines)
     assert sum(wide.values()) <= WIDE_LINES, wide
+    assert {name[:2] for name, number in wide.items() if number} <= STILL_WIDE, wide
 
 
 def test_nothing_is_imported_but_what_is_installed(book):
@@ -171,7 +173,10 @@ def test_exercises_have_minutes_hints_and_executed_folded_solutions(book):
     assert section.count("<details><summary>Hint</summary>") == len(exercises) == len(solutions)
     for cell in solutions:
         assert cell["metadata"]["jupyter"]["source_hidden"] is True
-        assert source(cell).startswith("# Solution")
+        assert cell["metadata"]["jupyter"]["outputs_hidden"] is True
+    # the folded bar shows the first line: it gives nothing away
+    firsts = [source(cell).splitlines()[0] for cell in solutions]
+    assert firsts == [f"# Solution {n}" for n in range(1, len(firsts) + 1)]
 
 
 def test_ends_with_what_was_measured_and_sources(book):

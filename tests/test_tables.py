@@ -42,9 +42,10 @@ def test_a_verdict_asserts_unless_it_need_not_hold(capsys):
         verdict("two is more than one", 2 > 1, by="hearsay")
 
 
-def test_a_running_mean_is_centred_and_keeps_a_straight_line():
+def test_a_running_mean_is_centred():
     line = np.arange(20.0)
-    np.testing.assert_allclose(smooth(line, 8), line)
+    np.testing.assert_allclose(smooth(line, 8)[4:-4], line[4:-4])
+    assert smooth(line, 8)[0] == line[:5].mean()  # at an end, one side of the window
     bump = smooth(np.eye(21)[10], 4)
     np.testing.assert_allclose(bump, bump[::-1])
     np.testing.assert_allclose(bump[8:13], 0.2)

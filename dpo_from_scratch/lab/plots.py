@@ -47,14 +47,15 @@ def setup_notebook() -> None:
 
 
 def smooth(values, width: int = 8) -> np.ndarray:
-    """Mean of each value and its neighbours, `width` in all; fewer at the ends; shape kept.
+    """Mean of each value and those at most `width` / 2 away on either side; shape kept.
 
-    Centred, so that a curve's bends stay where they are.
+    Centred, so that a curve's bends stay where they are; at its ends one side is shorter.
     """
     sums = np.cumsum(np.insert(np.asarray(values, float), 0, 0.0))
     places = np.arange(len(sums) - 1)
-    reach = np.minimum(width // 2, np.minimum(places, places[::-1]))
-    return (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
+    starts = np.maximum(places - width // 2, 0)
+    ends = np.minimum(places + width // 2 + 1, len(places))
+    return (sums[ends] - sums[starts]) / (ends - starts)
 
 
 def draw_frontier(ax, label: str = "exact optimum") -> None:
@@ -79,8 +80,8 @@ def dashboard(
     """Six curves of a DPO run, from the metrics of `training.train`; returns the figure.
 
     Thin lines are single batches, thick ones running means over 17 steps. `ceiling` marks the
-    accuracy that label noise allows; `optimum`, the exact optimum's mean implicit rewards by
-    metric ("chosen_reward", "rejected_reward").
+    accuracy that label noise allows; `optimum`, what the exact optimum has of some metrics, such as
+    "chosen_reward", "rejected_reward", "margin" and "loss".
     """
     figure, axes = plt.subplots(2, 3, figsize=(10, 5.2))
     panels = {
@@ -100,18 +101,18 @@ def dashboard(
         ax.set_title(name)
         if len(lines) == 2:
             name_the_sides(ax, history, lines)
-    for key, color in (panels["implicit rewards"] if optimum else {}).items():
-        axes[1, 0].axhline(optimum[key], color=color, ls=":", lw=1.5)
+        for key in lines.keys() & (optimum or {}).keys():
+            color = lines[key] if len(lines) == 2 else OPTIMUM
+            ax.axhline(optimum[key], color=color, ls=":", lw=1.5)
     axes[0, 0].axhline(np.log(2), color=REFERENCE, ls=":")
     axes[0, 1].axhline(0.5, color=REFERENCE, ls=":")
     if ceiling:
         axes[0, 1].axhline(ceiling, color=OPTIMUM, ls=":")
         axes[0, 1].annotate(
             "ceiling",
-            (steps[-1], ceiling),
+            (steps[0], ceiling),
             (0, 3),
             textcoords="offset points",
-            ha="right",
             fontsize=9,
         )
     for ax in axes[1]:

@@ -8,13 +8,22 @@ from ..plots import CHOSEN, OPTIMUM, POLICY, REJECTED
 SECOND = "#E69F00"
 
 
-def climbs(paths: dict[str, np.ndarray]):
-    """Scores over the steps of several climbs, a panel each; `paths`: title -> (steps, N)."""
+def climbs(paths: dict[str, np.ndarray], names: list[str]):
+    """Scores over the steps of several climbs, a panel each; `paths`: title -> (steps, N).
+
+    The lines of the first panel end in the N `names`.
+    """
     figure, axes = plt.subplots(1, len(paths), figsize=(8, 3.4), sharey=True)
     for ax, (title, path) in zip(axes, paths.items(), strict=True):
         ax.semilogx(np.arange(1, len(path) + 1), path, color=POLICY)
         ax.set(title=title, xlabel="steps of gradient ascent")
-    axes[0].set_ylabel("score of each answer")
+        ax.set_xticks(10.0 ** np.arange(len(str(len(path)))))
+    first = next(iter(paths.values()))
+    for name, score in zip(names, first[-1], strict=True):
+        spot = (len(first), score)
+        axes[0].annotate(name, spot, (5, 0), textcoords="offset points", va="center", color=POLICY)
+    axes[0].set_xlim(None, 10 * len(first))
+    axes[0].set_ylabel("score of each answer, log-odds")
     return figure
 
 
@@ -31,7 +40,8 @@ def fitted_against_true(questions: dict[str, tuple]):
         ax.errorbar(true, fitted, bars, fmt=marker, capsize=3, color=color, label=prompt)
     ax.plot([-2.6, 3.4], [-2.6, 3.4], color=OPTIMUM, ls="--", lw=1)
     ax.text(3.5, 3.65, "choices = true reward", ha="right")
-    ax.set(xlabel="true reward, from its question's mean", ylabel="score fitted to the choices")
+    ax.set(xlabel="true reward, from its question's mean, log-odds")
+    ax.set_ylabel("score fitted to the choices, log-odds")
     ax.set(xlim=(-2.9, 3.6), ylim=(-3.4, 4.6))
     ax.legend(loc="upper left", fontsize=10)
     return figure
@@ -45,7 +55,8 @@ def labels_needed(gaps: np.ndarray, needed: np.ndarray, marked=(0, 1, 3, 5)):
         n = np.interp(gap, gaps, needed)
         ax.plot(gap, n, "o", color=POLICY)
         ax.annotate(f"{n:.0f}", (gap, n), (0, 9), textcoords="offset points", ha="center")
-    ax.set(xlabel="true difference of the two scores", ylabel="labels needed for ± 0.5")
+    ax.set(xlabel="true difference of the two scores, log-odds")
+    ax.set_ylabel("labels needed for ± 0.5 (95 %)")
     ax.set_ylim(30, 6000)
     return figure
 
@@ -71,6 +82,6 @@ def ceiling(differences: np.ndarray, weight: np.ndarray, right: np.ndarray):
     )
     for text, tip, place in notes:
         ax.annotate(text, tip, place, va="center", arrowprops={"arrowstyle": "->", "lw": 1.2})
-    ax.set(xlabel="true difference of the two replies", ylabel="share of all labels, %")
+    ax.set(xlabel="true difference of the two replies, log-odds", ylabel="share of all labels, %")
     ax.set_xlim(0, 4.75)
     return figure

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..plots import OPTIMUM, POLICY, REFERENCE
+from ..plots import OPTIMUM, POLICY, REFERENCE, draw_frontier
 
 
 def log_ratio_lines(rewards: np.ndarray, lines: dict[float, tuple]):
@@ -24,22 +24,47 @@ def log_ratio_lines(rewards: np.ndarray, lines: dict[float, tuple]):
     return figure
 
 
-def under_the_frontier(frontier: list[tuple], others: dict[str, list[tuple]]):
-    """The frontier as a line and other policies as points; all are lists of (KL, true reward)."""
+def tangents(touched: dict[float, tuple], start: float):
+    """The full world's frontier and lines that touch it; `touched`: slope -> (KL, true reward).
+
+    `start` is the reference's mean true reward.
+    """
     figure, ax = plt.subplots()
-    kl, reward = np.array(frontier).T
-    ax.plot(kl, reward, color=OPTIMUM)
-    middle = np.abs(kl - 1.6).argmin()
-    spot = (kl[middle], reward[middle])
+    draw_frontier(ax)
+    ax.plot(0, start, "s", color=REFERENCE, zorder=3)
+    ax.annotate("reference", (0, start), (9, -6), textcoords="offset points", color=REFERENCE)
+    for beta, (kl, reward) in touched.items():
+        ends = np.array([0, kl + 0.9 / beta**0.5])
+        ax.plot(ends, reward + beta * (ends - kl), "--", color=POLICY, lw=1.2)
+        ax.plot(0, reward - beta * kl, "o", color=POLICY, mfc="white")
+        ax.plot(kl, reward, "o", color=POLICY)
+        ax.annotate(f"β = {beta}", (kl, reward), (7, -12), textcoords="offset points", color=POLICY)
+    ax.set(xlim=(-0.15, 5.5), ylim=(-0.6, 5.6))
+    return figure
+
+
+def under_the_frontier(frontier: np.ndarray, others: dict[str, np.ndarray]):
+    """The frontier (M, 2) and lines below it; `others`: name -> (D, B, 2); all (KL, true reward).
+
+    The frontier starts at the reference.
+    """
+    figure, ax = plt.subplots()
+    kl, reward = frontier.T
+    right = max(path[..., 0].max() for path in others.values())
+    ax.plot([*kl, right], [*reward, reward[-1]], color=OPTIMUM)
     ax.annotate(
-        "exact optimum", spot, (-8, 8), textcoords="offset points", ha="right", color=OPTIMUM
+        "exact optimum", (right, reward[-1]), (-60, 6), textcoords="offset points", ha="right"
     )
-    for (name, points), (marker, fill) in zip(
-        others.items(), (("o", POLICY), ("^", "none")), strict=True
-    ):
-        ax.plot(*np.array(points).T, marker, color=POLICY, mfc=fill)
-        ax.annotate(name, points[-1], (10, -4), textcoords="offset points", color=POLICY)
-    ax.set(xlabel="KL to the reference, nats per reply", ylabel="mean true reward", xlim=(0, 6))
+    ax.plot(*frontier[0], "s", color=REFERENCE, zorder=3)
+    ax.annotate("reference", frontier[0], (9, -3), textcoords="offset points", color=REFERENCE)
+    for (name, paths), style in zip(others.items(), ("-o", "--^"), strict=True):
+        fill = POLICY if style[-1] == "o" else "white"
+        for i, path in enumerate(paths):
+            label = None if i else f"optima for reward + {name}"
+            ax.plot(*path.T, style, color=POLICY, lw=1, ms=5, mfc=fill, label=label)
+    ax.legend(loc="lower right")
+    ax.set(xlabel="KL to the reference, nats per reply", ylabel="mean true reward")
+    ax.set(xlim=(-0.2, right + 0.2), ylim=(0, 2.9))
     return figure
 
 
