@@ -153,6 +153,29 @@ def test_losses_that_begin_elsewhere_are_no_multiple_of_ln_2(loss, tmp_path, tin
     assert problems(doctor.check_run(tmp_path / "run")) == []
 
 
+def test_a_wrong_first_row_is_told_with_the_numbers_of_that_row_alone(tmp_path):
+    columns = {key: np.array(values) for key, values in REFERENCE.items()}
+    for key in ("margin", "chosen_reward"):
+        columns[key] = MARGIN.copy()
+        columns[key][0] = 0.3
+    columns["rejected_reward"] = np.zeros(128)
+    columns["loss"] = np.r_[np.log1p(np.exp(-0.3)), SOFT[1:]]
+    write_rows(tmp_path / "metrics.jsonl", curves(**columns))
+    (found,) = doctor.check_run(tmp_path)
+    assert found.code == "reference_differs"
+    first = "step 1: the loss is 0.554 and the rewards are 0.30 (chosen) and 0.00 (rejected)"
+    assert found.seen.startswith(first)
+    assert "where equal models have 0.693 and 0; noise of dropout would raise" in found.seen
+
+
+def test_a_first_row_of_ten_steps_is_called_their_mean(tmp_path):
+    rows = averaged(curves(**REFERENCE), 10)
+    (found,) = doctor.check_run(as_trl(tmp_path, rows))
+    rewards = f"{rows[0]['chosen_reward']:.2f} (chosen)"
+    assert found.seen.startswith(f"the mean of steps 1 to 10: the loss is {rows[0]['loss']:.3f}")
+    assert rewards in found.seen
+
+
 def test_noise_that_is_gone_in_evaluation_is_dropout_and_an_offset_that_is_not_is_a_reference(
     tmp_path,
 ):

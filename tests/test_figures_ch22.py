@@ -46,7 +46,9 @@ def test_a_bug_is_drawn_over_healthy_runs_raw_with_the_optimum():
 
 def test_every_step_of_a_run_made_here_is_drawn():
     figure = ch22.draw_overlay({None: [run(0, 40)], "a": [run(1, 40)]}, ("loss",), {})
-    assert [line.get_xdata()[-1] for line in figure.axes[0].get_lines()] == [40, 40]
+    drawn = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    assert [drawn[name].get_xdata()[-1] for name in ("healthy, same pairs", "a")] == [40, 40]
+    assert drawn["ln 2"].get_ydata()[0] == pytest.approx(np.log(2))
 
 
 def test_a_matrix_shows_its_counts_and_the_unlabelled_runs_their_letters():

@@ -94,16 +94,27 @@ def _offset(out, log: Log, row: dict, start: float, known: bool) -> None:
     at, middle = int(log.step[0]), (chosen + rejected) / 2
     if log.span[0] > 1 and runs_away(log):
         return  # the course says so
-    seen = (
-        f"step {at}: the loss is {loss:.3f} and the rewards are {chosen:.2f} (chosen) and "
-        f"{rejected:.2f} (rejected), where equal models have {start:.3f} and 0"
-    )
+    seen = _first_row(log, row, start)
     add = partial(out.add, row=at, number=middle)
     if not known and not _has_reference(log):  # CPO's and ORPO's trainers log such rewards too
         add("reference_differs", f"{seen}, if the loss has a reference", "possible", "note")
         return
     code, sure, why = _which(log, middle, loss <= start + 0.01, start == LN2)
     add(code, f"{seen}{why}", sure)
+
+
+def _first_row(log: Log, row: dict, start: float) -> str:
+    """The first row beside what it would be if policy and reference were equal."""
+    at, span = int(log.step[0]), int(log.span[0])
+    when = f"step {at}" if span == 1 else f"the mean of steps {at - span + 1} to {at}"
+    if log.has("chosen_reward", "rejected_reward"):
+        rewards = (
+            "the rewards are {chosen_reward:.2f} (chosen) and {rejected_reward:.2f} (rejected)"
+        )
+    else:
+        rewards = "the margin is {margin:.2f}"
+    told = f"{when}: the loss is {row['loss']:.3f} and {rewards.format(**row)}"
+    return f"{told}, where equal models have {start:.3f} and 0"
 
 
 def _which(log: Log, middle: float, low: bool, sigmoid: bool) -> tuple[str, str, str]:
@@ -114,8 +125,10 @@ def _which(log: Log, middle: float, low: bool, sigmoid: bool) -> tuple[str, str,
     told = judge(log, middle, sigmoid)
     if told:
         return told
-    if low or middle > 0:
-        return "reference_differs", "likely", ", which noise of dropout does not do to both"
+    if low:
+        return "reference_differs", "likely", "; noise of dropout would raise the first losses"
+    if middle > 0:
+        return "reference_differs", "likely", "; noise of dropout would lower both rewards"
     back, away, scatter = course(log, middle)
     if back > max(1 / 3, 2 * scatter):
         return "reference_differs", "likely", "; both come back, which noise of dropout does not"

@@ -69,7 +69,8 @@ def draw_overlay(runs: dict, curves, optimum: dict) -> plt.Figure:
             ax.plot(_steps(values), values, ls=dash, lw=1.4, color=color, label=bug)
         ax.set(ylabel=TITLES[curve], xlabel="step")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=9.5)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=9.5)
+    figure.set_layout_engine("constrained", wspace=0.06)
     return figure
 
 
@@ -95,17 +96,20 @@ def draw_symptoms(runs: dict, curves, optimum: dict, alone=()) -> plt.Figure:
         ax.set_xlabel("step")
     figure.align_ylabels(axes)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=4, fontsize=9.5)
+    figure.legend(handles, labels, loc="outside upper right", ncols=5, fontsize=9.5)
+    figure.set_layout_engine("constrained", wspace=0.06)
     return figure
 
 
 def _draw_healthy(ax, healthy: list[dict], curve: str, optimum: dict) -> None:
-    """The healthy runs' range as a band, the first of them in grey; the optimum dotted."""
+    """The healthy runs' range as a band, the first in grey; ln 2 dashed, the optimum dotted."""
     values = np.array([run[curve] for run in healthy])
     if len(values) > 1:
         band = values.min(0), values.max(0)
-        ax.fill_between(_steps(values[0]), *band, color="0.87", lw=0, label="healthy, three seeds")
+        ax.fill_between(_steps(values[0]), *band, color="0.87", lw=0, label="three healthy runs")
     ax.plot(_steps(values[0]), values[0], color="0.5", lw=1.2, label="healthy, same pairs")
+    if curve == "loss":
+        ax.axhline(np.log(2), color="0.45", ls=(0, (5, 4)), lw=1.0, label="ln 2")
     if curve in optimum:
         ax.axhline(optimum[curve], color=OPTIMUM, ls=":", lw=1.3, label="exact optimum")
 
@@ -124,7 +128,7 @@ def draw_named(counts: np.ndarray, rows, columns, of: int = 3) -> plt.Figure:
     ax.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.grid(False)
     if many:
-        ax.set_ylabel("what the run was")
+        ax.set_ylabel("what the run was", labelpad=12)
         ax.set_xlabel("what it was taken for", labelpad=10)
         ax.xaxis.set_label_position("top")
     return figure
