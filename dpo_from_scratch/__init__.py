@@ -116,7 +116,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch02.py               02: the fit of the scores, and the ceiling of labels
       ch03.py               03: the climb, the paths of a recursion, the frontier
       ch04.py               04: the formula taken apart, and one step of one pair
-      ch05.py               05: references by their gap to the grammar
+      ch05.py               05: the loss of SFT, and references by their gap to the grammar
       ch06.py               06: a healthy run beside three that are not
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier

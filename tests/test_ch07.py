@@ -47,13 +47,16 @@ def test_the_plane_shows_every_seed_and_the_largest_kl_of_best_of_n():
 
 
 def test_a_frame_tells_its_beta_and_its_texts():
-    figure = ch07.frame(RUNS, 2.0, ["A short text."])
+    figure = ch07.frame(RUNS, 2.0, ["✗ A short text."])
     assert figure.axes[0].get_title() == "β = 2"
-    assert [t.get_text() for t in figure.texts] == ["– A short text."]
+    assert [t.get_text() for t in figure.texts] == ["✗ A short text."]
 
 
 def test_the_other_figures_draw_what_they_are_given():
-    figure = ch07.against_beta({name: {0.1: [1, 2], 1.0: [3, 4]} for name in "abcdef"}, {"f": 2.0})
+    measures = {name: {0.1: [1, 2], 1.0: [3, 4]} for name in "abcdef"}
+    figure = ch07.against_beta(measures, {"f": {0.1: 2.0, 1.0: 1.5}})
     assert [ax.get_title() for ax in figure.axes] == list("abcdef")
+    ax = ch07.without_broken(RUNS, {0.1: ([9.0], [1.0])}, {0.1: ([3.0], [2.5])}).axes[0]
+    assert [3.0] in [line.get_xdata().tolist() for line in ax.lines]
     ax = ch07.shares({"base": [0.1, 0.2], "more": [0.0, 0.1]}).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["base", "more"]

@@ -70,10 +70,11 @@ def test_the_figures_show_what_they_are_given():
     assert "β 1.0" in figure.axes[0].get_title()
     found = {"steps": [1, 2], "chosen": curves, "rejected": curves, "optimum": np.zeros((3, 2, 2))}
     panels = {"a": found, "b": found}
-    figure = ch09.log_ratios_beside_the_optimum(panels, {"a": -3, "b": -4})
-    assert [ax.get_ylim()[0] for ax in figure.axes] == [-3, -4]
-    figure = ch09.sorted_masses({"before": np.array([0.25, 0.75])})
-    assert figure.axes[0].lines[0].get_ydata().tolist() == [0.75, 0.25]
+    figure = ch09.log_ratios_beside_the_optimum(panels)
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [-1.0, -2.0]
+    assert ch09.told([1.0, np.nan]) is None
+    assert ch09.told([1.0, 1.0]) == (1.0, 0.0)
 
 
 def test_another_authors_pairs_are_less_likely_for_the_house(tiny):
@@ -93,3 +94,14 @@ def test_a_sharper_model_has_likelier_top_tokens(tiny):
     examples = [pair[0] for pair in encode_rows(tokenizer, pairs_of(KIND, 1, 4))[0]]
     plain, sharper = (squeezing.top_token(m, examples, pad_id(tokenizer)) for m in (model, sharp))
     assert 0 < plain < sharper < 1
+
+
+def test_the_change_of_a_run_that_squeezed():
+    figures = {"true_reward": 1.0, "kl": 0.0, "rejected_logp": -9.0}
+    sides = {"before": figures | {"entropy": 5.0}, "after": figures | {"entropy": 3.0, "kl": 0.5}}
+    result = sides | {"chosen": -1.0, "chosen_fell": 0.75}
+    record = Record({"points": [{"point": {"arm": "DPO", "seed": 0}, "result": result}]})
+    found = ch09.where_mass_went(record, arm="DPO")
+    assert found["entropy"].tolist() == [-2.0]
+    assert found["kl"].tolist() == [0.5]
+    assert found["worth_after"].tolist() == [1.0]

@@ -31,3 +31,15 @@ def test_a_run_without_a_style_is_refused():
     with pytest.raises(KeyError):
         ch06.draw_runs({"unknown": []})
     plt.close("all")
+
+
+def test_the_small_panel_repeats_the_late_steps_of_both_curves():
+    curves = {"one": [5.0, 2.0, 1.5, 1.2], "other": [5.0, 2.1, 1.4, 1.3]}
+    (ax,) = ch05.draw_sft(curves, floor=1.0, late=3).axes
+    (inset,) = ax.child_axes
+    for values, line, late in zip(curves.values(), ax.lines, inset.lines, strict=False):
+        assert list(line.get_ydata()) == values
+        assert list(late.get_xdata()) == [3, 4]
+        assert list(late.get_ydata()) == values[2:]
+    assert inset.get_ylim()[0] < 1.0 < 1.5 < inset.get_ylim()[1]
+    plt.close("all")

@@ -50,6 +50,17 @@ def test_every_chapter_has_a_page_with_maths_alt_texts_and_a_colab_link(site, na
     assert (site / "searchindex.js").is_file()
 
 
+def test_a_slider_moves_without_a_kernel_and_its_picture_is_there_once(site):
+    for path in CHAPTERS:
+        sliders = path.read_text(encoding="utf-8").count('"slider": {')
+        page = (site / f"{path.stem}.html").read_text(encoding="utf-8")
+        found = re.findall(r'<figure class="frames"[^>]*>\s*<img alt="([^"]*)"', page)
+        assert len(found) == sliders, path.stem
+        assert all(len(alt) > 40 for alt in found)
+        if sliders:
+            assert "_static/slider.js" in page
+
+
 def test_the_index_leads_to_every_chapter(site):
     index = (site / "index.html").read_text(encoding="utf-8")
     for path in CHAPTERS:

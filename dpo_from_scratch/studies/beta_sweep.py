@@ -16,7 +16,7 @@ from ..scoring import log_ratios
 
 BETAS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 2.0, 4.0)
 SIZES = (1, 2, 4, 8, 16, 32)
-APART = (0.1, 0.6)  # betas whose texts are taken apart
+APART = (0.1, 0.35, 0.6)  # betas whose texts are taken apart
 DRAWS = 2688  # samples for each prompt: 84 groups of 32
 
 study = Study(__file__, "DPO at eight betas, and best-of-n")

@@ -1,4 +1,4 @@
-"""Chapter 05: what DPO makes of references of several qualities."""
+"""Chapter 05: how SFT's loss falls, and what DPO makes of references of several qualities."""
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -6,14 +6,38 @@ from matplotlib.ticker import NullLocator
 
 from ... import world
 from ..evaluation import mean_and_half_width
-from ..plots import OPTIMUM, POLICY, REFERENCE
+from ..plots import CHOSEN, OPTIMUM, POLICY, REFERENCE
+
+STYLES = (("-", POLICY), ("--", CHOSEN))
+
+
+def draw_sft(curves: dict[str, list[float]], floor: float, late: int) -> Figure:
+    """Loss per token of two runs against their steps, above the `floor` that the grammar sets.
+
+    `curves` maps the divisor to the loss of each step. The small panel repeats the steps from
+    `late` on, on a scale of their own.
+    """
+    figure, ax = plt.subplots()
+    inset = ax.inset_axes((0.37, 0.3, 0.63, 0.5))
+    for (name, values), (dash, color) in zip(curves.items(), STYLES, strict=True):
+        steps = range(1, len(values) + 1)
+        ax.plot(steps, values, dash, color=color, label=name)
+        inset.plot(steps[late - 1 :], values[late - 1 :], dash, color=color, lw=1.4)
+    tails = [value for values in curves.values() for value in values[late - 1 :]]
+    inset.set(xlim=(late, None), ylim=(floor - 0.05, max(tails) + 0.02))
+    for panel in (ax, inset):
+        panel.axhline(floor, color=OPTIMUM, ls=":", lw=1.5)
+    ax.text(len(values), floor - 0.12, "entropy of the grammar: the floor", ha="right", va="top")
+    ax.set(xlabel="step", ylabel="loss, nats per token", ylim=(0.5, 5.1))
+    ax.legend(loc="upper right", ncols=2, title="divided by", handlelength=3)
+    return figure
 
 
 def draw_references(at: dict[int, dict[str, list[float]]], beta: float = 0.6) -> Figure:
     """True reward before and after DPO against the gap of the reference to the grammar.
 
     `at` maps steps of SFT to the figures of each seed: "gap", "true_reward before" and
-    "true_reward after". The exact optimum of the grammar at `beta` is drawn dashed.
+    "true_reward after". The exact optimum of the grammar at `beta` is dotted.
     """
     figure, ax = plt.subplots()
     gaps = [mean_and_half_width(found["gap"])[0] for found in at.values()]

@@ -11,7 +11,7 @@ from ..plots import CHOSEN, OPTIMUM, POLICY, REFERENCE, REJECTED
 
 ORANGE = "#E69F00"
 Runs = dict[float, tuple[list[float], list[float]]]  # beta -> KL and true reward of its seeds
-BESIDE = {0.05: (0, -17), 0.1: (0, 9), 0.2: (-6, -17), 0.35: (12, -16)}  # points; else (10, -14)
+BESIDE = {0.05: (0, -17), 0.1: (25, 1), 0.2: (-6, -17), 0.35: (12, -16)}  # points; else (10, -14)
 
 
 def best_rewards(record) -> dict[str, dict[int, list[float]]]:
@@ -25,21 +25,21 @@ def best_rewards(record) -> dict[str, dict[int, list[float]]]:
 
 def draw_frontier(ax) -> None:
     """The exact frontier of the grammar in a plane whose KL axis is logarithmic."""
-    line = world.REVIEWS.frontier(np.geomspace(0.07, 8, 60))
+    line = world.REVIEWS.frontier(np.geomspace(0.015, 8, 70))
     ax.plot([g["kl"] for g in line], [g["mean_reward"] for g in line], color=OPTIMUM)
     ax.set(xscale="log", xlim=(0.08, 40), ylim=(-1.5, 8.5))
     ax.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
 
 
 def draw_runs(ax, runs: Runs, highlight: float | None = None, size: float = 5) -> None:
-    """A dot for each seed, those of one beta joined; every other beta hollow."""
+    """A dot for each seed, those of one beta joined; every other beta hollow and dashed."""
     for number, (beta, (kl, reward)) in enumerate(sorted(runs.items())):
         order, chosen = np.argsort(kl), beta == highlight
         color = REJECTED if chosen else POLICY
         ax.plot(
             np.array(kl)[order],
             np.array(reward)[order],
-            "o-",
+            "o--" if number % 2 == 0 else "o-",
             ms=size + 2 * chosen,
             lw=0.8,
             color=color,
@@ -61,7 +61,7 @@ def plane(runs: Runs, best: dict[str, dict[int, list[float]]]):
     draw_runs(ax, runs)
     ax.plot([], [], "o", color=POLICY, label="DPO, one dot a seed")
     for beta, (kl, reward) in runs.items():
-        far = int(np.argmin(kl) if beta == 0.1 else np.argmax(kl))
+        far = int(np.argmax(kl))
         where = {"xy": (kl[far], reward[far]), "xytext": BESIDE.get(beta, (10, -14))}
         ax.annotate(f"β {beta:g}", **where, textcoords="offset points", color=POLICY, ha="center")
     ax.annotate("exact frontier", (5, 5.6), color=OPTIMUM, ha="right")
@@ -75,35 +75,61 @@ def frame(runs: Runs, beta: float, texts: list[str]):
     style = {"font.size": 9, "figure.constrained_layout.use": False}
     with plt.rc_context(style):
         figure = plt.figure(figsize=(3.6, 2.7))
-        ax = figure.add_axes((0.13, 0.47, 0.84, 0.43))
+        ax = figure.add_axes((0.13, 0.53, 0.84, 0.38))
         draw_frontier(ax)
         draw_runs(ax, runs, beta, size=3)
         ax.set_title(f"β = {beta:g}", fontsize=9, pad=3)
         ax.set_xticks([0.1, 1, 10], ["KL 0.1", "1", "10 nats"])
         ax.tick_params(labelsize=7.5, pad=1)
         ax.set_ylabel("reward", fontsize=8, labelpad=1)
-        lines = "\n".join(textwrap.fill(f"– {text}", 62) for text in texts)
-        figure.text(0.03, 0.36, lines, va="top", fontsize=7.5, linespacing=1.2)
+        lines = "\n".join(textwrap.fill(text, 66) for text in texts)
+        figure.text(0.03, 0.43, lines, va="top", fontsize=7, linespacing=1.2)
     return figure
 
 
-def against_beta(measures: dict[str, dict[float, list[float]]], level: dict[str, float]):
+def without_broken(runs: Runs, before: Runs, after: Runs):
+    """Figure: the plane, and by arrows where runs go that throw their broken texts away."""
+    figure, ax = plt.subplots(figsize=(7, 4))
+    draw_frontier(ax)
+    draw_runs(ax, {beta: run for beta, run in runs.items() if beta > max(before)}, size=3.5)
+    for beta in before:
+        for start, end in zip(np.transpose(before[beta]), np.transpose(after[beta]), strict=True):
+            arrow = {"arrowstyle": "->", "color": REJECTED, "lw": 0.9, "shrinkB": 4}
+            ax.annotate("", end, start, arrowprops=arrow)
+        ax.plot(*before[beta], "o", ms=5.5, color=REJECTED)
+        ax.plot(*after[beta], "D", ms=5.5, color=CHOSEN, mec="white", mew=0.6, zorder=5)
+        far = np.argmax(before[beta][0])
+        last = (before[beta][0][far], before[beta][1][far] - 0.75)
+        ax.annotate(f"β {beta:g}, all texts", last, color=REJECTED, ha="center")
+        last = (1.08 * max(after[beta][0]), max(after[beta][1]) + 0.2)
+        ax.annotate("whole texts only", last, color=CHOSEN)
+    ax.annotate("exact frontier", (2.2, 4.5), color=OPTIMUM, ha="right")
+    ax.set(xlim=(0.8, 40), ylim=(-1.5, 8.5))
+    ax.set(xlabel="KL to the reference, nats per reply", ylabel="mean true reward")
+    return figure
+
+
+def against_beta(
+    measures: dict[str, dict[float, list[float]]], best: dict[str, dict[float, float]]
+):
     """Figure: panels of a measure against beta: a dot a seed, a line through the means.
 
-    level: where a panel has a dashed line, for the grammar.
+    best: the exact optimum's own measure at each beta, for the panels that show it.
     """
     figure, axes = plt.subplots(2, 3, figsize=(10, 5.2), sharex=True)
     for ax, (name, by_beta) in zip(axes.flat, measures.items(), strict=True):
         for beta, values in by_beta.items():
             ax.plot([beta] * len(values), values, "o", ms=4, mfc="white", color=POLICY)
         ax.plot(list(by_beta), [np.mean(v) for v in by_beta.values()], color=POLICY, lw=1.2)
-        if name in level:
-            ax.axhline(level[name], color=REFERENCE, ls="--")
-            told = {"xytext": (0, -13), "textcoords": "offset points", "fontsize": 9}
-            ax.annotate("the grammar", (0.05, level[name]), color=REFERENCE, **told)
+        if name in best:
+            ax.plot(list(best[name]), list(best[name].values()), color=OPTIMUM, ls="--", lw=1.4)
+            told = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 9}
+            middle = list(best[name].items())[len(best[name]) // 2]
+            ax.annotate("exact optimum", middle, color=OPTIMUM, **told)
         ax.set_title(name)
         ax.set_xscale("log")
-        ax.set_xticks([0.1, 1], ["0.1", "1"])
+        ax.set_xticks(list(by_beta), [f"{beta:g}" for beta in by_beta], fontsize=8)
+        ax.minorticks_off()
     for ax in axes[1]:
         ax.set_xlabel("β")
     return figure

@@ -19,11 +19,30 @@ def intervals(curves: np.ndarray) -> list[tuple[float, float]]:
     return [mean_and_half_width(column) for column in np.asarray(curves).T]
 
 
-def log_ratios_beside_the_optimum(panels: dict[str, dict], lowest: dict[str, float]):
-    """A panel for each kind of pairs: log-ratios of unseen pairs over the run, seed by seed.
+def told(values) -> tuple[float, float] | None:
+    """Mean and half-width over the seeds; None where a seed has no figure (nan)."""
+    values = np.asarray(values, float)
+    return mean_and_half_width(values) if np.isfinite(values).all() else None
+
+
+def where_mass_went(record, **where) -> dict[str, np.ndarray]:
+    """Figures of the runs of the study `squeezing` that hold `where`, (S,); entropy: the change."""
+    before, after = record.values("before", **where), record.values("after", **where)
+    out = {key: np.array(record.values(key, **where)) for key in ("chosen", "chosen_fell")}
+    out["rejected_logp"] = np.array([row["rejected_logp"] for row in before])
+    out["kl"] = np.array([row["kl"] for row in after])
+    for name, rows in (("before", before), ("after", after)):
+        out[f"worth_{name}"] = np.array([row["true_reward"] for row in rows])
+    old, new = (np.array([row["entropy"] for row in rows]) for rows in (before, after))
+    return out | {"entropy": new - old}
+
+
+def log_ratios_beside_the_optimum(panels: dict[str, dict]):
+    """A panel for each of two kinds of pairs: log-ratios of unseen pairs over the run, by seed.
 
     panels: kind -> {"steps": [...], "chosen": (S, L), "rejected": (S, L), "optimum": (S, L, 2)};
-    the optimum's own at each seed's KL is dotted, and leaves the panel at `lowest`.
+    the optimum's own at each seed's KL is dotted in the side's colour, and ends where it is nan.
+    The second panel is logarithmic below -1.
     """
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.8))
     for ax, (kind, found) in zip(axes, panels.items(), strict=True):
@@ -31,22 +50,24 @@ def log_ratios_beside_the_optimum(panels: dict[str, dict], lowest: dict[str, flo
         for side, (key, (color, dash)) in enumerate(SIDES.items()):
             for seed, best in zip(found[key], found["optimum"], strict=True):
                 ax.plot(steps, seed, color=color, ls=dash, lw=1.3)
-                ax.plot(steps, best[:, side], color=OPTIMUM, ls=":", lw=1.2)
-            end = np.mean(found[key], 0)[-1]
-            above = 4 if key == "chosen" else -4
-            ax.annotate(key, (steps[-1], end), (5, above), textcoords="offset points", color=color)
+                ax.plot(steps, best[:, side], color=color, ls=":", lw=1.8)
+        ax.text(20, 0.33, "chosen", color=CHOSEN)
+        ax.text(3, -2.1, "rejected", color=REJECTED)
         ax.axhline(0, color=REFERENCE, lw=1)
-        bottom = lowest[kind]
-        ax.set(title=kind, xlabel="step", xlim=(0, 172), ylim=(bottom, -0.1 * bottom))
-    axes[0].text(4, 0.96 * lowest[next(iter(panels))], "dotted: the optimum at the run's KL")
+        ax.set(title=kind, xlabel="step", xlim=(0, 130), ylim=(-5.6, 0.7))
+        ax.set_xticks([0, 32, 64, 96, 128])
+    axes[0].text(3, -5.4, "dotted: the optimum at the run's KL")
     axes[0].set_ylabel("log-ratio, nats per reply")
+    axes[1].set_yscale("symlog", linthresh=1.0)
+    axes[1].set_ylim(-300, 0.8)
+    axes[1].set_yticks([0, -1, -10, -100], ["0", "−1", "−10", "−100"])
     return figure
 
 
 def dial_frame(record, where: dict, optimum):
     """One setting of the dial: log-ratios of unseen pairs, means and ranges of the seeds.
 
-    optimum: (KL, seed) -> the optimum's own two log-ratios there, dotted.
+    optimum: (KL, seed) -> the optimum's own two log-ratios there, dotted; nan ends the line.
     """
     figure, ax = plt.subplots(figsize=(3.6, 2.7))
     steps = record.values("steps", **where)[0]
@@ -58,25 +79,16 @@ def dial_frame(record, where: dict, optimum):
         low, high = curves.min(0), curves.max(0)
         ax.fill_between([0, *steps], low, high, color=color, alpha=0.2, lw=0)
         ax.plot([0, *steps], [0.0, *best[:, side]], color=OPTIMUM, ls=":", lw=1.4)
+        end, above = (steps[-1], curves.mean(0)[-1]), (3, (1, -7)[side])
+        ax.annotate(key, end, above, textcoords="offset points", color=color, fontsize=8)
     worth = np.mean(record.values("true_reward", **where))
     ax.set_title("β {beta}, rate {learning_rate:g}".format(**where), fontsize=9)
-    told = f"KL {kls[:, -1].mean():.1f}, true reward {worth:.1f}".replace("-", "−")
-    ax.text(2, -22, told, fontsize=9)
+    said = f"KL {kls[:, -1].mean():.1f}, true reward {worth:.1f}".replace("-", "−")
+    ax.text(2, -26, said, fontsize=9)
     ax.set_yscale("symlog", linthresh=1.0)
     ax.set(xlim=(0, 64), ylim=(-40, 0.4))
+    ax.set_xlabel("step", fontsize=8)
+    ax.set_ylabel("log-ratio, nats", fontsize=8)
     ax.set_yticks([0, -1, -10], ["0", "−1", "−10"])
     ax.tick_params(labelsize=8)
-    return figure
-
-
-def sorted_masses(masses: dict[str, np.ndarray]):
-    """Probabilities of all replies to one prompt, in the order of the first; both axes are logs."""
-    figure, ax = plt.subplots(figsize=(7, 3.6))
-    styles = ((REFERENCE, "-", 4), (REJECTED, "--", 1.6), (CHOSEN, ":", 1.6))
-    order = np.argsort(-next(iter(masses.values())), kind="stable")
-    rank = np.arange(1, len(order) + 1)
-    for (name, p), (color, dash, width) in zip(masses.items(), styles, strict=False):
-        ax.loglog(rank, p[order], color=color, ls=dash, lw=width, label=name)
-    ax.set(xlabel="reply, the likeliest first", ylabel="probability", ylim=(1e-9, 1))
-    ax.legend(loc="lower left")
     return figure
