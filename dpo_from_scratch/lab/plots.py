@@ -104,21 +104,21 @@ def dashboard(
         for key in lines.keys() & (optimum or {}).keys():
             color = lines[key] if len(lines) == 2 else OPTIMUM
             ax.axhline(optimum[key], color=color, ls=":", lw=1.5)
+            note(ax, "optimum", (steps[0], optimum[key]), color)
     axes[0, 0].axhline(np.log(2), color=REFERENCE, ls=":")
     axes[0, 1].axhline(0.5, color=REFERENCE, ls=":")
     if ceiling:
         axes[0, 1].axhline(ceiling, color=OPTIMUM, ls=":")
-        axes[0, 1].annotate(
-            "ceiling",
-            (steps[0], ceiling),
-            (0, 3),
-            textcoords="offset points",
-            fontsize=9,
-        )
+        note(axes[0, 1], "ceiling", (steps[0], ceiling), OPTIMUM)
     for ax in axes[1]:
         ax.set_xlabel("step")
     figure.suptitle(title)
     return figure
+
+
+def note(ax, words: str, place: tuple[float, float], color: str) -> None:
+    """Small words just above a place, to its right."""
+    ax.annotate(words, place, (0, 3), textcoords="offset points", fontsize=9, color=color)
 
 
 def name_the_sides(ax, history: list[dict], lines: dict[str, str]) -> None:
