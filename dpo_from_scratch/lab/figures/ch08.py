@@ -77,16 +77,48 @@ def draw_credit(words: list[str], exact: np.ndarray, told: np.ndarray):
     return figure
 
 
+def draw_learning(history: list[dict], true: list[float]):
+    """PPO's iterations: the score it is trained on, the KL, and the true reward it never sees."""
+    figure, axes = plt.subplots(1, 3, figsize=(9, 2.9))
+    panels = {
+        "thanks a text": ([row["score"] for row in history], CHOSEN),
+        "KL to the reference, nats": ([row["kl"] for row in history], PPO),
+        "mean true reward": (true, REJECTED),
+    }
+    for ax, (title, (values, color)) in zip(axes, panels.items(), strict=True):
+        ax.plot([row["iteration"] for row in history], values, "o-", color=color, ms=4)
+        ax.set_title(title, fontsize=10)
+        ax.set(xlabel="iteration", xticks=[row["iteration"] for row in history])
+        ax.margins(y=0.12)
+    return figure
+
+
 def draw_win_rates(rates: dict[str, dict[float, list[float]]]):
-    """Mean win rate of each method against the sampling temperature."""
-    figure, ax = plt.subplots(figsize=(7.5, 4.4))
-    shift = {"DPO then PPO": (8, 8), "PPO": (8, -10), "DPO": (8, -6)}
-    for method, found in rates.items():
+    """Win rates against the sampling temperature: means and the seeds' range; the axis is cut."""
+    figure, (top, low) = plt.subplots(
+        2, 1, figsize=(7.5, 5), sharex=True, height_ratios=(4, 1), gridspec_kw={"hspace": 0.08}
+    )
+    names = {  # where a label stands, off the line's end or another point of it
+        "DPO then PPO": (1.25, (10, 6)),
+        "PPO": (1.25, (10, -10)),
+        "DPO": (1.25, (10, -4)),
+        "best of 16": (1.0, (14, 6)),
+        "SFT": (1.25, (10, -4)),
+    }
+    for k, (method, found) in enumerate(rates.items()):
         color, marker, dash = STYLES[method]
-        t, means = list(found), [np.mean(values) for values in found.values()]
-        ax.plot(t, means, dash, marker=marker, color=color)
-        near(ax, method, (t[-1], means[-1]), shift.get(method, (8, -4)), color=color)
-    ax.axhline(0.5, color=REFERENCE, lw=0.8)
-    label = "wins against the grammar's reply"
-    ax.set(xlabel="sampling temperature", ylabel=label, xlim=(-0.05, 1.65))
+        ax = low if method == "SFT" else top
+        means = np.array([np.mean(values) for values in found.values()])
+        ends = np.array([(min(values), max(values)) for values in found.values()]).T
+        t = np.array(list(found)) + 0.012 * (k - 2)  # side by side, so that the bars are seen
+        bars = np.abs(ends - means)
+        ax.errorbar(t, means, bars, fmt=marker + dash, color=color, ms=5, capsize=2, lw=1.3)
+        at, offset = names[method]
+        near(ax, method, (at, means[list(found).index(at)]), offset, color=color)
+    low.axhline(0.5, color=REFERENCE, lw=0.8)
+    top.set(ylim=(0.76, 1.005), xlim=(-0.05, 1.6), xticks=np.arange(6) / 4)
+    low.set(ylim=(0.44, 0.575), xlabel="sampling temperature", yticks=(0.45, 0.5, 0.55))
+    top.set_ylabel("wins against the grammar's reply")
+    top.spines["bottom"].set_visible(False)
+    top.tick_params(bottom=False)
     return figure
