@@ -3,6 +3,7 @@
 import ast
 import inspect
 import itertools
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
+from dpo_from_scratch.lab.run import tell
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dpo_from_scratch"
@@ -191,7 +194,7 @@ def test_readme_names_commands_that_exist():
 
 
 @pytest.mark.slow
-def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path):
+def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path, capsys):
     """As in Colab: dependencies are there, the package comes from its wheel, and the folder
     holds one notebook.
     """
@@ -239,4 +242,7 @@ def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path):
         timeout=400,
     )
     assert nbformat.read(alone / "done.ipynb", as_version=4).cells
-    assert (alone / "runs" / "00_start_here" / "results.json").is_file()
+    # what `make run` tells of it
+    tell(json.loads((alone / "runs/00_start_here/results.json").read_text(encoding="utf-8")))
+    told = capsys.readouterr().out
+    assert re.search(r"^mean true reward +−0\.\d\d ± 0\.\d\d +2\.\d\d ± ", told, re.M), told

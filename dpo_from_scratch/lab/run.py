@@ -16,6 +16,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
+from .tables import show_table
+
 
 def execute(notebook: Path, folder: Path) -> Path:
     """Run all cells and write the executed copy; SystemExit with the cell's error if one fails.
@@ -43,31 +45,16 @@ def execute(notebook: Path, folder: Path) -> Path:
     return executed
 
 
-def summary(results: dict) -> str:
-    """Chapter 00's results as text: reviews before and after, and the table."""
-    out = []
+def tell(results: dict) -> None:
+    """Print chapter 00's results as it saved them: reviews before and after, and its table."""
     for row in results["reviews"]:
-        out.append(f"\n{row['prompt']}")
-        out.append(f"  before ({row['reward_before']:+.2f})  {row['before']}")
-        out.append(f"  after  ({row['reward_after']:+.2f})  {row['after']}")
-    before, after = results["before"], results["after"]
-
-    def line(name: str, form: str, *keys: str) -> str:
-        a, b = (form.format(*(found[key] for key in keys)) for found in (before, after))
-        return f"{name:42s}{a:>16s}{b:>16s}"
-
-    out += [
-        f"\n{'(± one standard error)':42s}{'before':>16s}{'after':>16s}",
-        line("preference accuracy (true order)", "{:.3f}", "accuracy"),
-        f"{'correlation, implicit with true reward':42s}{'none':>16s}{after['correlation']:>16.3f}",
-        line("mean true reward", "{:.2f} ± {:.2f}", "true_reward", "true_reward_se"),
-        f"{'KL to the reference, nats per reply':42s}{'0':>16s}"
-        + f"{after['kl']:.2f} ± {after['kl_se']:.2f}".rjust(16),
-        line("exact optimum's reward at that KL", "{:.2f}", "optimum"),
-        line("grammatical samples", "{:.1%}", "grammatical"),
-        f"{'seconds of training':42s}{'':>16s}{results['training_seconds']:>16.0f}",
-    ]
-    return "\n".join(out)
+        print(f"\n{row['prompt']}")
+        print(f"  before ({row['reward_before']:+.2f})  {row['before']}")
+        print(f"  after  ({row['reward_after']:+.2f})  {row['after']}")
+    print()
+    pairs = lambda cells: [tuple(c) if isinstance(c, list) else c for c in cells]
+    show_table({name: pairs(cells) for name, cells in results["outcome"].items()})
+    print(f"\n{'seconds of training':24s}{results['training_seconds']:8.0f}")
 
 
 def main() -> None:
@@ -80,8 +67,8 @@ def main() -> None:
     folder = Path("runs") / notebook.stem
     executed = execute(notebook, folder)
     if (folder / "results.json").exists():
-        print(summary(json.loads((folder / "results.json").read_text(encoding="utf-8"))))
-    print(f"{'seconds in all':42s}{'':>16s}{time.monotonic() - started:>16.0f}")
+        tell(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+    print(f"{'seconds in all':24s}{time.monotonic() - started:8.0f}")
     print(f"\nexecuted notebook  {executed}")
     for name, file in (("figure", "figure.png"), ("model", "model")):
         if (folder / file).exists():
