@@ -99,9 +99,10 @@ def test_a_sharper_model_has_likelier_top_tokens(tiny):
 def test_the_change_of_a_run_that_squeezed():
     figures = {"true_reward": 1.0, "kl": 0.0, "rejected_logp": -9.0}
     sides = {"before": figures | {"entropy": 5.0}, "after": figures | {"entropy": 3.0, "kl": 0.5}}
-    result = sides | {"chosen": -1.0, "chosen_fell": 0.75}
+    result = sides | {"chosen": -1.0, "rejected": -8.0}
     record = Record({"points": [{"point": {"arm": "DPO", "seed": 0}, "result": result}]})
     found = ch09.where_mass_went(record, arm="DPO")
     assert found["entropy"].tolist() == [-2.0]
     assert found["kl"].tolist() == [0.5]
     assert found["worth_after"].tolist() == [1.0]
+    assert found["rejected"].tolist() == [-8.0]

@@ -28,7 +28,7 @@ def told(values) -> tuple[float, float] | None:
 def where_mass_went(record, **where) -> dict[str, np.ndarray]:
     """Figures of the runs of the study `squeezing` that hold `where`, (S,); entropy: the change."""
     before, after = record.values("before", **where), record.values("after", **where)
-    out = {key: np.array(record.values(key, **where)) for key in ("chosen", "chosen_fell")}
+    out = {key: np.array(record.values(key, **where)) for key in ("chosen", "rejected")}
     out["rejected_logp"] = np.array([row["rejected_logp"] for row in before])
     out["kl"] = np.array([row["kl"] for row in after])
     for name, rows in (("before", before), ("after", after)):
