@@ -61,8 +61,8 @@ def weight_against_margin(margins, weights):
     ax.plot(margins, weights, "o", ms=4, color=POLICY, alpha=0.5)
     ax.axvline(0, color=REFERENCE, ls="--", lw=1.2)
     ax.text(0.3, 0.58, "policy = reference:\nweight one half")
-    ax.text(-8.8, 0.9, "order wrong: full push", color=REJECTED)
-    ax.text(6, 0.19, "order right and sure:\nhardly any push", color=CHOSEN, ha="right")
+    ax.text(-8.8, 0.9, "order wrong: weight near one", color=REJECTED)
+    ax.text(6, 0.19, "order right and sure:\nweight near zero", color=CHOSEN, ha="right")
     ax.set(xlabel="margin $m$ (reward)", ylabel="weight in the gradient, σ(−m)")
     return figure
 
