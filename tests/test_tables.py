@@ -7,7 +7,7 @@ from dpo_from_scratch import world
 from dpo_from_scratch.data import data_path, read_rows
 from dpo_from_scratch.lab.evaluation import optimal_log_ratios
 from dpo_from_scratch.lab.plots import smooth
-from dpo_from_scratch.lab.tables import show_table, verdict
+from dpo_from_scratch.lab.tables import PAGE, show_table, verdict
 
 
 def test_columns_are_aligned_and_say_their_intervals(capsys):
@@ -27,6 +27,14 @@ def test_a_cell_may_be_empty_and_a_zero_has_no_sign(capsys):
     assert capsys.readouterr().out.splitlines() == ["  a     b", "     1.25", "0.0  2.00"]
     with pytest.raises(ValueError, match="differ in length"):
         show_table({"a": [1], "b": [1, 2]})
+
+
+def test_a_wide_table_breaks_its_names(capsys):
+    show_table({f"a name of column {n}": [(1.0, 0.5), (22.0, 0.5)] for n in range(6)})
+    told = capsys.readouterr().out.splitlines()
+    assert max(map(len, told)) <= PAGE
+    assert told[-1] == "  ".join(["22.00 ± 0.50"] * 6)
+    assert [line.split()[:2] for line in told[:2]] == [["a", "name"], ["column", "0"]]
 
 
 def test_a_verdict_asserts_unless_it_need_not_hold(capsys):

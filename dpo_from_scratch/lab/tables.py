@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Number
 
-WIDTH = 78  # of a claim; a longer one is broken
+PAGE = 88  # columns that the website shows without breaking a line
+WIDTH = 62  # of a claim; a longer one is broken
 BY = ("record", "your run", "exact")
 
 
@@ -29,6 +30,8 @@ def _number(value, decimals: int) -> str:
 def show_table(columns: Mapping[str, Iterable], decimals: int | Mapping[str, int] = 2) -> None:
     """Print columns of one length, a name above each; texts stand left, numbers right.
 
+    Names are broken into lines where the table would not fit a page.
+
     A cell is a text, a number, a pair (mean, half-width), printed as "2.41 ± 0.08", or None.
     decimals: of all columns, or by name (2 where none is told). ValueError if columns differ in
     length.
@@ -36,15 +39,28 @@ def show_table(columns: Mapping[str, Iterable], decimals: int | Mapping[str, int
     columns = {name: list(values) for name, values in columns.items()}
     if len({len(values) for values in columns.values()}) > 1:
         raise ValueError(f"columns differ in length: { {n: len(v) for n, v in columns.items()} }")
+    places = lambda name: decimals if isinstance(decimals, int) else decimals.get(name, 2)
+    told = {n: [cell(value, places(n)) for value in values] for n, values in columns.items()}
+    widths = [max(map(len, [name, *cells])) for name, cells in told.items()]
+    tight = sum(widths) + 2 * len(widths) - 2 > PAGE
+    heads = [_head(name, cells, tight) for name, cells in told.items()]
+    tall = max(map(len, heads), default=0)
     drawn = []
-    for name, values in columns.items():
-        places = decimals if isinstance(decimals, int) else decimals.get(name, 2)
-        told = [name, *(cell(value, places) for value in values)]
-        width = max(map(len, told))
-        left = any(isinstance(value, str) for value in values)
-        drawn.append([t.ljust(width) if left else t.rjust(width) for t in told])
+    for head, (name, cells) in zip(heads, told.items(), strict=True):
+        lines = [""] * (tall - len(head)) + head + cells
+        width = max(map(len, lines), default=0)
+        left = any(isinstance(value, str) for value in columns[name])
+        drawn.append([t.ljust(width) if left else t.rjust(width) for t in lines])
     for row in zip(*drawn, strict=True):
         print("  ".join(row).rstrip())
+
+
+def _head(name: str, cells: list[str], tight: bool) -> list[str]:
+    """A column's name in one line, or in several no wider than its cells or its longest word."""
+    if not tight:
+        return [name]
+    widest = max(map(len, [*cells, *name.split()]), default=1)
+    return textwrap.wrap(name, widest, break_long_words=False) or [""]
 
 
 def verdict(claim: str, holds: bool, by: str = "record", must: bool = True) -> None:
