@@ -35,9 +35,9 @@ def show(widget: w.Widget, twin: dict[str, str], about: dict | None = None) -> N
     display({WIDGET: view} | twin, metadata=about or {}, raw=True)
 
 
-def pixels(figure) -> np.ndarray:
+def pixels(figure, dpi: float = FRAME_DPI) -> np.ndarray:
     """A figure as it is drawn, (height, width, 3); the figure is closed."""
-    figure.set_dpi(FRAME_DPI)
+    figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     plt.close(figure)

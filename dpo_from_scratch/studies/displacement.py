@@ -16,7 +16,7 @@ from ..lab.studies import Study
 from ..models import Scorer, frozen_copy, load_model, pad_id
 from ..scoring import score_pairs
 from ..tokens import encode_rows
-from .reading_curves import STEPS, pairs_of
+from .reading_curves import STEPS, flat_gradient, pairs_of
 
 BATCH, SAMPLES = 32, 252
 LOOKS = (0, 16, 32, 40, 48, 64, 96, 128)
@@ -31,11 +31,6 @@ study = Study(
 
 
 # ---------------------------------------------------------------- what moves the chosen response
-def flat_gradient(of: Tensor, weights: list[Tensor]) -> Tensor:
-    """The gradient of a number with respect to the weights, as one vector."""
-    return torch.cat([g.flatten() for g in torch.autograd.grad(of, weights, retain_graph=True)])
-
-
 def pushes(
     script: dict, policy: nn.Module, reference: nn.Module, tokenizer, unseen: list, others: list
 ) -> dict[str, np.ndarray]:

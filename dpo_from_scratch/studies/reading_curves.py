@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import world
 from ..data import data_path, read_rows
@@ -78,13 +79,17 @@ def pairs_of(kind: str, seed: int, n: int = PAIRS) -> list[dict]:
 
 
 # ---------------------------------------------------------------- the runs
+def flat_gradient(of: Tensor, weights: list[Tensor]) -> Tensor:
+    """The gradient of a number with respect to the weights, as one vector."""
+    return torch.cat([g.flatten() for g in torch.autograd.grad(of, weights, retain_graph=True)])
+
+
 def gradients(script: dict, policy, tokenizer, rows: list[dict]) -> list[tuple[float, float]]:
     """For each pair: |g_w|^2 and <g_w, g_l>, of the gradients of the two log-probabilities."""
     weights, out = list(policy.parameters()), []
     for row in rows:
         scores = script["score"](policy, script["collate"]([row], tokenizer))
-        parts = [torch.autograd.grad(s.sum(), weights, retain_graph=True) for s in scores]
-        good, bad = (torch.cat([g.flatten() for g in part]) for part in parts)
+        good, bad = (flat_gradient(s.sum(), weights) for s in scores)
         out.append((float(good @ good), float(good @ bad)))
     return out
 

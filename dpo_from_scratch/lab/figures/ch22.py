@@ -1,16 +1,14 @@
 """Chapter 22, "Find the bug": patches as text, curves of broken runs, and who was named."""
 
-from io import BytesIO
-
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Image, display
-from PIL import Image as Pixels
 
 from ...data import data_path
 from ...doctor import hooks
 from ..plots import CHOSEN, OPTIMUM, POLICY, REFERENCE, REJECTED
 from ..tables import show_table
+from ..widgets import pixels, png
 
 TITLES = {
     "loss": "loss, nats",
@@ -23,13 +21,8 @@ COLORS = (POLICY, REJECTED, CHOSEN)
 
 
 def show(figure: plt.Figure) -> None:
-    """Display a figure as a PNG of 48 colours, a third of the size; and close it."""
-    drawn, small = BytesIO(), BytesIO()
-    figure.savefig(drawn, format="png")
-    plt.close(figure)
-    pixels = Pixels.open(drawn).convert("RGB")
-    pixels.quantize(48, dither=Pixels.Dither.NONE).save(small, format="png", optimize=True)
-    display(Image(data=small.getvalue(), format="png"))
+    """Display a figure with few colours, a third of the size; and close it."""
+    display(Image(data=png(pixels(figure, figure.dpi)), format="png"))
 
 
 def show_patches(names) -> None:
