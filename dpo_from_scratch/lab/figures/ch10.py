@@ -54,7 +54,6 @@ def all_planes(found: dict, paths: dict, columns: int = 4):
         plane(ax, one, title, paths[title])
     figure.supxlabel("log-ratio of the chosen response, nats", fontsize=11)
     figure.supylabel("log-ratio of the rejected response, nats", fontsize=11)
-    figure.tight_layout(pad=0.4)
     return figure
 
 
@@ -65,7 +64,6 @@ def plane_frame(found, title: str, path):
     ax.set_xlabel("chosen log-ratio, nats", fontsize=9)
     ax.set_ylabel("rejected log-ratio, nats", fontsize=9)
     ax.tick_params(labelsize=9)
-    figure.tight_layout(pad=0.4)
     return figure
 
 
