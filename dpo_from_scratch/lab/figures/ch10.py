@@ -118,6 +118,8 @@ def likeness(steps: dict, real: dict, ratio: float):
         left.annotate(f"{cosine:g}".replace("-", "−"), place, fontsize=10, ha="center", va="top")
     left.plot([-1.5, 1.5], [-1.5, 1.5], color=REFERENCE, lw=0.9, ls="--")
     left.axvline(0, color="0.6", lw=0.9)
+    left.set_xticks([-1, -0.5, 0, 0.5, 1])
+    left.set_yticks([-1.5, -1, -0.5, 0])
     left.set(xlim=(-1.0, 1.1), ylim=(-1.6, 0.4), xlabel="change of the chosen log-ratio")
     left.set(ylabel="change of the rejected log-ratio", title=f"$\\|g_l\\| = {ratio}\\,\\|g_w\\|$")
     edge = np.linspace(0.5, 1, 100)
