@@ -18,7 +18,7 @@ STYLES = {
 
 def triangles(panels: dict, corners: list[str], nash: np.ndarray, start: np.ndarray):
     """A triangle for each panel: title -> {label: policies (T, 3)}; one policy is a diamond."""
-    figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 4.6))
+    figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 4.3))
     places = (("right", -14), ("left", -14), ("center", 6))
     for ax, (title, paths) in zip(axes, panels.items(), strict=True):
         ax.plot(*CORNERS[[0, 1, 2, 0]].T, color="0.6", lw=1)
@@ -33,7 +33,7 @@ def triangles(panels: dict, corners: list[str], nash: np.ndarray, start: np.ndar
                 )
         ax.plot(*(nash @ CORNERS), "x", color=OPTIMUM, ms=9, mew=2, ls="", label="Nash")
         ax.plot(*(start @ CORNERS), "s", color=REFERENCE, ms=7, ls="", label="the grammar")
-        ax.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.1, 0.98))
+        ax.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.08, 0.95))
         ax.set_title(title, y=1.02, fontweight="bold", loc="left", x=-0.05)
         ax.legend(loc="upper left", bbox_to_anchor=(-0.1, 1.0), fontsize=9, handlelength=1.6)
         ax.axis("off")
@@ -52,38 +52,35 @@ def over_rounds(panels: dict, grammar: float):
             ax.errorbar(at, *told.T, lw=1.6, capsize=2, label=arm, **how)
         ax.axhline(0.5, color=OPTIMUM, lw=1)
         ax.axhline(grammar, color=REFERENCE, ls=":", lw=1.2)
+        ax.set_xticks(range(1, 9))
         ax.set(title=title, xlabel="round", xlim=(0.5, 8.6), ylim=(0.47, 0.98))
     axes[0].set_ylabel("exploitability")
-    axes[0].annotate("Nash", (8.5, 0.5), (0, -12), textcoords="offset points", ha="right")
-    axes[0].annotate("the grammar", (8.5, grammar), (0, 26), textcoords="offset points", ha="right")
+    for name, height in {"Nash": 0.5, "grammar": grammar}.items():
+        axes[1].annotate(name, (8.6, height), (4, -4), textcoords="offset points")
     axes[0].legend(fontsize=9, loc="upper left")
     return figure
 
 
-def ways(record, arm: str, pressed: bool) -> dict[str, np.ndarray]:
-    """KL and exploitability on test prompts after each round, (S, R), of the runs that have both.
-
-    S is 0 where the record holds none.
-    """
+def ways(record, arm: str, pressed: bool) -> dict[str, list]:
+    """KL and exploitability on test prompts after each round, a list for each run that has both."""
     points = record.select(arm=arm, pressed=pressed, held_out=True)
     found = [p["result"]["test"] for p in points]
-    return {key: np.array([row[key] for row in found]) for key in ("kl", "rounds")}
+    return {key: [row[key] for row in found] for key in ("kl", "rounds")}
 
 
 def against_kl(ends: dict, ways: dict, frontier: np.ndarray):
     """Methods in the plane of KL and exploitability: title -> {arm: {"kl", "last": (S,)}}.
 
-    A mark for each seed's last policy; `ways` as `ends`, with "kl" and "rounds" (S, R): a thin line
-    for each seed, from round to round. frontier (N, 2): KL and the least that is possible there.
+    A mark for each seed's last policy. `ways`: title -> {arm: {"kl", "rounds"}}, lists of runs, of
+    which each is a thin line. frontier (N, 2): KL and the least exploitability possible there.
     """
     figure, axes = plt.subplots(1, len(ends), figsize=(9.5, 4.4), sharey=True)
     for ax, (title, arms) in zip(axes, ends.items(), strict=True):
         for arm, found in arms.items():
             color, dash, mark = STYLES.get(arm, (REFERENCE, "-", "v"))
-            for kl, seen in zip(
-                *ways[title].get(arm, {"kl": (), "rounds": ()}).values(), strict=True
-            ):
-                ax.plot(kl, seen, color=color, ls=dash, lw=0.9, alpha=0.7)
+            lines = ways[title].get(arm, {"kl": [], "rounds": []})
+            for kl, seen in zip(lines["kl"], lines["rounds"], strict=True):
+                ax.plot(kl, seen, color=color, ls=dash, lw=1.1, marker=mark, ms=2.5)
             ax.plot(*found.values(), mark, color=color, ms=6, mec="black", mew=0.6, label=arm)
         farthest = 1.15 * max(np.max(found["kl"]) for found in arms.values())
         ax.plot(*np.vstack([frontier, [farthest, frontier[-1, 1]]]).T, color=OPTIMUM, lw=2)
