@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch.lab.figures import ch17
-from dpo_from_scratch.lab.records import Record
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +42,3 @@ def test_last_policies_and_their_ways_stand_at_their_kl_above_the_least():
         assert shown[:3] == [[[0.5, 0.7]], [[1.0, 0.6], [2.0, 0.9]], [[2.0, 0.9], [3.0, 0.8]]]
         assert shown[3][:2] == least.tolist()
         assert shown[3][2][1] == 0.5
-
-
-def test_ways_are_the_runs_with_prompts_held_out():
-    point = {"arm": "DNO", "pressed": True, "held_out": True, "seed": 0}
-    result = {"test": {"kl": [0.1], "rounds": [0.6]}, "validation": {"kl": [0.2], "rounds": [0.7]}}
-    others = [{"point": {"arm": "DNO", "pressed": True, "seed": 0}, "result": {}}]
-    record = Record({"points": [{"point": point, "result": result}, *others]})
-    assert ch17.ways(record, "DNO", True) == {"kl": [[0.1]], "rounds": [[0.6]]}
-    assert ch17.ways(record, "DNO", False) == {"kl": [], "rounds": []}

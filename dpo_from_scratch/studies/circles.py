@@ -1,10 +1,8 @@
 """Chapter 17: a panel that goes in circles; offline and iterated DPO, and DNO.
 
-With and without an anchor, five seeds; each round on prompts to choose by and to score on, three
-seeds. An hour and a half on one core.
+With and without an anchor, five seeds. An hour on one core.
 """
 
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -58,40 +56,6 @@ def openings(drawn: list[Sample]) -> np.ndarray:
     return np.array([np.mean([kind == opening for kind in kinds]) for opening in OPENINGS])
 
 
-def in_game(
-    arm: str, beta: float, rate: float, asked: list[str], seed: int, look: Callable
-) -> tuple[nn.Module, nn.Module, object, list[int]]:
-    """(policy, the model that everything began with, tokenizer, pairs used in each round).
-
-    Training asks the prompts `asked`. `look(policy, reference, tokenizer, r)` is called after each
-    round, r from 0; the reference is the first model.
-    """
-    how, (policy, tokenizer) = ARMS[arm], load_model("tiny")
-    reference, rng, used = frozen_copy(policy), np.random.default_rng(seed), []
-    k, rounds, margin = how["k"], how["rounds"], 1.0 if how["k"] == 2 else 0.5
-    size = LABELS // rounds // (k * (k - 1) // 2)  # prompts a round
-    settings = {"beta": beta, "learning_rate": rate, "steps": STEPS, "seed": seed}
-    config = TrainConfig(**PRESETS["tiny"] | settings)
-
-    def rows_of(r: int) -> list[dict]:
-        if r:
-            look(policy, reference, tokenizer, r - 1)
-        some = [asked[i] for i in rng.integers(len(asked), size=size)]
-        rows = winning_pairs(policy, tokenizer, some, world.panel, k, margin, 100 * seed + r)
-        used.append(len(rows))
-        return rows
-
-    in_rounds(policy, tokenizer, rounds, rows_of, config, how["moving"], progress=False)
-    look(policy, reference, tokenizer, rounds - 1)
-    return policy, reference, tokenizer, used
-
-
-def replies(policy: nn.Module, tokenizer, watched: list[str], seed: int) -> list[Sample]:
-    """504 replies of a policy to these prompts, in turn."""
-    prompts = [watched[i % len(watched)] for i in range(504)]
-    return sample(policy, tokenizer, prompts, seed=seed)
-
-
 def trained(
     arm: str, beta: float, rate: float, asked: list[str], watched: list[str], seed: int
 ) -> tuple[nn.Module, nn.Module, object, np.ndarray, list[int]]:
@@ -100,12 +64,27 @@ def trained(
     Openings after each round, (rounds, 4), and the pairs of each. Training asks the prompts
     `asked`, the openings are of replies to `watched`.
     """
-    seen = []
+    how, (policy, tokenizer) = ARMS[arm], load_model("tiny")
+    reference, rng, seen, used = frozen_copy(policy), np.random.default_rng(seed), [], []
+    k, rounds, margin = how["k"], how["rounds"], 1.0 if how["k"] == 2 else 0.5
+    size = LABELS // rounds // (k * (k - 1) // 2)  # prompts a round
+    settings = {"beta": beta, "learning_rate": rate, "steps": STEPS, "seed": seed}
+    config = TrainConfig(**PRESETS["tiny"] | settings)
 
-    def look(policy: nn.Module, reference: nn.Module, tokenizer, r: int) -> None:
-        seen.append(openings(replies(policy, tokenizer, watched, seed + r)))
+    def look() -> None:
+        prompts = [watched[i % len(watched)] for i in range(504)]
+        seen.append(openings(sample(policy, tokenizer, prompts, seed=seed + len(seen))))
 
-    policy, reference, tokenizer, used = in_game(arm, beta, rate, asked, seed, look)
+    def rows_of(r: int) -> list[dict]:
+        if r:
+            look()
+        some = [asked[i] for i in rng.integers(len(asked), size=size)]
+        rows = winning_pairs(policy, tokenizer, some, world.panel, k, margin, 100 * seed + r)
+        used.append(len(rows))
+        return rows
+
+    in_rounds(policy, tokenizer, rounds, rows_of, config, how["moving"], progress=False)
+    look()
     return policy, reference, tokenizer, np.array(seen), used
 
 
@@ -150,45 +129,9 @@ def run(arm: str, seed: int, pressed: bool = False) -> dict:
         arm, **chosen, asked=world.prompts("train"), watched=asked, seed=seed
     )
     drawn = sample(policy, tokenizer, [asked[i % len(asked)] for i in range(1008)], seed=seed)
-    ended = measure(np.vstack([seen[:-1], openings(drawn)]))
-    return ended | {"kl": distance(policy, reference, tokenizer, drawn), "pairs": used} | chosen
-
-
-def distance(policy: nn.Module, reference: nn.Module, tokenizer, drawn: list[Sample]) -> float:
-    """KL of the policy to the reference, nats per reply, from replies that the policy wrote."""
     rho = log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer))
-    return float(rho.mean())
-
-
-@study.points(
-    [
-        {"arm": arm, "pressed": pressed, "held_out": True, "seed": seed}
-        for seed in range(3)
-        for pressed in (False, True)
-        for arm, how in ARMS.items()
-        if how["rounds"] > 1
-    ]
-)
-def rounds_apart(arm: str, pressed: bool, held_out: bool, seed: int) -> dict:
-    """Each round on two sets of prompts that training never asks, and KL to the first model.
-
-    One set is for choosing a round, the other for scoring it.
-    """
-    chosen = PRESSED if pressed else best(arm)
-    asked = [prompt for prompt in world.prompts("train") if prompt not in VALIDATION]
-    sets = {"validation": VALIDATION, "test": world.prompts("test")}
-    seen, kl = ({name: [] for name in sets} for _ in range(2))
-
-    def look(policy: nn.Module, reference: nn.Module, tokenizer, r: int) -> None:
-        for i, (name, watched) in enumerate(sets.items()):
-            # numbers of their own: with the same ones both sets would share their sampling error
-            drawn = replies(policy, tokenizer, watched, seed + r + 1000 * i)
-            seen[name].append(openings(drawn))
-            kl[name].append(distance(policy, reference, tokenizer, drawn))
-
-    *_, used = in_game(arm, **chosen, asked=asked, seed=seed, look=look)
-    found = {name: measure(np.array(seen[name])) | {"kl": kl[name]} for name in sets}
-    return found | {"pairs": used} | chosen
+    ended = measure(np.vstack([seen[:-1], openings(drawn)]))
+    return ended | {"kl": float(rho.mean()), "pairs": used} | chosen
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def triangles(panels: dict, corners: list[str], nash: np.ndarray, start: np.ndar
                     *(path @ CORNERS).T, dash, marker=mark, color=color, ms=3, lw=1, label=label
                 )
         ax.plot(*(nash @ CORNERS), "x", color=OPTIMUM, ms=9, mew=2, ls="", label="Nash")
-        ax.plot(*(start @ CORNERS), "s", color=REFERENCE, ms=7, ls="", label="the grammar")
+        ax.plot(
+            *(start @ CORNERS), "s", color=REFERENCE, ms=7, zorder=1, ls="", label="the grammar"
+        )
         ax.set(aspect="equal", xlim=(-0.12, 1.12), ylim=(-0.08, 0.95))
         ax.set_title(title, y=1.02, fontweight="bold", loc="left", x=-0.05)
         ax.legend(loc="upper left", bbox_to_anchor=(-0.1, 1.0), fontsize=9, handlelength=1.6)
@@ -59,13 +61,6 @@ def over_rounds(panels: dict, grammar: float):
         axes[1].annotate(name, (8.6, height), (4, -4), textcoords="offset points")
     axes[0].legend(fontsize=9, loc="upper left")
     return figure
-
-
-def ways(record, arm: str, pressed: bool) -> dict[str, list]:
-    """KL and exploitability on test prompts after each round, a list for each run that has both."""
-    points = record.select(arm=arm, pressed=pressed, held_out=True)
-    found = [p["result"]["test"] for p in points]
-    return {key: [row[key] for row in found] for key in ("kl", "rounds")}
 
 
 def against_kl(ends: dict, ways: dict, frontier: np.ndarray):
