@@ -27,7 +27,7 @@ def plane(ax, found, title: str, path=None, size: float = 10) -> None:
     if path is not None:
         ax.plot(*path.T, color=OPTIMUM, lw=2.2)
         ax.plot(*path[-1], "o", color=OPTIMUM, ms=6, mec="white", mew=0.8)
-    ax.plot(0, 0, "s", color="white", mec=OPTIMUM, ms=4)
+    ax.plot(0, 0, "s", color="white", mec=OPTIMUM, ms=4, zorder=1.9)
     ax.set_title(title, fontsize=size)
     ax.set(xlim=(-HALF, HALF), ylim=(-HALF, HALF), aspect="equal")
     ax.set_xticks([-4, 0, 4], ["−4", "0", "4"])
@@ -82,7 +82,7 @@ def losses_and_slopes(margin, curves: dict):
     for ax in axes:
         ax.set_xlabel("margin m (β = 1, so m = Δ)")
         ax.set_xlim(margin[0], margin[-1])
-    axes[0].legend(fontsize=10, loc="upper right", framealpha=1)
+    axes[1].legend(fontsize=9, loc="upper left", labelspacing=0.3)
     return figure
 
 
