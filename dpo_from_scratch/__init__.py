@@ -146,6 +146,7 @@ Studies, a module for every record in data/results              -> all of the ab
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
+    quality_or_gap.py       15: how good the chosen text is, against how far the rejected is below
     step_by_step.py         16: sDPO against DPO at a third of beta
     circles.py              17: a panel whose likes go in circles
     judge_quality.py        19: Zephyr's recipe with judges of known quality
