@@ -1,0 +1,62 @@
+"""Chapter 15: ways to spend the labels, under the frontier, and what each differs by at equal KL."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..evaluation import AtEqualKL, at_equal_kl, mean_and_half_width
+from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
+
+LOOKS = {  # arm: colour, marker, dash; where its name stands, from the curve's last point
+    "another author": (REJECTED, "s", "--", (9, -6)),
+    "another author, SFT first": (PPO, "x", ":", (14, -6)),
+    "another author, then own": (CHOSEN, "v", "-.", (9, -12)),
+    "the reference": (REFERENCE, "D", "-", (18, 5)),
+    "the reference, in rounds": (REJECTED, "s", "--", (9, -12)),
+    "iterated": (POLICY, "o", "-", (9, -9)),
+    "online": (CHOSEN, "^", "--", (34, 22)),
+    "iterated, moving reference": (OPTIMUM, "P", ":", (9, -14)),
+}
+
+
+def curve(record, arm: str, key: str = "true_reward") -> np.ndarray:
+    """A figure of an arm's runs, (seeds, betas), the largest beta first."""
+    told = [p for p in record.select(arm=arm) if "beta" in p["point"]]
+    betas = sorted({p["point"]["beta"] for p in told}, reverse=True)
+    return np.array([record.values(key, arm=arm, beta=beta) for beta in betas]).T
+
+
+def gap(record, arm: str, other: str, kl: float, key: str = "true_reward") -> AtEqualKL:
+    """What an arm has of a figure less what the other has, in each seed, where the KL is `kl`."""
+    ours, theirs = (
+        at_equal_kl(curve(record, a, "kl"), curve(record, a, key), kl) for a in (arm, other)
+    )
+    return ours - theirs
+
+
+def told(found: AtEqualKL) -> tuple[float, float] | None:
+    """Mean and half-width over the seeds; None where a seed does not reach the KL."""
+    return found.interval() if found.reached == len(found.values) else None
+
+
+def under_the_frontier(record, panels: dict[str, dict[str, str]]):
+    """A panel for each group of arms: mean true reward against mean KL, one point a beta.
+
+    panels: title -> {arm: its name in the picture}; pale dots are seeds, bars are 95 % over them.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.4), sharey=True)
+    for ax, (title, arms) in zip(axes, panels.items(), strict=True):
+        draw_frontier(ax)
+        for arm, name in arms.items():
+            color, marker, dash, place = LOOKS[arm]
+            kl, reward = curve(record, arm, "kl"), curve(record, arm)
+            half = [mean_and_half_width(column)[1] for column in reward.T]
+            x, y = kl.mean(0), reward.mean(0)
+            drawn = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.3}
+            ax.errorbar(x, y, yerr=half, elinewidth=0.9, capsize=2, **drawn)
+            ax.plot(kl, reward, marker, color=color, ms=2.5, alpha=0.4)
+            at = {"xytext": place, "textcoords": "offset points", "va": "center"}
+            ax.annotate(name, (x[-1], y[-1]), color=color, fontsize=9, **at)
+        ax.set(title=title, xlim=(0, 6), ylim=(-0.4, 5.3))
+        ax.set_xlabel("KL to the first model, nats per reply")
+    axes[1].set_ylabel("")
+    return figure
