@@ -104,14 +104,15 @@ def best_rate(arm: str) -> float:
     return study.record().best("learning_rate", arm=ARMS[arm].get("rate_of", arm))
 
 
-@study.points(
-    [
-        {"arm": arm, "beta": beta, "seed": seed}
-        for seed in range(5)
-        for arm, how in ARMS.items()
-        for beta in how.get("betas", BETAS)
-    ]
-)
+SETTINGS = [
+    {"arm": arm, "beta": beta, "seed": seed}
+    for seed in range(5)
+    for arm, how in ARMS.items()
+    for beta in how.get("betas", BETAS)
+]
+
+
+@study.points(sorted(SETTINGS, key=lambda point: point["arm"] == "the reference, in rounds"))
 def run(arm: str, beta: float, seed: int) -> dict:
     """What a policy is worth, and on whose pairs its implicit reward knows the true order."""
     found = trained(arm, beta, best_rate(arm), world.prompts("train"), seed)
