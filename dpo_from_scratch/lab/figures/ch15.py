@@ -1,4 +1,4 @@
-"""Chapter 15: ways to spend the labels, under the frontier, and what each differs by at equal KL."""
+"""Chapter 15: ways to spend labels, under the frontier, and what each earns at equal KL."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,7 +11,7 @@ LOOKS = {  # arm: colour, marker, dash; where its name stands, from the curve's 
     "another author, SFT first": (PPO, "x", ":", (14, -6)),
     "another author, then own": (CHOSEN, "v", "-.", (9, -12)),
     "the reference": (REFERENCE, "D", "-", (18, 5)),
-    "the reference, in rounds": (REJECTED, "s", "--", (9, -12)),
+    "the reference, same rate": (REJECTED, "s", "--", (9, -10)),
     "iterated": (POLICY, "o", "-", (9, -9)),
     "online": (CHOSEN, "^", "--", (34, 22)),
     "iterated, moving reference": (OPTIMUM, "P", ":", (9, -14)),
@@ -19,17 +19,19 @@ LOOKS = {  # arm: colour, marker, dash; where its name stands, from the curve's 
 
 
 def curve(record, arm: str, key: str = "true_reward") -> np.ndarray:
-    """A figure of an arm's runs, (seeds, betas), the largest beta first."""
+    """A figure of an arm's runs, (seeds, betas), the largest beta first; seeds with all betas."""
     told = [p for p in record.select(arm=arm) if "beta" in p["point"]]
     betas = sorted({p["point"]["beta"] for p in told}, reverse=True)
-    return np.array([record.values(key, arm=arm, beta=beta) for beta in betas]).T
+    found = [record.values(key, arm=arm, beta=beta) for beta in betas]
+    whole = min(map(len, found))
+    return np.array([values[:whole] for values in found]).T
 
 
 def gap(record, arm: str, other: str, kl: float, key: str = "true_reward") -> AtEqualKL:
-    """What an arm has of a figure less what the other has, in each seed, where the KL is `kl`."""
-    ours, theirs = (
-        at_equal_kl(curve(record, a, "kl"), curve(record, a, key), kl) for a in (arm, other)
-    )
+    """What an arm has of a figure less what the other has where the KL is `kl`, seed by seed."""
+    both = [[curve(record, a, name) for name in ("kl", key)] for a in (arm, other)]
+    seeds = min(len(kl) for kl, _ in both)
+    ours, theirs = (at_equal_kl(x[:seeds], y[:seeds], kl) for x, y in both)
     return ours - theirs
 
 
