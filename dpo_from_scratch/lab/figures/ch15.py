@@ -20,9 +20,14 @@ LOOKS = {  # arm: colour, marker, dash; where its name stands, from the curve's 
 
 def curve(record, arm: str, key: str = "true_reward") -> np.ndarray:
     """A figure of an arm's runs, (seeds, betas), the largest beta first; seeds with all betas."""
-    told = [p for p in record.select(arm=arm) if "beta" in p["point"]]
+    return curve_of(record, key, arm=arm)
+
+
+def curve_of(record, key: str, **where) -> np.ndarray:
+    """The same of the runs that hold `where`, which tells all but beta and the seed."""
+    told = [p for p in record.select(**where) if {"beta", "seed"} <= p["point"].keys()]
     betas = sorted({p["point"]["beta"] for p in told}, reverse=True)
-    found = [record.values(key, arm=arm, beta=beta) for beta in betas]
+    found = [record.values(key, beta=beta, **where) for beta in betas]
     whole = min(map(len, found))
     return np.array([values[:whole] for values in found]).T
 
