@@ -147,9 +147,12 @@ Studies, a module for every record in data/results              -> all of the ab
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
+    semi_online.py          15: how often the sampler follows, and who judges
     quality_or_gap.py       15: how good the chosen text is, against how far the rejected is below
+    chi_po.py               15: a chi-squared penalty, and pairs that cover the optimum badly
     step_by_step.py         16: sDPO against DPO at a third of beta
     circles.py              17: a panel whose likes go in circles
+    tournament.py           18: all losses, five problems, one budget
     judge_quality.py        19: Zephyr's recipe with judges of known quality
     zephyr.py               19: Zephyr's recipe on SmolLM2
     human_ratings.py        20: SmolLM2 and people's ratings
