@@ -47,5 +47,6 @@ def test_curves_keep_whole_seeds_and_gaps_pair_them():
     assert ch15.curve(record, "b", "kl").tolist() == [[1.0, 4.0]]
     found = ch15.gap(Record({"points": points}), "a", "b", 2.0)
     assert np.array_equal(found.values, [0.0, 0.0])
-    assert ch15.told(found) == (0.0, 0.0)
-    assert ch15.told(ch15.gap(Record({"points": points}), "a", "b", 5.0)) is None
+    assert ch15.told(found.values) == (0.0, 0.0)
+    assert ch15.told(ch15.gap(Record({"points": points}), "a", "b", 5.0).values) is None
+    assert ch15.told([1.0]) is None

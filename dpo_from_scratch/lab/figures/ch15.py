@@ -40,9 +40,12 @@ def gap(record, arm: str, other: str, kl: float, key: str = "true_reward") -> At
     return ours - theirs
 
 
-def told(found: AtEqualKL) -> tuple[float, float] | None:
-    """Mean and half-width over the seeds; None where a seed does not reach the KL."""
-    return found.interval() if found.reached == len(found.values) else None
+def told(values) -> tuple[float, float] | None:
+    """Mean and half-width over the seeds; None for fewer than two, or where one is nan."""
+    values = np.asarray(values, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return mean_and_half_width(values)
 
 
 def under_the_frontier(record, panels: dict[str, dict[str, str]]):
