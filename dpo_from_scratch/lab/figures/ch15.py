@@ -6,15 +6,24 @@ import numpy as np
 from ..evaluation import AtEqualKL, at_equal_kl, mean_and_half_width
 from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
 
-LOOKS = {  # arm: colour, marker, dash; where its name stands, from the curve's last point
-    "another author": (REJECTED, "s", "--", (9, -6)),
-    "another author, SFT first": (PPO, "x", ":", (14, -6)),
-    "another author, then own": (CHOSEN, "v", "-.", (9, -12)),
-    "the reference": (REFERENCE, "D", "-", (18, 5)),
-    "the reference, same rate": (REJECTED, "s", "--", (9, -10)),
-    "iterated": (POLICY, "o", "-", (9, -9)),
-    "online": (CHOSEN, "^", "--", (34, 22)),
-    "iterated, moving reference": (OPTIMUM, "P", ":", (9, -14)),
+LOOKS = {  # arm: colour, marker, dash
+    "another author": (REJECTED, "s", "--"),
+    "another author, SFT first": (PPO, "x", ":"),
+    "another author, then own": (CHOSEN, "v", "-."),
+    "the reference": (REFERENCE, "D", "-"),
+    "the reference, same rate": (REJECTED, "s", "--"),
+    "iterated": (POLICY, "o", "-"),
+    "online": (CHOSEN, "^", "--"),
+    "iterated, moving reference": (OPTIMUM, "P", ":"),
+}
+PLACES = {  # where a name stands, from its curve's last point; else to its right
+    "SFT first": (14, -14),
+    "then own samples": (9, -12),
+    "the reference": (18, 5),
+    "the reference, once": (-74, -69),
+    "the reference, in rounds": (9, -18),
+    "online": (34, 22),
+    "moving reference": (9, -28),
 }
 
 
@@ -57,13 +66,14 @@ def under_the_frontier(record, panels: dict[str, dict[str, str]]):
     for ax, (title, arms) in zip(axes, panels.items(), strict=True):
         draw_frontier(ax)
         for arm, name in arms.items():
-            color, marker, dash, place = LOOKS[arm]
+            color, marker, dash = LOOKS[arm]
             kl, reward = curve(record, arm, "kl"), curve(record, arm)
             half = [mean_and_half_width(column)[1] for column in reward.T]
             x, y = kl.mean(0), reward.mean(0)
             drawn = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.3}
             ax.errorbar(x, y, yerr=half, elinewidth=0.9, capsize=2, **drawn)
             ax.plot(kl, reward, marker, color=color, ms=2.5, alpha=0.4)
+            place = PLACES.get(name, (9, -7))
             at = {"xytext": place, "textcoords": "offset points", "va": "center"}
             ax.annotate(name, (x[-1], y[-1]), color=color, fontsize=9, **at)
         ax.set(title=title, xlim=(0, 6), ylim=(-0.4, 5.3))
