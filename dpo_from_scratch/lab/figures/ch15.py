@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ..evaluation import AtEqualKL, at_equal_kl, mean_and_half_width
-from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
+from ..plots import CHOSEN, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
 
 LOOKS = {  # arm: colour, marker, dash
     "another author": (REJECTED, "s", "--"),
@@ -14,16 +14,16 @@ LOOKS = {  # arm: colour, marker, dash
     "the reference, same rate": (REJECTED, "s", "--"),
     "iterated": (POLICY, "o", "-"),
     "online": (CHOSEN, "^", "--"),
-    "iterated, moving reference": (OPTIMUM, "P", ":"),
+    "iterated, moving reference": (PPO, "P", ":"),
 }
-PLACES = {  # where a name stands, from its curve's last point; else to its right
-    "SFT first": (14, -14),
+PLACES = {  # where a name stands, from its curve's end, with a line from far off; else right
+    "SFT first": (8, -14),
     "then own samples": (9, -12),
     "the reference": (18, 5),
-    "the reference, once": (-74, -69),
-    "the reference, in rounds": (9, -18),
+    "the reference, once": (78, 7),
+    "the reference, same rate": (9, -12),
     "online": (34, 22),
-    "moving reference": (9, -28),
+    "moving reference": (20, -46),
 }
 
 
@@ -75,6 +75,8 @@ def under_the_frontier(record, panels: dict[str, dict[str, str]]):
             ax.plot(kl, reward, marker, color=color, ms=2.5, alpha=0.4)
             place = PLACES.get(name, (9, -7))
             at = {"xytext": place, "textcoords": "offset points", "va": "center"}
+            if max(map(abs, place)) > 30:
+                at["arrowprops"] = {"arrowstyle": "-", "color": color, "lw": 0.6, "shrinkB": 4}
             ax.annotate(name, (x[-1], y[-1]), color=color, fontsize=9, **at)
         ax.set(title=title, xlim=(0, 6), ylim=(-0.4, 5.3))
         ax.set_xlabel("KL to the first model, nats per reply")
