@@ -122,6 +122,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
+      ch15.py               15: ways to spend labels, and what each earns at equal KL
       ch17.py               17: paths of a game, and methods by exploitability and KL
       ch22.py               22: the gallery's curves, and ten runs without a name
     comparisons.py          many methods against one: paired tests, and what they could miss

@@ -1,0 +1,84 @@
+"""Chapter 15: ways to spend labels, under the frontier, and what each earns at equal KL."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from ..evaluation import AtEqualKL, at_equal_kl, mean_and_half_width
+from ..plots import CHOSEN, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
+
+LOOKS = {  # arm: colour, marker, dash
+    "another author": (REJECTED, "s", "--"),
+    "another author, SFT first": (PPO, "x", ":"),
+    "another author, then own": (CHOSEN, "v", "-."),
+    "the reference": (REFERENCE, "D", "-"),
+    "the reference, same rate": (REJECTED, "s", "--"),
+    "iterated": (POLICY, "o", "-"),
+    "online": (CHOSEN, "^", "--"),
+    "iterated, moving reference": (PPO, "P", ":"),
+}
+PLACES = {  # where a name stands, from its curve's end, with a line from far off; else right
+    "SFT first": (8, -14),
+    "then own samples": (9, -12),
+    "the reference": (18, 5),
+    "the reference, once": (78, 7),
+    "the reference, same rate": (9, -12),
+    "online": (34, 22),
+    "moving reference": (20, -46),
+}
+
+
+def curve(record, arm: str, key: str = "true_reward") -> np.ndarray:
+    """A figure of an arm's runs, (seeds, betas), the largest beta first; seeds with all betas."""
+    return curve_of(record, key, arm=arm)
+
+
+def curve_of(record, key: str, **where) -> np.ndarray:
+    """The same of the runs that hold `where`, which tells all but beta and the seed."""
+    told = [p for p in record.select(**where) if {"beta", "seed"} <= p["point"].keys()]
+    betas = sorted({p["point"]["beta"] for p in told}, reverse=True)
+    found = [record.values(key, beta=beta, **where) for beta in betas]
+    whole = min(map(len, found))
+    return np.array([values[:whole] for values in found]).T
+
+
+def gap(record, arm: str, other: str, kl: float, key: str = "true_reward") -> AtEqualKL:
+    """What an arm has of a figure less what the other has where the KL is `kl`, seed by seed."""
+    both = [[curve(record, a, name) for name in ("kl", key)] for a in (arm, other)]
+    seeds = min(len(kl) for kl, _ in both)
+    ours, theirs = (at_equal_kl(x[:seeds], y[:seeds], kl) for x, y in both)
+    return ours - theirs
+
+
+def told(values) -> tuple[float, float] | None:
+    """Mean and half-width over the seeds; None for fewer than two, or where one is nan."""
+    values = np.asarray(values, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return mean_and_half_width(values)
+
+
+def under_the_frontier(record, panels: dict[str, dict[str, str]]):
+    """A panel for each group of arms: mean true reward against mean KL, one point a beta.
+
+    panels: title -> {arm: its name in the picture}; pale dots are seeds, bars are 95 % over them.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.4), sharey=True)
+    for ax, (title, arms) in zip(axes, panels.items(), strict=True):
+        draw_frontier(ax)
+        for arm, name in arms.items():
+            color, marker, dash = LOOKS[arm]
+            kl, reward = curve(record, arm, "kl"), curve(record, arm)
+            half = [mean_and_half_width(column)[1] for column in reward.T]
+            x, y = kl.mean(0), reward.mean(0)
+            drawn = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.3}
+            ax.errorbar(x, y, yerr=half, elinewidth=0.9, capsize=2, **drawn)
+            ax.plot(kl, reward, marker, color=color, ms=2.5, alpha=0.4)
+            place = PLACES.get(name, (9, -7))
+            at = {"xytext": place, "textcoords": "offset points", "va": "center"}
+            if max(map(abs, place)) > 30:
+                at["arrowprops"] = {"arrowstyle": "-", "color": color, "lw": 0.6, "shrinkB": 4}
+            ax.annotate(name, (x[-1], y[-1]), color=color, fontsize=9, **at)
+        ax.set(title=title, xlim=(0, 6), ylim=(-0.4, 5.3))
+        ax.set_xlabel("KL to the first model, nats per reply")
+    axes[1].set_ylabel("")
+    return figure

@@ -1,0 +1,52 @@
+"""Chapter 15's study: what its controls share with the rounds that they control."""
+
+import numpy as np
+import pytest
+import torch
+
+from dpo_from_scratch.lab.figures import ch15
+from dpo_from_scratch.lab.records import Record
+from dpo_from_scratch.studies import whose_samples
+
+
+@pytest.mark.parametrize("control", ["the reference, in rounds", "the reference, same rate"])
+def test_a_control_samples_the_first_model_in_every_round(control, monkeypatch):
+    asked, seen = whose_samples.world.prompts("train"), {}
+
+    def two_rounds(policy, tokenizer, parts, rows_of, config, moving, progress):
+        assert (parts, moving) == (4, False)
+        first = rows_of(0)
+        with torch.no_grad():  # a policy that has moved
+            policy.get_output_embeddings().weight.mul_(0.5)
+        return [first, rows_of(1)]
+
+    monkeypatch.setattr(whose_samples, "LABELS", 16)
+    monkeypatch.setattr(whose_samples, "in_rounds", two_rounds)
+    for arm in ("iterated", control):
+        seen[arm] = whose_samples.trained(arm, 0.6, 1e-3, asked, seed=0).history
+    before, after = seen["iterated"], seen[control]
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+
+
+def test_a_control_at_the_same_rate_takes_the_rate_of_what_it_controls():
+    rate = whose_samples.best_rate("iterated")
+    assert whose_samples.best_rate("the reference, same rate") == rate
+    assert [a for a in whose_samples.ARMS if a != "the reference, same rate"] == whose_samples.TUNED
+
+
+def test_curves_keep_whole_seeds_and_gaps_pair_them():
+    points = [
+        {"point": {"arm": arm, "beta": beta, "seed": seed}, "result": {"kl": kl, "true_reward": 1}}
+        for arm, seeds in {"a": 3, "b": 2}.items()
+        for seed in range(seeds)
+        for beta, kl in ((2.0, 1.0), (1.0, 4.0))
+    ]
+    record = Record({"points": points[:-1]})  # b's second seed lacks a beta
+    assert ch15.curve(record, "a", "kl").tolist() == [[1.0, 4.0]] * 3
+    assert ch15.curve(record, "b", "kl").tolist() == [[1.0, 4.0]]
+    found = ch15.gap(Record({"points": points}), "a", "b", 2.0)
+    assert np.array_equal(found.values, [0.0, 0.0])
+    assert ch15.told(found.values) == (0.0, 0.0)
+    assert ch15.told(ch15.gap(Record({"points": points}), "a", "b", 5.0).values) is None
+    assert ch15.told([1.0]) is None
