@@ -121,6 +121,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch12.py               12: certainty against margins, and paths out to the disaster
       ch22.py               22: the gallery's curves, and ten runs without a name
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
@@ -144,6 +145,7 @@ Studies, a module for every record in data/results              -> all of the ab
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
+    certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
     step_by_step.py         16: sDPO against DPO at a third of beta
