@@ -100,7 +100,7 @@ def dial_frame(
 ):
     """Small figure: delta at the checkpoints by beta, (S, L) each; finite limits are dotted."""
     figure, ax = plt.subplots(figsize=(3.6, 2.7))
-    colors = plt.cm.Blues(np.linspace(0.45, 1, len(found)))
+    colors = plt.cm.Blues(np.linspace(0.55, 1, len(found)))
     for color, marker, (beta, values) in zip(colors, MARKERS, found.items(), strict=False):
         draw_line(ax, steps, values, color, marker)
         end = (steps[-1] * 1.3, np.mean(values[:, -1]))
