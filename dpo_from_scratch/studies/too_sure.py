@@ -23,7 +23,6 @@ LOOKS = (4, 8, 16, 32, 64, 128, 256)  # steps after which the policy is measured
 LOSSES = ("dpo", "cdpo", "ipo")
 STRENGTHS = (0.1, 0.3, 1.0)  # beta, and tau of IPO
 MORE = (("dpo", 3.0), ("dpo", 10.0), ("cdpo", 3.0), ("ipo", 0.03))  # beyond each loss's best
-STRONGEST = ("dpo", 30.0)
 RATES = (2.5e-4, 5e-4, 1e-3)
 SMOOTHING = 0.1
 
@@ -141,7 +140,6 @@ def at_all_seeds(settings: Sequence[tuple[str, float]]) -> list[dict]:
     ]
 
 
-@study.points(at_all_seeds([STRONGEST]))
 @study.points(at_all_seeds(MORE))
 @study.points(at_all_seeds([*product(LOSSES, STRENGTHS)]))
 def run(loss: str, strength: float, seed: int) -> dict:

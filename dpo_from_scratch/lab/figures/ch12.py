@@ -67,7 +67,7 @@ def margins(steps: list[int], found: Curves, limits: dict[str, dict[float, float
                 limit = limits[loss][strength]
                 ax.plot([3.5, 290], [limit, limit], color=COLORS[loss], ls=":", lw=1.2)
         ax.set(xscale="log", yscale="log", title=loss, xlabel="step", xlim=(3.5, 900))
-        ax.set_xticks(steps, [str(step) for step in steps])
+        ax.set_xticks(steps, ["" if n % 2 else str(step) for n, step in enumerate(steps)])
         ax.minorticks_off()
     axes[0].set_ylim(0.04, 200)
     axes[0].set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
@@ -140,6 +140,7 @@ def paths(kl: Curves, reward: Curves, places: dict[tuple[str, float], tuple[floa
                 at = {"xytext": places[loss, strength], "ha": "center", "arrowprops": thin}
             ax.annotate(name, end, **at, color=COLORS[loss], fontsize=9)
         ax.set(title=loss, xlabel="KL to the reference, nats per reply")
+    axes[0].text(380, -0.1, "before\ntraining", ha="right", color=REFERENCE, fontsize=8)
     axes[0].set_ylabel("mean true reward")
     return figure
 
