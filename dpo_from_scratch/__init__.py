@@ -122,6 +122,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
+      ch12.py               12: certainty against margins, and paths out to the disaster
       ch15.py               15: ways to spend labels, and what each earns at equal KL
       ch17.py               17: paths of a game, and methods by exploitability and KL
       ch22.py               22: the gallery's curves, and ten runs without a name
@@ -148,6 +149,7 @@ Studies, a module for every record in data/results              -> all of the ab
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
+    certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
     semi_online.py          15: how often the sampler follows, and who judges
