@@ -148,7 +148,9 @@ def uneven(found: dict[str, dict[float, dict[str, np.ndarray]]], floor: float):
             face = "white" if "," in arm else color
             ax.errorbar(at, mean, (low, half), mfc=face, elinewidth=1, label=arm, **look)
     axes[0].axhline(floor, color=REFERENCE, ls=":")
-    axes[0].text(-0.3, floor + 0.25, "reference", color=REFERENCE, fontsize=10)
+    axes[0].text(
+        len(shares) - 0.9, floor - 0.15, "reference", color=REFERENCE, ha="right", va="top"
+    )
     axes[0].set_ylabel("mean true reward")
     axes[0].legend(fontsize=9, loc="lower right")
     axes[1].set(yscale="log", ylabel="KL, nats per reply", xlabel="share of thumbs up")
