@@ -25,7 +25,7 @@ def record():
         for beta in (2.0, 0.6, 1.0)
         for seed in range(2 if beta == 1.0 else 5)
     ]
-    points += [same | {"share": s, "beta": 0.6, "seed": i} for s in (0.9, 0.1) for i in range(2)]
+    points += [same | {"share": s, "beta": 0.6, "seed": i} for s in (0.9, 0.1) for i in range(3)]
     return Record(
         {"points": [{"point": p, "result": result(p["seed"], p["beta"])} for p in points]}
     )
@@ -33,6 +33,7 @@ def record():
 
 def test_a_path_has_the_betas_that_every_seed_has(record):
     kl, reward = ch13.path(record, "kto", "thumbs")
+    assert ch13.whole_betas(record, "kto", "thumbs") == [0.6, 2.0]
     assert kl.shape == reward.shape == (5, 2)
     assert kl[1].tolist() == pytest.approx([1 + 1 / 0.6, 1.5])  # in the order of the betas
     assert reward[1].tolist() == pytest.approx([1.6, 3.0])
@@ -40,15 +41,15 @@ def test_a_path_has_the_betas_that_every_seed_has(record):
 
 def test_reward_less_kl_of_an_arm_and_of_the_unrepaired_loss_at_one_half(record):
     runs = ch13.uneven_runs(record, "KTO", 0.9)
-    assert runs["worth"].tolist() == pytest.approx([0.6 - 1, 1.6 - 0.6 * (1 + 1 / 0.6)])
+    assert runs["worth"].tolist() == pytest.approx([-0.4, 0.0, 0.4])
     assert len(ch13.uneven_runs(record, "KTO, weighted", 0.9)["kl"]) == 0
     assert len(ch13.uneven_runs(record, "KTO, weighted", 0.5)["kl"]) == 5
 
 
 def test_z0_stands_beside_the_kl_of_the_same_runs(record):
     columns = ch13.z0_beside_kl(record)
-    assert columns["β"] == ["0.6", "1", "2", "0.6", "0.6"]
-    assert columns["thumbs up"] == ["50%", "50%", "50%", "10%", "90%"]
+    assert columns["β"] == ["0.6", "2", "0.6", "0.6"]  # 1.0 has two seeds only
+    assert columns["thumbs up"] == ["50%", "50%", "10%", "90%"]
     assert columns["KL at the end"][0][0] == pytest.approx(2 + 1 / 0.6)
 
 
@@ -70,8 +71,8 @@ def test_the_panels_show_the_numbers_that_they_were_given(record):
 def test_shares_of_thumbs_stand_in_order_with_each_arms_means(record):
     found = {"KTO": {s: ch13.uneven_runs(record, "KTO", s) for s in (0.1, 0.5, 0.9)}}
     reward, kl = ch13.uneven(found, floor=-0.2).axes
-    assert reward.containers[0].lines[0].get_ydata() == pytest.approx([1.1, 2.6, 1.1])
-    assert kl.containers[0].lines[0].get_ydata() == pytest.approx(np.array([0.5, 2, 0.5]) + 1 / 0.6)
+    assert reward.containers[0].lines[0].get_ydata() == pytest.approx([1.6, 2.6, 1.6])
+    assert kl.containers[0].lines[0].get_ydata() == pytest.approx(np.array([1, 2, 1]) + 1 / 0.6)
     assert [tick.get_text() for tick in kl.get_xticklabels()] == ["10%", "50%", "90%"]
 
 

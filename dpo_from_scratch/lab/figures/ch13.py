@@ -17,13 +17,18 @@ ARMS = {  # name -> loss, source, weighted; colour, marker, dash
 Path = tuple[np.ndarray, np.ndarray]  # KL and true reward, both (seeds, betas)
 
 
+def whole_betas(record, loss: str, source: str) -> list[float]:
+    """The betas of the balanced runs that all five seeds have, the smallest first."""
+    same = {"loss": loss, "source": source, "share": 0.5}
+    betas = sorted({p["point"]["beta"] for p in record.select(**same)})
+    return [b for b in betas if len(record.select(beta=b, **same)) == 5]
+
+
 def path(record, loss: str, source: str) -> Path:
     """KL and true reward of the balanced runs, both (S, B): the betas that every seed has."""
     same = {"loss": loss, "source": source, "share": 0.5}
-    betas = sorted({p["point"]["beta"] for p in record.select(**same)})
-    whole = [b for b in betas if len(record.select(beta=b, **same)) == 5]
     kl, reward = (
-        np.array([record.values(key, beta=b, **same) for b in whole]).T
+        np.array([record.values(key, beta=b, **same) for b in whole_betas(record, loss, source)]).T
         for key in ("kl", "true_reward")
     )
     return kl, reward
@@ -42,37 +47,44 @@ def uneven_runs(record, arm: str, share: float) -> dict[str, np.ndarray]:
 
 
 def z0_beside_kl(record) -> dict[str, list]:
-    """Columns of a table of KTO's runs on thumbs: z_0 of the last 32 steps, and the final KL."""
+    """Columns of a table of KTO's runs on thumbs: z_0 of the last 32 steps, and the final KL.
+
+    Settings of fewer than three seeds are left out.
+    """
     same = {"loss": "kto", "source": "thumbs", "weighted": None}
-    by_beta = record.table("beta", ("kl_batch", "kl"), share=0.5, **same)
-    by_share = record.table("share", ("kl_batch", "kl"), beta=0.6, **same)
-    rows = [(f"{b:g}", "50%", by_beta[b]) for b in sorted(by_beta)]
-    rows += [("0.6", f"{s:.0%}", by_share[s]) for s in sorted(by_share) if s != 0.5]
+    points = [p["point"] for p in record.select(**same)]
+    balanced = sorted({(p["beta"], 0.5) for p in points if p["share"] == 0.5})
+    cases = balanced + sorted({(0.6, p["share"]) for p in points if p["share"] != 0.5})
+    cases = [c for c in cases if len(record.select(beta=c[0], share=c[1], **same)) > 2]
+    figure = lambda key: [
+        mean_and_half_width(record.values(key, beta=beta, share=share, **same))
+        for beta, share in cases
+    ]
     return {
-        "β": [beta for beta, _, _ in rows],
-        "thumbs up": [share for _, share, _ in rows],
-        "z₀": [found["kl_batch"] for _, _, found in rows],
-        "KL at the end": [found["kl"] for _, _, found in rows],
+        "β": [f"{beta:g}" for beta, _ in cases],
+        "thumbs up": [f"{share:.0%}" for _, share in cases],
+        "z₀": figure("kl_batch"),
+        "KL at the end": figure("kl"),
     }
 
 
-def values_and_slopes(z, values: dict[str, np.ndarray], slopes: dict[str, np.ndarray]):
-    """Two panels over z: what a response is worth to each loss, and how hard it is pushed."""
+def values_and_slopes(m, values: dict[str, np.ndarray], slopes: dict[str, np.ndarray]):
+    """Two panels over m: what a response is worth to each loss, and how hard it is pushed."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
     looks = {"BCO": (REJECTED, "--"), "KTO": (CHOSEN, "-"), "KTO, λ 2": (CHOSEN, ":")}
     for ax, curves in zip(axes, (values, slopes), strict=True):
         for name, curve in curves.items():
             color, dash = looks[name]
-            ax.plot(z, curve, color=color, ls=dash)
+            ax.plot(m, curve, color=color, ls=dash)
         ax.axvline(0, color=REFERENCE, lw=1)
-        ax.set_xlabel("z: beyond the baseline, in the thumb's direction")
+        ax.set_xlabel("m: beyond the baseline, in the thumb's direction")
     axes[0].set(title="value", ylim=(-4.3, 0.6))
-    axes[0].text(-2.6, -3.9, "log σ(z):\nBCO, DPO", color=REJECTED)
-    axes[0].text(-5.8, -0.75, "σ(z) − 1: KTO", color=CHOSEN)
+    axes[0].text(-5.8, -2.95, "log σ(m):\nBCO, DPO", color=REJECTED)
+    axes[0].text(-5.8, -0.75, "σ(m) − 1: KTO", color=CHOSEN)
     axes[0].text(-5.8, -1.75, "KTO, λ = 2", color=CHOSEN)
     axes[0].text(0.15, -3.2, "baseline\n(KTO: ρ = z₀)", color=REFERENCE)
     axes[1].set(title="slope: how hard it is pushed", ylim=(0, 1.08))
-    axes[1].text(0.2, 0.8, "σ(−z): BCO, DPO", color=REJECTED)
+    axes[1].text(0.2, 0.8, "σ(−m): BCO, DPO", color=REJECTED)
     axes[1].text(0.2, 0.11, "KTO", color=CHOSEN)
     axes[1].text(1.0, 0.45, "KTO, λ = 2", color=CHOSEN)
     return figure
@@ -121,11 +133,20 @@ def under_the_frontier(paths: dict[tuple[str, str], Path]):
                 for of_seeds in paths[name, source]
             )
             order = np.argsort(x)
-            ax.plot(x[order], y[order], color=c, ls=dash, marker=m, ms=5, label=words)
+            ax.plot(
+                x[order],
+                y[order],
+                color=c,
+                ls=dash,
+                marker=m,
+                ms=5,
+                mfc="white" if dash == "--" else c,
+                label=words,
+            )
             ax.errorbar(x, y, dy, dx, fmt="none", ecolor=c, lw=0.9, alpha=0.7)
         ax.text(1.65, 3.3, "exact optimum", color=OPTIMUM, ha="right")
         ax.set(xlim=(0, 4.4), ylim=(0.6, 4.2), title=NAMES[loss])
-        ax.legend(fontsize=9, loc="lower right")
+        ax.legend(fontsize=9, loc="lower right", handlelength=3.5)
     axes[1].set_ylabel("")
     return figure
 
