@@ -11,10 +11,8 @@ from ..lab.studies import VALIDATION, Study, Trained, train_tiny
 
 LABELS, STEPS = 4096, 128
 BETAS = (0.2, 0.6, 1.8)
-BETWEEN = (0.4, 1.0)  # two more, for reading a curve between the others
 RATES = (2.5e-4, 5e-4, 1e-3)
 SHARES = (0.9, 0.99, 0.1)  # of thumbs up
-MORE_SHARES = (0.01, 0.3, 0.7)  # at three seeds
 BALANCED = [  # loss, where its rows come from
     ("dpo", "pairs"),
     ("kto", "pairs, split"),
@@ -93,19 +91,6 @@ def weights(share: float) -> str:
     return f"desirable_weight={good},undesirable_weight={bad}"
 
 
-def more(seed: int) -> list[dict]:
-    """Points between the first ones: two strengths, and at three seeds three shares."""
-    same = {"share": 0.5, "seed": seed}
-    balanced = [
-        {"loss": loss, "source": source, "beta": beta} | same
-        for beta in BETWEEN
-        for loss, source in BALANCED
-    ]
-    shares = MORE_SHARES if seed < 3 else ()
-    other = {"beta": 0.6, "seed": seed}
-    return balanced + [c | {"share": share} | other for share in shares for c in UNBALANCED]
-
-
 @study.points(
     [
         {"loss": loss, "source": source, "share": 0.5, "beta": beta, "seed": seed}
@@ -119,7 +104,6 @@ def more(seed: int) -> list[dict]:
         for share in SHARES
         for case in UNBALANCED
     ]
-    + [point for seed in range(5) for point in more(seed)]
 )
 def run(
     loss: str, source: str, share: float, beta: float, seed: int, weighted: bool = False
