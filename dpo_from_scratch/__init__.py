@@ -123,6 +123,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
       ch12.py               12: certainty against margins, and paths out to the disaster
+      ch13.py               13: two value functions, and shares of thumbs up
       ch15.py               15: ways to spend labels, and what each earns at equal KL
       ch17.py               17: paths of a game, and methods by exploitability and KL
       ch22.py               22: the gallery's curves, and ten runs without a name
