@@ -121,7 +121,9 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name
+    ordering.py             which pairs a scorer puts in people's order; a list of words
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
