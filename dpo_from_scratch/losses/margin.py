@@ -131,12 +131,14 @@ def dno(
     beta: float = 0.1,
     win_probability: Tensor | float = 1.0,
 ) -> Tensor:
-    """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization.
+    """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization, or soft labels.
 
     arXiv 2404.03715, one pair of its eq. 12. p is the label that the chosen response gets, (B,) or
     a number: in the paper sigmoid of the difference of the two responses' win rates against the
     policy of the round before, which is also the reference; 1 is its practical variant, and DPO.
-    beta is its eta.
+    beta is its eta. The registry has it a second time, as "soft_dpo", for labels that no game made:
+    p is then the share of people who chose the chosen response, and the loss is cDPO's
+    (ericmitchell.ai/cdpo.pdf) with eps = 1 - p, each pair its own.
     """
     p = torch.as_tensor(win_probability, dtype=chosen_logps.dtype, device=chosen_logps.device)
     if some((p < 0) | (p > 1)) or (p.dim() and p.shape != chosen_logps.shape):
@@ -145,6 +147,10 @@ def dno(
         chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta=beta
     )
     return p * there + (1 - p) * back
+
+
+_SOFT_LABELS = "DPO with soft labels", "ericmitchell.ai/cdpo.pdf", "soft_dpo"
+pairs("-p log sigmoid(m) - (1-p) log sigmoid(-m)", *_SOFT_LABELS)(dno)
 
 
 @pairs("(Delta - 1/(2 tau))^2", "Identity Preference Optimization", "2310.12036")
