@@ -121,9 +121,12 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch10.py               10: losses as landscapes, and two gradients that look alike
+      ch17.py               17: paths of a game, and methods by exploitability and KL
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name
     ordering.py             which pairs a scorer puts in people's order; a list of words
+    comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar

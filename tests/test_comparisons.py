@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch import world
+from dpo_from_scratch.lab import comparisons
 from dpo_from_scratch.lab.records import Record
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.studies import quality_or_gap, semi_online, tournament
@@ -77,3 +78,28 @@ def test_the_loop_that_follows_the_policy_is_dpo(monkeypatch):
     found = semi_online.trained(semi_online.truth, 2, world.prompts("train"), config)
     figures = found.quality(world.prompts("test"), seed=0)
     assert 0 < figures["kl"] < 0.1
+
+
+def test_sign_flips_are_counted():
+    assert comparisons.sign_flip_p([1.0, 2.0, 3.0, 4.0, 5.0]) == 2 / 32
+    assert comparisons.sign_flip_p([1.0, -1.0]) == 1.0
+    assert comparisons.sign_flip_p([0.0, 0.0]) == 1.0
+    # sums of +-1 +-1 +-3: 5, 3, 3, 1 and their opposites; 3 or more in 6 of 8
+    assert comparisons.sign_flip_p([1.0, -1.0, 3.0]) == 6 / 8
+    with pytest.raises(ValueError, match="1 to 20"):
+        comparisons.sign_flip_p([])
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(comparisons.holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
+    np.testing.assert_allclose(comparisons.holm([0.6, 0.9]), [1.0, 1.0])
+
+
+def test_the_smallest_difference_is_found_as_often_as_it_says():
+    size, rng = comparisons.smallest_seen(2.0, 15), np.random.default_rng(0)
+    drawn = rng.normal(size, 2.0, size=(4000, 15))
+    statistic = drawn.mean(1) / (drawn.std(1, ddof=1) / 15**0.5)
+    assert np.mean(abs(statistic) > 2.1448) == pytest.approx(0.8, abs=0.02)
+    assert (
+        comparisons.smallest_seen(2.0, 15, level=0.01) > size > comparisons.smallest_seen(2.0, 60)
+    )

@@ -38,7 +38,7 @@ def _both_ways(
     *,
     beta: float,
 ) -> tuple[Tensor, Tensor]:
-    """DPO's loss of the pair as labelled, -log sigmoid(m), and turned round, -log sigmoid(-m)."""
+    """DPO's loss of the pair as labelled, -log sigmoid(m), and flipped, -log sigmoid(-m)."""
     there = dpo(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta=beta)
     return there, dpo(rejected_logps, chosen_logps, ref_rejected_logps, ref_chosen_logps, beta=beta)
 
@@ -85,7 +85,7 @@ def robust_dpo(
 ) -> Tensor:
     """[-(1 - eps) log sigmoid(m) + eps log sigmoid(-m)] / (1 - 2 eps): provably robust DPO.
 
-    arXiv 2403.00409. If every label was turned round with probability eps, its mean over the flips
+    arXiv 2403.00409. If every label was flipped with probability eps, its mean over the flips
     is DPO's loss on the clean labels. It falls for ever as m grows, and may be negative.
     """
     smoothing(label_smoothing)

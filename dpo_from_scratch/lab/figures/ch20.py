@@ -35,11 +35,10 @@ def accuracies(found: dict[str, dict], guides: dict[str, dict], kinds: list[str]
                 color, mark = CHOSEN, "s"
             ax.errorbar(mean, i, xerr=half, fmt=mark, color=color, capsize=3)
             ax.plot(row[kind].seeds, [i - 0.25] * len(row[kind].seeds), "|", color=color)
-        for (guide, value), dash in zip(guides[kind].items(), ("--", "-"), strict=True):
-            ax.axvline(value, color=OPTIMUM, ls=dash, lw=1.2, label=guide)
-        ax.axvline(0.5, color=REFERENCE, ls=":", label="a coin")
+        for value, dash in zip(guides[kind].values(), ("--", "-"), strict=True):
+            ax.axvline(value, color=OPTIMUM, ls=dash, lw=1.2)
+        ax.axvline(0.5, color=REFERENCE, ls=":")
         ax.set(title=f"pairs of {kind}", xlabel="accuracy on the test blocks")
         ax.set(xlim=(0.35, 1.01), ylim=(-0.7, len(found) - 0.3))
         ax.set_yticks(range(len(found)), list(found))
-    axes[0].legend(fontsize=9, loc="center left", bbox_to_anchor=(0.0, 0.62))
     return figure
