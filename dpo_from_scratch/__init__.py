@@ -126,7 +126,9 @@ Laboratory, how the book measures                               -> core, doctor,
       ch13.py               13: two value functions, and shares of thumbs up
       ch15.py               15: ways to spend labels, and what each earns at equal KL
       ch17.py               17: paths of a game, and methods by exploitability and KL
+      ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name
+    ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs

@@ -28,7 +28,7 @@ from ..training import PRESETS, TrainConfig, train
 
 WORDS, PAIRS = 15, 256
 RATES = {"hard": (5e-4, 1e-3), "reward model": (5e-5, 1e-4)}
-LOSSES = {"hard": "dpo", "soft": "dno"}  # for the two kinds of labels
+LOSSES = {"hard": "dpo", "soft": "soft_dpo"}  # for the two kinds of labels
 ARMS, SEEDS = (*LOSSES, "reward model"), range(3)
 # samples with such words are measured, and not kept
 COARSE = re.compile(r"fuck|shit|masturbat|nudis")
