@@ -151,14 +151,17 @@ Studies, a module for every record in data/results              -> all of the ab
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
+    learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
+    length.py               14: eight methods, and labellers who like length or don't
     whose_samples.py        15: pairs by another author, the reference, the policy itself
     semi_online.py          15: how often the sampler follows, and who judges
     quality_or_gap.py       15: how good the chosen text is, against how far the rejected is below
     chi_po.py               15: a chi-squared penalty, and pairs that cover the optimum badly
     step_by_step.py         16: sDPO against DPO at a third of beta
+    data_sets.py            16: sDPO on whole data sets, easy or hard ones first
     circles.py              17: a panel whose likes go in circles
     tournament.py           18: all losses, five problems, one budget
     judge_quality.py        19: Zephyr's recipe with judges of known quality

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch import studies
-from dpo_from_scratch.data import DataError
+from dpo_from_scratch.data import DataError, data_path
 from dpo_from_scratch.lab import records
 from dpo_from_scratch.lab import studies as lab_studies
 from dpo_from_scratch.lab.evaluation import evaluate_reviews, mean_and_half_width
@@ -205,7 +205,18 @@ def test_where_the_own_record_is_missing_the_shipped_one_is_checked(
         recorded.main(["--check", "0"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+# written and tested, on their way: no chapter stands on them yet
+UNRECORDED = {
+    *("learned_by_heart", "length", "quality_or_gap", "semi_online", "chi_po", "data_sets"),
+    "tournament",
+}
+
+
+def test_a_study_without_a_record_is_named():
+    assert {name for name in NAMES if not data_path(f"results/{name}.json").exists()} == UNRECORDED
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNRECORDED])
 def test_every_record_has_all_points_of_its_study_and_says_who_made_them(name):
     study, record = of(name), Record.load(name)
     key = lambda point: json.dumps(point, sort_keys=True)
