@@ -121,6 +121,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch11.py               11: paths under the frontier, and runs that stop or don't
       ch22.py               22: the gallery's curves, and ten runs without a name
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
@@ -142,7 +143,8 @@ Studies, a module for every record in data/results              -> all of the ab
     squeezing.py            09: where the probability of pushed-down responses goes
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
-    wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
+    wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
+    learned_by_heart.py     11: the same three on few pairs, read until all are learned
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
