@@ -16,9 +16,13 @@ from ..training import PRESETS, TrainConfig, train
 from .too_sure import few_pairs, of_pairs, of_samples
 
 FLIPPED, STEPS = 0.2, 256  # of 96 training pairs 19 are flipped; 85 epochs
-LOOKS = (8, 16, 32, 64, 128, 256)  # steps after which the policy is measured
-FEWER = (8, 32, 256)  # of robust DPO, whose texts grow long and slow to draw
-LOSSES = ("dpo", "cdpo", "robust_dpo")  # the last two are told FLIPPED
+LOOKS = {  # steps after which the policy is measured; the last two losses are told FLIPPED
+    "dpo": (8, 16, 32, 64, 256),
+    "cdpo": (8, 16, 32, 64, 256),
+    "robust_dpo": (8, 32, 256),  # its texts grow long, and slow to draw
+}
+TUNING_LOOKS = (16, 32, 64)
+LOSSES = tuple(LOOKS)
 BETAS = (0.3, 1.0, 3.0)
 RATES = (2.5e-4, 5e-4, 1e-3)
 PARTS = ("right", "wrong", "held_out")
@@ -47,9 +51,15 @@ def flipped(rows: list[dict], seed: int) -> tuple[list[dict], np.ndarray]:
 
 
 def looks_at(
-    parts: dict[str, list[dict]], prompts: list[str], loss: str, beta: float, rate: float, seed: int
+    parts: dict[str, list[dict]],
+    prompts: list[str],
+    loss: str,
+    beta: float,
+    rate: float,
+    seed: int,
+    steps: tuple[int, ...],
 ) -> dict:
-    """Train on the right and the wrong labels; measure on the way.
+    """Train on the right and the wrong labels; measure after each of these steps.
 
     `right` of a part is the share of its pairs in the order of their label: of the wrong ones,
     the share that the policy has learned by heart. Held-out labels are the true order.
@@ -60,7 +70,7 @@ def looks_at(
     before = {name: score_pairs(Scorer(reference), part, pad) for name, part in pairs.items()}
 
     def look(step: int, row: dict) -> None:
-        if step not in (FEWER if loss == "robust_dpo" else LOOKS):
+        if step not in steps:
             return
         found = {"step": step}
         for name, part in pairs.items():
@@ -97,7 +107,8 @@ def parts_of(seed: int, leave_out: list[str]) -> dict[str, list[dict]]:
 )
 def tune(loss: str, beta: float, seed: int, learning_rate: float) -> dict:
     """A run that is measured on prompts held out for this, which it does not train on."""
-    return looks_at(parts_of(seed, VALIDATION), VALIDATION, loss, beta, learning_rate, seed)
+    parts = parts_of(seed, VALIDATION)
+    return looks_at(parts, VALIDATION, loss, beta, learning_rate, seed, TUNING_LOOKS)
 
 
 @cache
@@ -119,7 +130,8 @@ def best_rate(loss: str) -> float:
 )
 def run(loss: str, beta: float, seed: int) -> dict:
     """A run at its loss's best learning rate."""
-    return looks_at(parts_of(seed, []), world.prompts("test"), loss, beta, best_rate(loss), seed)
+    parts, rate = parts_of(seed, []), best_rate(loss)
+    return looks_at(parts, world.prompts("test"), loss, beta, rate, seed, LOOKS[loss])
 
 
 if __name__ == "__main__":
