@@ -144,7 +144,7 @@ Studies, a module for every record in data/results              -> all of the ab
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
-    learned_by_heart.py     11: the same three on few pairs, read until all are learned
+    learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
