@@ -74,11 +74,3 @@ def test_margins_are_drawn_with_their_range_and_the_place_of_rest():
     assert right.get_ydata() == pytest.approx([2.0, 3.0])
     assert wrong.get_ydata() == pytest.approx([0.5, 1.0])
     assert rest.get_ydata() == pytest.approx([1.4, 1.4])
-
-
-def test_a_run_s_steps_are_named_beside_its_path():
-    path = (np.array([[0.1, 1.0]]), np.array([[0.2, 1.0]]), [8, 32])
-    ax = ch11.on_the_way({"DPO, β 1": path, "cDPO, β 1": path}).axes[0]
-    assert [t.get_text() for t in ax.texts][1:3] == ["8", "32"]
-    (stub,) = (line for line in ax.lines if line.get_label() == "cDPO, β 1")
-    assert stub.get_xdata().tolist() == [0.1, 1.0]

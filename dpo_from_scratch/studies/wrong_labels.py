@@ -24,7 +24,6 @@ NOISY = (
 CASES = [  # true share of flipped labels, loss, share that the loss is told
     (0.0, "dpo", 0.0),
     *[(flips, loss, told) for flips in (0.2, 0.4) for loss, told in NOISY],
-    *[(flips, "dpo", 0.0) for flips in (0.1, 0.3)],
 ]
 
 study = Study(

@@ -1,11 +1,11 @@
-"""Chapter 11's figures: paths under the frontier, margins that rest or grow, reward on the way."""
+"""Chapter 11's figures: paths under the frontier, and margins that rest or grow."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from ... import world
 from ..evaluation import mean_and_half_width
-from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REJECTED, draw_frontier
+from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
 
 STYLES = {  # loss, the share that it is told -> how it is drawn
     ("dpo", 0.0): ("DPO", POLICY, "o", "-"),
@@ -23,8 +23,11 @@ def root_axis(ax, right: float, ticks: list[float]) -> None:
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
-def bars(ax, kls: np.ndarray, rewards: np.ndarray, **style) -> None:
-    """Means over the seeds, (S, P) each, with bars of half the 95 % interval where S > 1."""
+def bars(ax, kls: np.ndarray, rewards: np.ndarray, across: bool = True, **style) -> None:
+    """Means over the seeds, (S, P) each, with bars of half the 95 % interval where S > 1.
+
+    across: with bars of the KL too.
+    """
     if len(kls) == 1:
         ax.plot(kls[0], rewards[0], **style)
         return
@@ -32,13 +35,14 @@ def bars(ax, kls: np.ndarray, rewards: np.ndarray, **style) -> None:
         np.array([mean_and_half_width(column) for column in values.T]).T
         for values in (kls, rewards)
     )
-    ax.errorbar(x, y, yerr=dy, xerr=dx, elinewidth=0.7, **style)
+    ax.errorbar(x, y, yerr=dy, xerr=dx if across else None, elinewidth=0.7, **style)
 
 
 def under_the_frontier(panels: dict[str, dict]):
     """Figure: a panel a share of flips; (loss, told) -> KL and true reward, (seeds, betas)."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharey=True)
-    limits = ((16, [0.1, 1, 4, 9, 16]), (2, [0.1, 0.5, 1, 2]))
+    limits = ((6, [0.1, 0.5, 1, 2, 4, 6]), (2, [0.1, 0.5, 1, 2]))
+    nowhere = world.REVIEWS.policy(world.prompts()[0]).mean_reward
     for ax, (title, runs), limit in zip(axes, panels.items(), limits, strict=True):
         draw_frontier(ax, "")
         root_axis(ax, *limit)
@@ -46,9 +50,12 @@ def under_the_frontier(panels: dict[str, dict]):
             name, color, marker, dash = STYLES[case]
             fill = "white" if case[1] == 0.4 else color
             style = {"color": color, "marker": marker, "ls": dash, "mfc": fill, "label": name}
-            bars(ax, kls, rewards, lw=1.2, ms=5, **style)
+            narrow = limit[0] == 2 or case != ("robust_dpo", 0.4)  # else wider than the panel
+            bars(ax, kls, rewards, narrow, lw=1.2, ms=5, **style)
+        grey = {"color": REFERENCE, "ls": "", "clip_on": False, "zorder": 5}
+        ax.plot(0, nowhere, "o", label="reference", **grey)
         ax.set(ylim=(-0.5, 3.4), title=title)
-        there = world.REVIEWS.optimum_at_kl(1.8 if limit[0] == 16 else 0.7)
+        there = world.REVIEWS.optimum_at_kl(1.1 if limit[0] == 6 else 0.7)
         where = {"xytext": (8, -14), "textcoords": "offset points", "fontsize": 9}
         ax.annotate("exact\noptimum", (there.kl, there.mean_reward), **where)
     axes[1].set_ylabel("")
@@ -75,28 +82,9 @@ def margins(runs: dict[str, dict[int, dict[str, np.ndarray]]], rest: float):
         ax.set(xscale="log", title=name, xlabel="step")
         ax.set_xticks(list(run), [str(step) for step in run], minor=False)
         ax.minorticks_off()
-    axes[0].set_ylabel("margin of the label")
+    axes[0].set_ylabel("margin, in its label's order")
     axes[0].legend(loc="upper left", fontsize=9)
     words = "logit(1 − ε)"
     last = max(runs[name])
     axes[1].annotate(words, (last, rest), (0, 5), textcoords="offset points", ha="right")
-    return figure
-
-
-def on_the_way(paths: dict[str, tuple[np.ndarray, np.ndarray, list[int]]]):
-    """Figure: true reward against KL at some steps of each run; (seeds, steps) each."""
-    figure, ax = plt.subplots(figsize=(7, 4))
-    draw_frontier(ax, "")
-    root_axis(ax, 9, [0.1, 1, 2, 4, 6, 9])
-    for name, (kls, rewards, steps) in paths.items():
-        _, color, marker, dash = STYLES[("cdpo", 0.2) if "cDPO" in name else ("dpo", 0.0)]
-        bars(ax, kls, rewards, color=color, marker=marker, ls=dash, ms=5, lw=1.2, label=name)
-        if "cDPO" not in name:
-            for x, y, step in zip(kls.mean(0), rewards.mean(0), steps, strict=True):
-                ax.annotate(str(step), (x, y), (5, 6), textcoords="offset points", color=color)
-    ax.set(ylim=(-0.5, 2.2))
-    ax.legend(loc="lower right", fontsize=9)
-    there = world.REVIEWS.optimum_at_kl(0.55)
-    where = {"xytext": (-8, 2), "textcoords": "offset points", "ha": "right"}
-    ax.annotate("exact optimum", (there.kl, there.mean_reward), **where)
     return figure
