@@ -122,6 +122,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
+      ch11.py               11: paths under the frontier, and runs that stop or don't
       ch12.py               12: certainty against margins, and paths out to the disaster
       ch13.py               13: two value functions, and shares of thumbs up
       ch15.py               15: ways to spend labels, and what each earns at equal KL
@@ -151,6 +152,7 @@ Studies, a module for every record in data/results              -> all of the ab
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
+    wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
     learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow

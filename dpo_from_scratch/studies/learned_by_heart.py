@@ -1,6 +1,6 @@
 """Chapter 11: few pairs, many epochs, a fifth of the labels flipped: which method stops?
 
-DPO and cDPO, three seeds. A quarter of an hour on one core.
+DPO and cDPO, one seed, rates chosen with another. Six minutes on one core.
 """
 
 from functools import cache
@@ -19,7 +19,7 @@ FLIPPED, STEPS = 0.2, 256  # of 96 training pairs 19 are flipped; 85 epochs
 LOOKS = (8, 16, 32, 64, 256)  # steps after which the policy is measured
 TUNING_LOOKS = (16, 32, 64)
 LOSSES = ("dpo", "cdpo")  # the second is told FLIPPED
-BETAS = (0.3, 1.0, 3.0)
+BETA, TUNING_BETA = 0.3, 1.0
 RATES = (2.5e-4, 5e-4, 1e-3)
 PARTS = ("right", "wrong", "held_out")
 
@@ -96,7 +96,7 @@ def parts_of(seed: int, leave_out: list[str]) -> dict[str, list[dict]]:
 
 @study.points(
     [
-        {"loss": loss, "beta": 1.0, "seed": 99, "learning_rate": rate}
+        {"loss": loss, "beta": TUNING_BETA, "seed": 99, "learning_rate": rate}
         for loss in LOSSES
         for rate in RATES
     ]
@@ -116,14 +116,7 @@ def best_rate(loss: str) -> float:
     return max(tuned, key=best_look)["point"]["learning_rate"]
 
 
-@study.points(
-    [
-        {"loss": loss, "beta": beta, "seed": seed}
-        for seed in range(3)
-        for loss in LOSSES
-        for beta in BETAS
-    ]
-)
+@study.points([{"loss": loss, "beta": BETA, "seed": 0} for loss in LOSSES])
 def run(loss: str, beta: float, seed: int) -> dict:
     """A run at its loss's best learning rate."""
     parts, rate = parts_of(seed, []), best_rate(loss)

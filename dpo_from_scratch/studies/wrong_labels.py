@@ -1,4 +1,4 @@
-"""Chapter 11: DPO, cDPO and robust DPO on labels of which some are turned round, five seeds.
+"""Chapter 11: DPO, cDPO and robust DPO on labels of which some are flipped, five seeds.
 
 About an hour on one core.
 """
@@ -21,24 +21,24 @@ NOISY = (
     ("cdpo", 0.4),
     ("robust_dpo", 0.4),
 )
-CASES = [  # true share of turned labels, loss, share that the loss is told
+CASES = [  # true share of flipped labels, loss, share that the loss is told
     (0.0, "dpo", 0.0),
     *[(flips, loss, told) for flips in (0.2, 0.4) for loss, told in NOISY],
 ]
 
 study = Study(
     __file__,
-    "Labels that are turned round",
+    "Labels that are flipped",
     tolerances={"true_reward": 0.15, "kl": 0.15, "objective": 0.15},  # where there is one seed
 )
 
 
 def flipped_pairs(flips: float, seed: int) -> list[dict]:
-    """The same texts for every share of flips: each label is drawn once, then turned or not."""
+    """The same texts for every share of flips: each label is drawn once, then flipped or not."""
     rows = world.make_pairs(PAIRS, seed=2000 + seed)
-    turned = np.random.default_rng(seed).random(PAIRS) < flips
+    flipped = np.random.default_rng(seed).random(PAIRS) < flips
     other = [row | {"chosen": row["rejected"], "rejected": row["chosen"]} for row in rows]
-    return [b if turn else a for a, b, turn in zip(rows, other, turned, strict=True)]
+    return [b if flip else a for a, b, flip in zip(rows, other, flipped, strict=True)]
 
 
 def trained(rows: list[dict], loss: str, told: float, **settings) -> Trained:
@@ -49,7 +49,7 @@ def trained(rows: list[dict], loss: str, told: float, **settings) -> Trained:
 
 @study.points([{"loss": loss, "learning_rate": rate} for loss in LOSSES for rate in RATES])
 def tune(loss: str, learning_rate: float) -> dict:
-    """True reward less 0.6 KL on prompts held out for this, 20 % of the labels turned."""
+    """True reward less 0.6 KL on prompts held out for this, 20 % of the labels flipped."""
     rows = [row for row in flipped_pairs(0.2, 99) if row["prompt"] not in VALIDATION]
     told = 0.0 if loss == "dpo" else 0.2
     found = trained(rows, loss, told, beta=0.6, learning_rate=learning_rate, seed=99)
