@@ -147,6 +147,7 @@ Studies, a module for every record in data/results              -> all of the ab
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
     step_by_step.py         16: sDPO against DPO at a third of beta
+    data_sets.py            16: sDPO over three data sets, ordered by reward accuracy
     circles.py              17: a panel whose likes go in circles
     judge_quality.py        19: Zephyr's recipe with judges of known quality
     zephyr.py               19: Zephyr's recipe on SmolLM2
