@@ -121,6 +121,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch16.py               16: ways through the pairs, under the frontier
       ch22.py               22: the gallery's curves, and ten runs without a name
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs

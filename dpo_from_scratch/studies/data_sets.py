@@ -54,7 +54,7 @@ def with_flips(rows: list[dict], share: float, seed: int) -> list[dict]:
 @cache
 def data_sets(labels: str, seed: int, tuning: bool = False) -> dict[str, list[dict]]:
     """The three sets by name: pairs of the grammar without ties, labelled by the true order."""
-    rows = world.make_pairs(LABELS + 1024, world.true_order, seed=6000 + seed)
+    rows = world.make_pairs(LABELS + LABELS // 4, world.true_order, seed=6000 + seed)
     rows = [row for row in rows if gap(row)][:LABELS]
     rows = [row for row in rows if not tuning or row["prompt"] not in VALIDATION]
     sets = [with_flips(part, FLIPPED[labels], seed) for part in by_gap(rows)]
