@@ -121,8 +121,10 @@ Laboratory, how the book measures                               -> core, doctor,
       ch07.py               07: the sweep under the frontier, and broken texts apart
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
+      ch10.py               10: losses as landscapes, and two gradients that look alike
       ch16.py               16: ways through the pairs, under the frontier
       ch22.py               22: the gallery's curves, and ten runs without a name
+    comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
     run.py                  a chapter executed once, with a progress bar
@@ -147,9 +149,13 @@ Studies, a module for every record in data/results              -> all of the ab
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     no_pairs.py             13: KTO and BCO from thumbs, balanced or not
     whose_samples.py        15: pairs by another author, the reference, the policy itself
+    semi_online.py          15: how often the sampler follows, and who judges
+    quality_or_gap.py       15: how good the chosen text is, against how far the rejected is below
+    chi_po.py               15: a chi-squared penalty, and pairs that cover the optimum badly
     step_by_step.py         16: sDPO against DPO at a third of beta
     data_sets.py            16: sDPO over three data sets, ordered by reward accuracy
     circles.py              17: a panel whose likes go in circles
+    tournament.py           18: all losses, five problems, one budget
     judge_quality.py        19: Zephyr's recipe with judges of known quality
     zephyr.py               19: Zephyr's recipe on SmolLM2
     human_ratings.py        20: SmolLM2 and people's ratings

@@ -1,17 +1,18 @@
 """Make tests/golden_losses.json: what the loss functions of TRL 0.24.0 give, in float64, for fixed
-random log-probabilities.
+random log-probabilities; for chi_po, which TRL lacks, those of oxRL 1.7.2 (not its authors').
 
-    pip download --no-deps trl==0.24.0 && unzip trl-0.24.0*.whl
-    python tests/golden_losses.py FOLDER_THAT_HOLDS_trl
+    pip download --no-deps trl==0.24.0 oxrl==1.7.2 && unzip trl-*.whl && unzip oxrl-*.whl
+    python tests/golden_losses.py FOLDER_THAT_HOLDS_trl_AND_oxrl
 
-Only the loss methods are taken out of TRL's source and called; nothing else of it is imported, so
-its dependencies don't matter.
+Only the loss methods are taken out of the sources and called; nothing else is imported, so their
+dependencies don't matter.
 """
 
 import ast
 import json
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, Optional, Union
@@ -49,8 +50,8 @@ PAIRS = {  # ours: (TRL's loss_type, TRL's settings, our options)
 
 
 def method(folder: Path, file: str, name: str):
-    """A method of TRL's source as a function, in a namespace that has what its body mentions."""
-    source = (folder / "trl" / "trainer" / file).read_text()
+    """A method of a source file as a function, in a namespace that has what its body mentions."""
+    source = (folder / file).read_text()
     node = next(
         n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name == name
     )
@@ -105,24 +106,32 @@ def make(folder: Path) -> dict:
         for n in ("chosen_lengths", "rejected_lengths")
     }
     out = defaultdict(dict)
-    dpo_loss = method(folder, "dpo_trainer.py", "dpo_loss")
+    dpo_loss = method(folder, "trl/trainer/dpo_trainer.py", "dpo_loss")
     for ours, (kind, trl, options) in PAIRS.items():
         out["pairs"][ours] = {
             "options": options,
             "loss": dpo_loss(settings(**trl), *inputs.values(), kind)[0].tolist(),
         }
+    chi = SimpleNamespace(beta=0.3)
+    chi.chi_link = partial(method(folder, "oxrl/algs/chipo.py", "chi_link"), chi)
+    compute_loss = method(folder, "oxrl/algs/chipo.py", "compute_loss")  # the mean of a batch
+    rows = zip(*(x.split(1) for x in inputs.values()), strict=True)
+    found = [compute_loss(chi, *row)[0].item() for row in rows]
+    out["pairs"]["chi_po"] = {"options": {"beta": 0.3}, "loss": found}
     means = [
         inputs["chosen_logps"] / lengths["chosen_lengths"],
         inputs["rejected_logps"] / lengths["rejected_lengths"],
     ]
-    cpo_loss = method(folder, "cpo_trainer.py", "cpo_loss")
+    cpo_loss = method(folder, "trl/trainer/cpo_trainer.py", "cpo_loss")
     found = cpo_loss(settings(beta=2.0, loss_type="simpo", simpo_gamma=1.0), *means)[0]
     out["no reference"]["simpo"] = {"options": {"beta": 2.0, "gamma": 1.0}, "loss": found.tolist()}
     found = cpo_loss(
         settings(beta=0.3, loss_type="sigmoid"), inputs["chosen_logps"], inputs["rejected_logps"]
     )[0]
     out["no reference"]["cpo"] = {"options": {"beta": 0.3}, "loss": found.tolist()}
-    odds = method(folder, "orpo_trainer.py", "odds_ratio_loss")(settings(beta=0.25), *means)[0]
+    odds = method(folder, "trl/trainer/orpo_trainer.py", "odds_ratio_loss")(
+        settings(beta=0.25), *means
+    )[0]
     out["no reference"]["orpo"] = {
         "options": {"weight": 0.25},
         "loss": (-means[0] - odds).tolist(),
@@ -139,7 +148,7 @@ def make(folder: Path) -> dict:
         beta=0.3, desirable_weight=1.0, undesirable_weight=1.2, calculate_KL=True, loss_type="kto"
     )
     kto.accelerator.gather_for_metrics = lambda x: x
-    found, *_, kl = method(folder, "kto_trainer.py", "kto_loss")(kto, *rho)
+    found, *_, kl = method(folder, "trl/trainer/kto_trainer.py", "kto_loss")(kto, *rho)
     out["labels"]["kto"] = {
         "kl": float(kl),
         "options": {"beta": 0.3, "undesirable_weight": 1.2},
@@ -147,7 +156,7 @@ def make(folder: Path) -> dict:
     }
     return {
         "origin": "TRL 0.24.0, loss methods of DPOTrainer, CPOTrainer, ORPOTrainer and "
-        "KTOTrainer, float64",
+        "KTOTrainer; chi_po: oxRL 1.7.2, ChiPO; float64",
         "made_by": "tests/golden_losses.py",
         "inputs": {n: v.tolist() for n, v in (inputs | lengths).items()},
         **out,

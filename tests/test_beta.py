@@ -25,7 +25,7 @@ OWN = {  # by hand, from the papers; losses without beta: the factor of the rewa
     "simpo": 2.0,
 }
 SEVEN = tuple(OWN)  # a preset of DPO's gave them DPO's beta once
-IN_THE_WORLD = dict.fromkeys(LOSSES, 0.6) | OWN | {"simpo": 10.0}
+IN_THE_WORLD = dict.fromkeys(LOSSES, 0.6) | OWN | {"simpo": 10.0, "chi_po": 0.05}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

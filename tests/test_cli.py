@@ -172,6 +172,7 @@ def test_beta_by_the_command_line_is_the_given_the_table_s_or_the_loss_s_own(pre
         command = ["train", "--data", "x", "--preset", preset, "--loss", loss]
         expected = OWN_BETA.get(loss, 0.6 if world_s else 0.1)
         expected = (10.0 if world_s else 2.0) if loss == "simpo" else expected
+        expected = 0.05 if (loss, world_s) == ("chi_po", True) else expected
         if (preset, loss) == ("tiny-sft", "sft"):
             expected = 0.1
         config = train_config(parser.parse_args(command))

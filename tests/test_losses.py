@@ -79,10 +79,12 @@ AT_THE_REFERENCE = {
     "sppo": 2 * 500.0**2,
     "bco_pair": 2 * LN2,
     "dno": LN2,
+    "soft_dpo": LN2,
     "dpop": LN2,
     "r_dpo": math.log1p(math.exp(0.02)),
     "length_normalized_dpo": LN2,
     "f_dpo": LN2,
+    "chi_po": LN2,
     "discopop": 0.5 * LN2 + 0.5,
     "aot": LN2,
 }
@@ -198,6 +200,17 @@ def test_dno_with_a_hard_label_is_dpo_and_with_a_half_one_rests_at_the_reference
     torch.testing.assert_close(both[1] - both[0], t(1.0)[0])
 
 
+def test_soft_dpo_is_cdpo_with_a_share_of_its_own_for_each_pair_and_the_loss_that_dno_has():
+    four = t(-9.0, -4.0, -6.0), t(-8.0, -6.5, -7.0), t(-7.0, -5.0, -6.5), t(-6.5, -6.0, -8.0)
+    shares = t(0.9, 0.7, 1.0)
+    loss = LOSSES["soft_dpo"].fn(*four, beta=0.4, win_probability=shares)
+    for i, share in enumerate(shares.tolist()):
+        one = [x[i : i + 1] for x in four]
+        alone = losses.cdpo(*one, beta=0.4, label_smoothing=1 - share)
+        torch.testing.assert_close(loss[i : i + 1], alone)
+    torch.testing.assert_close(loss, losses.dno(*four, beta=0.4, win_probability=shares))
+
+
 def gradient_of(name, rho_w, rho_l, **options):
     """Derivatives by the chosen and the rejected log-ratio."""
     chosen, rejected = t(rho_w).requires_grad_(), t(rho_l).requires_grad_()
@@ -285,6 +298,43 @@ def test_f_dpo_goes_from_reverse_to_forward_kl_with_the_papers_alpha():
     torch.testing.assert_close(
         trl, t(math.log1p(math.exp(-0.1 * (math.exp(0.28) - math.exp(-0.49)) / 0.7)))
     )
+
+
+def test_chi_po_by_hand_twice_dpo_s_push_at_the_reference_and_its_chi_squared_far_from_it():
+    phi = (0.7 + math.exp(0.7)) - (-0.4 + math.exp(-0.4))
+    found = call("chi_po", t(0.7), t(-0.4), beta=0.2)
+    torch.testing.assert_close(found, t(math.log1p(math.exp(-0.2 * phi))))
+    assert gradient_of("chi_po", 0.0, 0.0, beta=0.2) == pytest.approx((-0.2, 0.2))
+    assert gradient_of("dpo", 0.0, 0.0, beta=0.2) == pytest.approx((-0.1, 0.1))
+    up, down = gradient_of("chi_po", 2.0, -30.0, beta=1e-6)  # the sigmoid's weight is a half
+    assert -up / down == pytest.approx(1 + math.exp(2), rel=1e-6)
+    single = call("chi_po", *(x.float() for x in (t(30.0, -90.0), t(85.0, 95.0))), beta=0.2)
+    assert single.dtype == torch.float32
+    assert torch.isfinite(single).all()
+
+
+def test_chi_po_at_the_optimum_of_reward_less_chi_squared_and_kl_orders_replies_as_the_reward():
+    reward, beta = t(2.0, 0.5, -1.0, 0.0), 0.7
+    logits = torch.zeros(4, dtype=torch.float64, requires_grad=True)
+    exact = {"tolerance_grad": 1e-13, "tolerance_change": 0, "line_search_fn": "strong_wolfe"}
+    optimizer = torch.optim.LBFGS([logits], max_iter=200, **exact)
+    ref = t(0.1, 0.4, 0.3, 0.2).log()
+
+    def objective():
+        optimizer.zero_grad()
+        logps = logits.log_softmax(0)
+        u = (logps - ref).exp()
+        cost = (ref.exp() * (u * u.log() + u**2 / 2)).sum()
+        loss = beta * cost - (logps.exp() * reward).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(objective)
+    logps = logits.log_softmax(0).detach()
+    i, j = torch.combinations(torch.arange(4)).T
+    found = losses.chi_po(logps[i], logps[j], ref[i], ref[j], beta=beta)
+    expected = torch.nn.functional.softplus(reward[j] - reward[i])
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_aot_sorts_both_sides_and_is_dpo_for_one_pair():
@@ -468,7 +518,7 @@ def test_at_the_reference_every_loss_wants_the_margin_to_grow_but_two(name):
 
 
 @pytest.mark.parametrize("name", GOLDEN["pairs"])
-def test_trl_gives_the_same_on_pairs(name):
+def test_public_code_gives_the_same_on_pairs(name):
     inputs, golden = {k: t(*v) for k, v in GOLDEN["inputs"].items()}, GOLDEN["pairs"][name]
     four = [
         inputs[k]
@@ -603,6 +653,7 @@ def test_a_beta_that_is_not_positive_is_refused(name):
         ("discopop", {"tau": 0.0}, "tau must be positive"),
         ("dno", {"win_probability": 1.5}, "between 0 and 1"),
         ("dno", {"win_probability": -0.5}, "between 0 and 1"),
+        ("soft_dpo", {"win_probability": 1.5}, "between 0 and 1"),
         ("dpop", {"penalty": -1.0}, "penalty"),
         ("f_dpo", {"divergence": "chi"}, "divergence is"),
         ("orpo", {"weight": -0.1}, "weight"),
@@ -668,7 +719,7 @@ def test_registry_rows_are_complete_and_their_defaults_are_those_of_the_function
         assert row.needs in ("pairs", "labels", "texts"), name
         assert row.title
         assert row.equation
-        assert re.fullmatch(r"\d{4}\.\d{5}", row.paper) or name == "cdpo", (
+        assert re.fullmatch(r"\d{4}\.\d{5}", row.paper) or name in ("cdpo", "soft_dpo"), (
             "an arXiv id; cDPO is a note"
         )
         assert set(row.inputs) <= {"reference", "lengths", "kl", "delta", "win_probability"}
@@ -716,6 +767,7 @@ REGISTRY = {
     "sppo": ("2405.00675", {"beta": 1e-3}, ("reference",)),
     "bco_pair": ("2404.04656", {"beta": 0.1}, ("reference", "delta")),
     "dno": ("2404.03715", {"beta": 0.1}, ("reference", "win_probability")),
+    "soft_dpo": ("ericmitchell.ai/cdpo.pdf", {"beta": 0.1}, ("reference", "win_probability")),
     "dpop": ("2402.13228", {"beta": 0.3, "penalty": 50.0}, ("reference",)),
     "r_dpo": ("2403.19159", {"beta": 0.1, "alpha": 0.01}, ("reference", "lengths")),
     "length_normalized_dpo": ("2411.15124", {"beta": 5.0}, ("reference", "lengths")),
@@ -724,6 +776,7 @@ REGISTRY = {
         {"beta": 0.1, "divergence": "reverse_kl", "alpha": 0.5},
         ("reference",),
     ),
+    "chi_po": ("2407.13399", {"beta": 0.1}, ("reference",)),
     "discopop": ("2406.08414", {"beta": 0.05, "tau": 0.05}, ("reference",)),
     "aot": ("2406.05882", {"beta": 0.01}, ("reference",)),
     "simpo": ("2405.14734", {"beta": 2.0, "gamma": 1.0}, ("lengths",)),

@@ -93,8 +93,8 @@ def test_cells_are_short_and_parse(book):
         ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
 
 
-WIDE_LINES = 374  # code lines over 88 columns in the chapters below; this number only ever falls
-STILL_WIDE = {"10", "11", "12", "13", "15", "17", "19", "20"}
+WIDE_LINES = 335  # code lines over 88 columns in the chapters below; this number only ever falls
+STILL_WIDE = {"11", "12", "13", "15", "17", "19", "20"}
 
 
 def test_wide_lines_of_code_become_fewer():

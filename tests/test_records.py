@@ -70,6 +70,21 @@ def test_a_study_that_was_stopped_goes_on(squares):
     assert not list(squares.path.parent.glob("*.partial"))
 
 
+def test_a_wheel_asks_the_shipped_record_until_it_has_its_own(squares, tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        squares.make()
+    theirs = squares.path.rename(tmp_path / "shipped.json")
+    monkeypatch.setattr(lab_studies, "shipped", lambda name: theirs)
+    here = squares.path
+    monkeypatch.setattr(lab_studies, "place", lambda name: here)
+    assert len(squares.record().points) == 2  # what `best_rate` of a study asks
+    assert not squares.begun().points
+    squares.make()  # which begins anew
+    assert len(squares.begun().points) == 7
+    squares.path = tmp_path / "elsewhere.json"  # --out: nobody's record but its own
+    assert not squares.record().points
+
+
 @pytest.fixture
 def recorded(squares):
     with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,6 @@
 """A study: points, the function that makes each, and a record that grows until all are there.
 
-    study = Study(__file__, "Labels that are turned round")
+    study = Study(__file__, "Labels that are flipped")
 
     @study.points([{"loss": loss, "learning_rate": rate} for loss in LOSSES for rate in RATES])
     def tune(loss, learning_rate): ...      # gets a point as keywords, returns its figures
@@ -84,7 +84,15 @@ class Study:
         raise KeyError(f"{self.name} has no point {point}")
 
     def record(self) -> Record:
-        """The record as it stands; an empty one before the first point. DataError if damaged."""
+        """The record as it stands, or the shipped one where a wheel has none of its own yet.
+
+        DataError if damaged.
+        """
+        ours, here = shipped(self.name), self.path.exists() or self.path != place(self.name)
+        return read_record(ours) if ours.exists() and not here else self.begun()
+
+    def begun(self) -> Record:
+        """What has been made here, by this study's own path; an empty record before that."""
         if self.path.exists():
             return read_record(self.path)
         head = {"study": self.name, "title": self.title, "command": self.command}
@@ -103,7 +111,8 @@ class Study:
             lock.release()
 
     def _make_missing(self) -> Path:
-        record, before = self.record(), len(self.record().points)
+        record = self.begun()
+        before = len(record.points)
         done = [p["point"] for p in record.points]
         missing = [p for points, _ in self.makers for p in points if p not in done]
         earlier = record.content.get("made", [])

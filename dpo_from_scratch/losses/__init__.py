@@ -14,6 +14,7 @@ from .sides import (
     apo_down,
     apo_zero,
     bco_pair,
+    chi_po,
     dpop,
     f_dpo,
     length_normalized_dpo,
@@ -26,7 +27,7 @@ from .without_reference import cpo, nll, orpo, simpo
 
 # in the order in which chapter 10 shows them; a loss that is not named here comes last
 _FIRST = ["dpo", "cdpo", "robust_dpo", "ipo", "hinge", "exo", "nca", "apo_zero", "apo_down", "sppo"]
-_FIRST += ["bco_pair", "dno", "dpop", "r_dpo", "length_normalized_dpo", "f_dpo", "discopop", "aot"]
-_FIRST += ["simpo", "orpo", "cpo", "kto", "bco", "sft"]
+_FIRST += ["bco_pair", "dno", "soft_dpo", "dpop", "r_dpo", "length_normalized_dpo", "f_dpo"]
+_FIRST += ["chi_po", "discopop", "aot", "simpo", "orpo", "cpo", "kto", "bco", "sft"]
 for _name in [*_FIRST, *(name for name in list(LOSSES) if name not in _FIRST)]:
     LOSSES[_name] = LOSSES.pop(_name)

@@ -38,7 +38,7 @@ def _both_ways(
     *,
     beta: float,
 ) -> tuple[Tensor, Tensor]:
-    """DPO's loss of the pair as labelled, -log sigmoid(m), and turned round, -log sigmoid(-m)."""
+    """DPO's loss of the pair as labelled, -log sigmoid(m), and flipped, -log sigmoid(-m)."""
     there = dpo(chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta=beta)
     return there, dpo(rejected_logps, chosen_logps, ref_rejected_logps, ref_chosen_logps, beta=beta)
 
@@ -85,7 +85,7 @@ def robust_dpo(
 ) -> Tensor:
     """[-(1 - eps) log sigmoid(m) + eps log sigmoid(-m)] / (1 - 2 eps): provably robust DPO.
 
-    arXiv 2403.00409. If every label was turned round with probability eps, its mean over the flips
+    arXiv 2403.00409. If every label was flipped with probability eps, its mean over the flips
     is DPO's loss on the clean labels. It falls for ever as m grows, and may be negative.
     """
     smoothing(label_smoothing)
@@ -131,12 +131,14 @@ def dno(
     beta: float = 0.1,
     win_probability: Tensor | float = 1.0,
 ) -> Tensor:
-    """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization.
+    """-p log sigmoid(m) - (1 - p) log sigmoid(-m): direct Nash optimization, or soft labels.
 
     arXiv 2404.03715, one pair of its eq. 12. p is the label that the chosen response gets, (B,) or
     a number: in the paper sigmoid of the difference of the two responses' win rates against the
     policy of the round before, which is also the reference; 1 is its practical variant, and DPO.
-    beta is its eta.
+    beta is its eta. The registry has it a second time, as "soft_dpo", for labels that no game made:
+    p is then the share of people who chose the chosen response, and the loss is cDPO's
+    (ericmitchell.ai/cdpo.pdf) with eps = 1 - p, each pair its own.
     """
     p = torch.as_tensor(win_probability, dtype=chosen_logps.dtype, device=chosen_logps.device)
     if some((p < 0) | (p > 1)) or (p.dim() and p.shape != chosen_logps.shape):
@@ -145,6 +147,10 @@ def dno(
         chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta=beta
     )
     return p * there + (1 - p) * back
+
+
+_SOFT_LABELS = "DPO with soft labels", "ericmitchell.ai/cdpo.pdf", "soft_dpo"
+pairs("-p log sigmoid(m) - (1-p) log sigmoid(-m)", *_SOFT_LABELS)(dno)
 
 
 @pairs("(Delta - 1/(2 tau))^2", "Identity Preference Optimization", "2310.12036")

@@ -21,8 +21,10 @@ def kto(
 ) -> Tensor:
     """weight * (1 - sigmoid(+-beta (rho - kl))): Kahneman-Tversky optimization.
 
-    arXiv 2402.01306, eqs. 7 and 8: + for a desirable response, - for an undesirable one; `kl` is
-    z_0 of the paper, see `kto_kl`: a detached number, no beta.
+    arXiv 2402.01306, eq. 7: + for a desirable response, - for an undesirable one; `kl` is z_0 of
+    the paper, see `kto_kl`: a detached number, no beta. Its eq. 8 says how far the weights may
+    differ: desirable_weight n_D over undesirable_weight n_U, n the responses of a class, from 1 to
+    4/3. Both as TRL 0.24 cites them; versions of the paper may differ.
     """
     _labels(logps, ref_logps, desirable)
     positive(beta=beta)
@@ -36,9 +38,11 @@ def kto(
 
 
 def kto_kl(mismatched_log_ratios: Tensor) -> Tensor:
-    """z_0 = max(0, mean rho(x_i, y_j)) over mismatched pairs (B,) of the global batch, detached.
+    """z_0 = max(0, mean rho(x_i, y_j)) over mismatched pairs (B,), detached.
 
-    arXiv 2402.01306, section 4.1.
+    arXiv 2402.01306, section 4.1. The paper's authors take the pairs of one microbatch (HALOs; TRL
+    since pull request 2153). Our trainer hands those of the whole batch, so that cutting it for
+    memory changes nothing.
     """
     same_shape(mismatched_log_ratios)
     if len(mismatched_log_ratios) < 2:

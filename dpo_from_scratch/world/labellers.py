@@ -25,7 +25,7 @@ def bradley_terry(prompt: str, a: str, b: str) -> float:
 
 
 def flipped(epsilon: float, labeller: Callable = bradley_terry) -> Callable[..., float]:
-    """Another labeller whose answer is turned round with probability epsilon.
+    """Another labeller whose answer is flipped with probability epsilon.
 
     ValueError if epsilon is none.
     """
