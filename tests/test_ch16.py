@@ -49,6 +49,7 @@ def test_the_planes_show_every_seed_and_join_the_medians():
 
 def test_three_sets_differ_in_their_gaps_and_not_in_their_share_of_wrong_labels(monkeypatch):
     monkeypatch.setattr(data_sets, "LABELS", 300)
+    monkeypatch.setattr(data_sets, "FLIPPED", {"exact": 0.0, "a fifth wrong": 0.2})
     for labels, share in data_sets.FLIPPED.items():
         sets = data_sets.data_sets.__wrapped__(labels, 0)
         assert [len(rows) for rows in sets.values()] == [100] * 3

@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from ... import world
-from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REJECTED
+from ..plots import CHOSEN, OPTIMUM, POLICY, PPO, REFERENCE, REJECTED
 
 LOOKS = {  # what an arm's name ends in -> colour, marker, dash
     "DPO": (POLICY, "o", "-"),
+    "the same stairs": (REFERENCE, "D", (0, (1, 1))),
     "no order": (CHOSEN, "^", "--"),
     "sets mixed": (CHOSEN, "^", "--"),
     "easy first": (PPO, "s", "-."),
@@ -33,21 +34,25 @@ def curves(record, **where) -> Curves:
     return of("kl"), of("true_reward")
 
 
-def planes(panels: dict[str, dict[str, Curves]], right: float = 7.5):
-    """Figure: panels of true reward against KL, a line through each arm's medians, seeds pale."""
+def planes(panels: dict[str, dict[str, Curves]], right: tuple[float, ...] = (7.5, 7.5)):
+    """Figure: panels of true reward against KL, a line through each arm's medians, seeds pale.
+
+    `right`: where the KL of each panel ends.
+    """
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4.4), sharey=True, squeeze=False)
-    frontier = world.REVIEWS.frontier(np.geomspace(0.3, 20, 60))
-    for ax, (title, arms) in zip(axes[0], panels.items(), strict=True):
+    frontier = world.REVIEWS.frontier(np.geomspace(20, 0.3, 60))
+    reaches = np.interp(4.55, [g["mean_reward"] for g in frontier], [g["kl"] for g in frontier])
+    for ax, (title, arms), end in zip(axes[0], panels.items(), right, strict=False):
         ax.plot([g["kl"] for g in frontier], [g["mean_reward"] for g in frontier], color=OPTIMUM)
         for name, (kl, reward) in arms.items():
             color, marker, dash = LOOKS[name.split(", ")[-1]]
             ax.plot(kl.ravel(), reward.ravel(), marker, color=color, ms=3.5, alpha=0.4)
             middle = np.median(kl, axis=0), np.median(reward, axis=0)
             ax.plot(*middle, marker=marker, ls=dash, color=color, ms=6, lw=1.5, label=name)
-        ax.annotate("exact optimum", (4.75, 4.45), color=OPTIMUM, fontsize=10)
-        ax.set(xlim=(0, right), ylim=(0, 4.9), xlabel="KL to the first model, nats per reply")
+        ax.text(reaches - 0.05 * end, 4.55, "exact optimum", color=OPTIMUM, fontsize=10, ha="right")
+        ax.set(xlim=(0, end), ylim=(0, 4.9), xlabel="KL to the first model, nats per reply")
         ax.set_title(title)
     axes[0, 0].set_ylabel("mean true reward")
     lines, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(lines, names, loc="outside lower center", ncols=len(names), fontsize=9.5)
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names), fontsize=9)
     return figure
