@@ -153,7 +153,6 @@ Studies, a module for every record in data/results              -> all of the ab
     quality_or_gap.py       15: how good the chosen text is, against how far the rejected is below
     chi_po.py               15: a chi-squared penalty, and pairs that cover the optimum badly
     step_by_step.py         16: sDPO against DPO at a third of beta
-    data_sets.py            16: sDPO over three data sets, ordered by reward accuracy
     circles.py              17: a panel whose likes go in circles
     tournament.py           18: all losses, five problems, one budget
     judge_quality.py        19: Zephyr's recipe with judges of known quality

@@ -10,11 +10,8 @@ LOOKS = {  # what an arm's name ends in -> colour, marker, dash
     "DPO": (POLICY, "o", "-"),
     "the same stairs": (REFERENCE, "D", (0, (1, 1))),
     "no order": (CHOSEN, "^", "--"),
-    "sets mixed": (CHOSEN, "^", "--"),
     "easy first": (PPO, "s", "-."),
-    "easy set first": (PPO, "s", "-."),
     "hard first": (REJECTED, "v", ":"),
-    "hard set first": (REJECTED, "v", ":"),
 }
 Curves = tuple[np.ndarray, np.ndarray]  # KL and true reward of seeds by betas, (S, P)
 
