@@ -126,6 +126,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch12.py               12: certainty against margins, and paths out to the disaster
       ch13.py               13: two value functions, and shares of thumbs up
       ch15.py               15: ways to spend labels, and what each earns at equal KL
+      ch16.py               16: ways through the pairs, under the frontier
       ch17.py               17: paths of a game, and methods by exploitability and KL
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name

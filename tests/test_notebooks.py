@@ -93,8 +93,8 @@ def test_cells_are_short_and_parse(book):
         ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
 
 
-WIDE_LINES = 91  # code lines over 88 columns in the chapters below; this number only ever falls
-STILL_WIDE = {"16", "19"}
+WIDE_LINES = 56  # code lines over 88 columns in the chapters below; this number only ever falls
+STILL_WIDE = {"19"}
 
 
 def test_wide_lines_of_code_become_fewer():
