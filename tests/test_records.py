@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dpo_from_scratch import studies
-from dpo_from_scratch.data import DataError, data_path
+from dpo_from_scratch.data import DataError
 from dpo_from_scratch.lab import records
 from dpo_from_scratch.lab import studies as lab_studies
 from dpo_from_scratch.lab.evaluation import evaluate_reviews, mean_and_half_width
@@ -213,7 +213,7 @@ UNRECORDED = {
 
 
 def test_a_study_without_a_record_is_named():
-    assert {name for name in NAMES if not data_path(f"results/{name}.json").exists()} == UNRECORDED
+    assert {name for name in NAMES if not lab_studies.shipped(name).exists()} == UNRECORDED
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in UNRECORDED])
