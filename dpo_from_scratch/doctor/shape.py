@@ -89,10 +89,13 @@ def _differences(case: Case, k: int) -> Tensor:
 def _check_sides(case: Case, slopes: Tensor, own: Tensor, moved: Tensor, size: float) -> None:
     """Both responses are pushed, each in its direction."""
     chosen, rejected = _finite(own[0])[: ZERO + 1], _finite(own[1])[: ZERO + 1]
+    # of the size at the reference: far away one side's slope may grow like e^rho (chi_po)
+    start = float(_finite(slopes[:, :2, ZERO]).abs().max())
+    least = 1e-6 * min(size, start or size)
     for name, k in (("chosen", 0), ("rejected", 1)):
-        if float(_finite(slopes[:, k]).abs().max()) < 1e-6 * size:
+        if float(_finite(slopes[:, k]).abs().max()) < least:
             told = f"the loss pushes the {name} response nowhere"
-            if float(_finite(moved[k]).abs().max()) > 1e-6 * size:
+            if float(_finite(moved[k]).abs().max()) > least:
                 told += ": it depends on it, and passes it no gradient"
             case.add("side_detached", told)
             return
