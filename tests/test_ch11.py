@@ -6,7 +6,7 @@ import pytest
 
 from dpo_from_scratch import world
 from dpo_from_scratch.lab.figures import ch11
-from dpo_from_scratch.studies import learned_by_heart, wrong_labels
+from dpo_from_scratch.studies import learned_by_heart, too_sure, wrong_labels
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_right_and_wrong_labels_are_parts_of_what_is_trained_on():
 
 def test_a_look_tells_how_many_wrong_labels_are_in_the_order_of_their_label(monkeypatch):
     monkeypatch.setattr(learned_by_heart, "STEPS", 2)
-    monkeypatch.setattr(learned_by_heart, "of_samples", lambda *a: {"kl": 0.1})
+    monkeypatch.setattr(too_sure, "of_samples", lambda *a: {"kl": 0.1})
     parts = learned_by_heart.parts_of(0, [])
     (look,) = learned_by_heart.looks_at(parts, [], "cdpo", 1.0, 5e-4, 0, (2,))["looks"]
     assert look["step"] == 2

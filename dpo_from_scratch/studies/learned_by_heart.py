@@ -9,11 +9,9 @@ import numpy as np
 
 from .. import world
 from ..lab.studies import VALIDATION, Study
-from ..models import Scorer, frozen_copy, load_model, pad_id
-from ..scoring import score_pairs
-from ..tokens import encode_rows
+from ..models import load_model
 from ..training import PRESETS, TrainConfig, train
-from .too_sure import few_pairs, of_pairs, of_samples
+from .too_sure import few_pairs, watch
 
 FLIPPED, STEPS = 0.2, 256  # of 96 training pairs 19 are flipped; 85 epochs
 LOOKS = (8, 16, 32, 64, 256)  # steps after which the policy is measured
@@ -61,19 +59,8 @@ def looks_at(
     the share that the policy has learned by heart. Held-out labels are the true order.
     """
     policy, tokenizer = load_model("tiny")
-    reference, pad, looks = frozen_copy(policy), pad_id(tokenizer), []
-    pairs = {name: encode_rows(tokenizer, parts[name])[0] for name in PARTS}
-    before = {name: score_pairs(Scorer(reference), part, pad) for name, part in pairs.items()}
-
-    def look(step: int, row: dict) -> None:
-        if step not in steps:
-            return
-        found = {"step": step}
-        for name, part in pairs.items():
-            rho = score_pairs(Scorer(policy), part, pad) - before[name]
-            found |= {f"{name}_{key}": x for key, x in of_pairs(rho, beta).items()}
-        looks.append(found | of_samples(policy, reference, tokenizer, prompts, 1000 * seed + step))
-
+    sets = {name: parts[name] for name in PARTS}
+    look, looks = watch(policy, tokenizer, sets, prompts, beta, seed, steps)
     options = "" if loss == "dpo" else f"label_smoothing={FLIPPED}"
     settings = {"loss": loss, "beta": beta, "loss_options": options, "steps": STEPS}
     config = TrainConfig(**PRESETS["tiny"] | settings | {"learning_rate": rate, "seed": seed})

@@ -3,7 +3,7 @@
 An hour and a quarter on one core.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import product
 
@@ -59,13 +59,31 @@ def looks_at(
 ) -> dict:
     """Train on the rows, and measure the policy after each of the LOOKS."""
     policy, tokenizer = load_model("tiny")
-    reference, pad, looks = frozen_copy(policy), pad_id(tokenizer), []
     sets = {"train": rows, "held_out": held_out}
+    look, looks = watch(policy, tokenizer, sets, prompts, strength, seed, LOOKS)
+    options = {"dpo": "", "cdpo": f"label_smoothing={SMOOTHING}", "ipo": f"tau={strength}"}[loss]
+    settings = {"loss": loss, "beta": strength, "loss_options": options, "steps": STEPS}
+    config = TrainConfig(**PRESETS["tiny"] | settings | {"learning_rate": rate, "seed": seed})
+    train(policy, tokenizer, rows, config, on_step=look, progress=False)
+    return {"looks": looks}
+
+
+def watch(
+    policy: nn.Module,
+    tokenizer,
+    sets: dict[str, list[dict]],
+    prompts: list[str],
+    strength: float,
+    seed: int,
+    steps: tuple[int, ...],
+) -> tuple[Callable[[int, dict], None], list[dict]]:
+    """(what `train` is to call, what it found): each set's pairs and own samples at these steps."""
+    reference, pad, looks = frozen_copy(policy), pad_id(tokenizer), []
     pairs = {name: encode_rows(tokenizer, part)[0] for name, part in sets.items()}
     before = {name: score_pairs(Scorer(reference), part, pad) for name, part in pairs.items()}
 
     def look(step: int, row: dict) -> None:
-        if step not in LOOKS:
+        if step not in steps:
             return
         found = {"step": step}
         for name, part in pairs.items():
@@ -73,11 +91,7 @@ def looks_at(
             found |= {f"{name}_{key}": x for key, x in of_pairs(rho, strength).items()}
         looks.append(found | of_samples(policy, reference, tokenizer, prompts, 1000 * seed + step))
 
-    options = {"dpo": "", "cdpo": f"label_smoothing={SMOOTHING}", "ipo": f"tau={strength}"}[loss]
-    settings = {"loss": loss, "beta": strength, "loss_options": options, "steps": STEPS}
-    config = TrainConfig(**PRESETS["tiny"] | settings | {"learning_rate": rate, "seed": seed})
-    train(policy, tokenizer, rows, config, on_step=look, progress=False)
-    return {"looks": looks}
+    return look, looks
 
 
 def of_pairs(rho: Tensor, strength: float) -> dict[str, float]:
