@@ -126,7 +126,7 @@ def paths(kl: Curves, reward: Curves, places: dict[tuple[str, float], tuple[floa
     """
     figure, axes = plt.subplots(1, 3, figsize=(10, 4.2), sharey=True)
     for ax, loss in zip(axes, kl, strict=True):
-        draw_frontier(ax)
+        draw_frontier_by_log_kl(ax)
         for marker, strength in zip(MARKERS, kl[loss], strict=False):
             (x, dx), (y, dy) = (means_and_halves(part[loss][strength]) for part in (kl, reward))
             seen = x > 0.01
@@ -145,7 +145,7 @@ def paths(kl: Curves, reward: Curves, places: dict[tuple[str, float], tuple[floa
     return figure
 
 
-def draw_frontier(ax) -> None:
+def draw_frontier_by_log_kl(ax) -> None:
     """The grammar's exact frontier, named, and the reward before training; KL is logarithmic."""
     line = world.REVIEWS.frontier(np.geomspace(0.1, 20, 60))
     ax.plot([g["kl"] for g in line], [g["mean_reward"] for g in line], color=OPTIMUM, lw=1.5)
