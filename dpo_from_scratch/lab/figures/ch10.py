@@ -114,14 +114,17 @@ def likeness(steps: dict, real: dict, ratio: float):
         color, dash = (REJECTED, "--") if dw < -1e-3 else (POLICY, "-")
         style = {"arrowstyle": "->", "color": color, "ls": dash, "lw": 1.8}
         left.annotate("", (dw, dl), (0, 0), arrowprops=style)
-        place = (dw + 0.06 * np.sign(dw), dl - 0.04)
-        left.annotate(f"{cosine:g}".replace("-", "−"), place, fontsize=10, ha="center", va="top")
+        words, side = f"{cosine:g}".replace("-", "−"), "left" if dw > 0 else "right"
+        left.text(1.03 * dw, 1.03 * dl, words, fontsize=10, ha=side, va="top")
     left.plot([-1.5, 1.5], [-1.5, 1.5], color=REFERENCE, lw=0.9, ls="--")
     left.axvline(0, color="0.6", lw=0.9)
     left.set_xticks([-1, -0.5, 0, 0.5, 1])
     left.set_yticks([-1.5, -1, -0.5, 0])
     left.set(xlim=(-1.0, 1.1), ylim=(-1.6, 0.4), xlabel="change of the chosen log-ratio")
-    left.set(ylabel="change of the rejected log-ratio", title=f"$\\|g_l\\| = {ratio}\\,\\|g_w\\|$")
+    left.set(
+        ylabel="change of the rejected log-ratio",
+        title=f"steps by cosine; $\\|g_l\\| = {ratio}\\,\\|g_w\\|$",
+    )
     edge = np.linspace(0.5, 1, 100)
     right.fill_between(edge, 1 / edge, 2.2, color=REJECTED, alpha=0.15, lw=0)
     right.plot(edge, 1 / edge, color=REJECTED, lw=1.4)

@@ -53,7 +53,7 @@ def under_the_frontier(panels: dict[str, dict]):
             narrow = limit[0] == 2 or case != ("robust_dpo", 0.4)  # else wider than the panel
             bars(ax, kls, rewards, narrow, lw=1.2, ms=5, **style)
         grey = {"color": REFERENCE, "ls": "", "clip_on": False, "zorder": 5}
-        ax.plot(0, nowhere, "o", label="reference", **grey)
+        ax.plot(0, nowhere, "o", label="before training (grammar)", **grey)
         ax.set(ylim=(-0.5, 3.4), title=title)
         there = world.REVIEWS.optimum_at_kl(1.1 if limit[0] == 6 else 0.7)
         where = {"xytext": (8, -14), "textcoords": "offset points", "fontsize": 9}
