@@ -6,15 +6,15 @@ import numpy as np
 from ..evaluation import AtEqualKL, at_equal_kl, mean_and_half_width
 from ..plots import CHOSEN, POLICY, PPO, REFERENCE, REJECTED, draw_frontier
 
-LOOKS = {  # arm: colour, marker, dash
+LOOKS = {  # arm: colour, marker, dash; each its own, since some stand in both panels
     "another author": (REJECTED, "s", "--"),
-    "another author, SFT first": (PPO, "x", ":"),
-    "another author, then own": (CHOSEN, "v", "-."),
+    "another author, SFT first": ("#B87800", "x", ":"),
+    "another author, then own": (PPO, "v", "-."),
     "the reference": (REFERENCE, "D", "-"),
-    "the reference, same rate": (REJECTED, "s", "--"),
+    "the reference, same rate": ("#404040", "h", "--"),
     "iterated": (POLICY, "o", "-"),
-    "online": (CHOSEN, "^", "--"),
-    "iterated, moving reference": (PPO, "P", ":"),
+    "online": ("#56B4E9", "^", "--"),
+    "iterated, moving reference": (CHOSEN, "P", ":"),
 }
 PLACES = {  # where a name stands, from its curve's end, with a line from far off; else right
     "SFT first": (8, -14),
