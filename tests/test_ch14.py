@@ -60,6 +60,7 @@ def test_labellers_judge_the_same_texts(monkeypatch):
 def test_bias_is_counted_from_the_optimum_at_the_same_kl():
     best = world.REVIEWS.optimum_at_kl(1.3)
     assert ch14.optimum_length(1.3) == pytest.approx(best.mean_length, abs=0.01)
+    assert ch14.optimum_reward(1.3) == pytest.approx(best.mean_reward, abs=0.01)
     assert ch14.biases([1.3, 0.0], [best.mean_length + 2, 21.9]) == pytest.approx([2, 1], abs=0.02)
 
 
@@ -68,11 +69,11 @@ def test_figures_draw_what_they_are_given():
     methods = dict.fromkeys(ch14.NAMES, path)
     axes = ch14.paths({"honest": methods, "likes length": methods}).axes
     assert len(axes[0].lines) == 1 + len(ch14.NAMES)
-    ch14.bias_of_methods({"a": dict.fromkeys(ch14.NAMES, path[0][0]), "b": {"dpo": path[0][0]}})
+    both = {"a": dict.fromkeys(ch14.NAMES, path[0][0]), "b": {"dpo": path[0][0]}}
+    goals = ch14.bias_of_methods(both, {("b", "dpo"): 0.7}).axes[1].lines
+    assert any(list(line.get_xdata()) == [0.7] for line in goals)
     ch14.kl_by_step({"dpo": ([8, 16], path[0]), "cpo": ([8, 16], 2 * path[0])})
     ch14.aims([0.5, 1.0], {"a": {"dpo": [21, 22], "optimum": [21, 22]}, "b": {"dpo": [22, 23]}})
-    ax = ch14.runs_and_optimum({"runs": ([0.5, 9.0], [22.0, 30.0], ("#000000", "o"))}).axes[0]
-    assert [0.5] in [list(line.get_xdata()) for line in ax.lines]
     lines = ch14.two_optima([0.1, 1.0], [21.0, 22.0], [21.0, 24.0], 20.9).axes[0].lines
     assert list(lines[1].get_ydata()) == [21.0, 24.0]
 

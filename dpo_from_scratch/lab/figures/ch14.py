@@ -25,7 +25,7 @@ LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
     "length_normalized_dpo": (CHOSEN, "s", "--"),
     "r_dpo": (REJECTED, "^", "-."),
     "sampo": ("#56B4E9", "v", "-"),
-    "ld_dpo": ("#0072B2", "P", ":"),
+    "ld_dpo": ("#6B4C9A", "P", ":"),
     "simpo": (PPO, "D", ":"),
     "orpo": (ORANGE, "X", "--"),
     "cpo": (REFERENCE, "p", "-"),
@@ -33,16 +33,23 @@ LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
 
 
 @cache
-def _optima() -> tuple[list[float], list[float]]:
-    """KL and mean tokens of the exact optimum at 90 betas, from near to far."""
+def _optima() -> tuple[list[float], list[float], list[float]]:
+    """KL, mean tokens and mean true reward of the exact optimum at 90 betas, from near to far."""
     betas = np.geomspace(100, 0.1, 90)
     found = [world.REVIEWS.policy(world.prompts()[0], beta) for beta in betas]
-    return [best.kl for best in found], [best.mean_length for best in found]
+    return [p.kl for p in found], [p.mean_length for p in found], [p.mean_reward for p in found]
 
 
 def optimum_length(kl):
     """Mean tokens of the exact optimum of the true reward that is `kl` nats from the grammar."""
-    return np.interp(kl, *_optima())
+    kls, lengths, _ = _optima()
+    return np.interp(kl, kls, lengths)
+
+
+def optimum_reward(kl):
+    """Mean true reward of that optimum."""
+    kls, _, rewards = _optima()
+    return np.interp(kl, kls, rewards)
 
 
 def biases(kls, lengths) -> np.ndarray:
@@ -63,15 +70,6 @@ def along(record, key: str, seeds: int, **where) -> np.ndarray:
     """A figure at every look of the first seeds' runs that hold `where`, (seeds, looks)."""
     runs = record.values("looks", **where)[:seeds]
     return np.array([[look[key] for look in looks] for looks in runs])
-
-
-def draw_optimum(ax, label: str = "optimum of the true reward", to: float = 3.0) -> None:
-    """The optimum's own length over KL, in black."""
-    kls = np.linspace(0, to, 25)
-    ax.plot(kls, optimum_length(kls), color=OPTIMUM)
-    where = {"xytext": (-8, 8), "textcoords": "offset points", "ha": "right"}
-    ax.annotate(label, (0.7 * to, optimum_length(0.7 * to)), **where)
-    ax.set_xlabel("KL to the reference, nats per reply")
 
 
 def two_optima(kls, honest: list[float], liking: list[float], reference: float):
@@ -97,36 +95,21 @@ def aims(kls, panels: dict[str, dict[str, list[float]]]):
             color, marker, dash = (
                 (OPTIMUM, "", "-") if name == "optimum" else LOOKS[name.split(",")[0]]
             )
-            label = NAMES.get(name, "R-DPO" if name.startswith("r_dpo") else name)
-            ax.plot(kls, values, color=color, marker=marker, ls=dash, ms=5, label=label)
+            label = NAMES.get(name, name.replace("r_dpo", "R-DPO"))
+            fill = "none" if name.endswith("0.05") else color
+            ax.plot(kls, values, color=color, marker=marker, mfc=fill, ls=dash, ms=5, label=label)
         ax.set(title=labeller, xlabel="KL to the reference, nats per reply")
     axes[0].set_ylabel("tokens per reply, end included")
     axes[0].legend(fontsize=9, loc="upper left")
     return figure
 
 
-def runs_and_optimum(groups: dict[str, tuple], to: float = 3.0):
-    """Figure: a mark for each run, its length over its KL, under the optimum's curve.
-
-    groups: name -> (KLs, lengths, (colour, marker)); runs beyond `to` are left out.
-    """
-    figure, ax = plt.subplots()
-    draw_optimum(ax, to=to)
-    for name, (kls, lengths, (color, marker)) in groups.items():
-        near = np.array(kls) <= to
-        at = np.array(kls)[near], np.array(lengths)[near]
-        ax.plot(*at, marker, color=color, mfc="none", ms=6, mew=1.3, label=name)
-    ax.axhline(optimum_length(0), color=REFERENCE, ls=":", lw=1.2)
-    ax.set(xlim=(0, to), ylabel="tokens per reply, end included")
-    ax.legend(fontsize=9, loc="upper left")
-    return figure
-
-
 def paths(panels: dict[str, dict[str, tuple]], to: float = 3.0):
     """Figure: a panel for each labeller; a method's mean length over its mean KL, look by look."""
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4), sharey=True)
+    kls = np.linspace(0, to, 25)
     for ax, (labeller, methods) in zip(axes, panels.items(), strict=True):
-        draw_optimum(ax, "", to)
+        ax.plot(kls, optimum_length(kls), color=OPTIMUM)
         for method, (kl, length) in methods.items():
             color, marker, dash = LOOKS[method]
             looks = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.3}
@@ -138,15 +121,20 @@ def paths(panels: dict[str, dict[str, tuple]], to: float = 3.0):
     return figure
 
 
-def bias_of_methods(panels: dict[str, dict[str, np.ndarray]]):
-    """Figure: a panel for each labeller; a row for each method: its bias, mean and interval."""
+def bias_of_methods(panels: dict[str, dict[str, np.ndarray]], aims: dict[tuple, float]):
+    """Figure: a panel for each labeller; a row for each method: its bias, mean and interval.
+
+    aims: (labeller, method) -> the bias of what the loss aims at, a small black bar.
+    """
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4), sharey=True, sharex=True)
     for ax, (labeller, methods) in zip(axes, panels.items(), strict=True):
         ax.axvline(0, color=OPTIMUM)
         for row, (method, values) in enumerate(methods.items()):
             color, marker, _ = LOOKS[method]
             there = np.asarray(values)[np.isfinite(values)]
-            ax.plot(there, [row] * len(there), ".", ms=4, color=REFERENCE, zorder=1)
+            if (labeller, method) in aims:
+                ax.plot(aims[labeller, method], row, "|", ms=16, mew=2.2, color=OPTIMUM)
+            ax.plot(there, [row + 0.3] * len(there), ".", ms=4, color=REFERENCE)
             if len(there) == len(values):
                 mean, half = mean_and_half_width(there)
                 ax.errorbar(mean, row, xerr=half, fmt=marker, color=color, ms=6, capsize=3)
@@ -167,6 +155,7 @@ def kl_by_step(runs: dict[str, tuple[list[int], np.ndarray]]):
         ax.annotate(NAMES[method], at, (6, -4), textcoords="offset points", color=color)
     ax.set(xscale="log", yscale="log", xlabel="step", ylabel="KL to the reference, nats per reply")
     ax.set_xticks(steps, [str(step) for step in steps])
+    ax.set_yticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
     ax.minorticks_off()
     ax.set_xlim(right=steps[-1] * 2)
     return figure
