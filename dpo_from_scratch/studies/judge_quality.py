@@ -49,8 +49,8 @@ def config(seed: int, **other) -> TrainConfig:
 
 # ---------------------------------------------------------------- responses
 @cache
-def start(seed: int) -> tuple[nn.Module, object]:
-    """dSFT: the tiny model, fine-tuned on 2,048 replies of a teacher.
+def start(seed: int, replies: int = GROUPS, steps: int = STEPS) -> tuple[nn.Module, object]:
+    """dSFT: the tiny model, fine-tuned on so many replies of a teacher (in whole prompts).
 
     The teacher is the grammar's exact optimum at beta 3.
     """
@@ -58,19 +58,24 @@ def start(seed: int) -> tuple[nn.Module, object]:
     rng, asked = np.random.default_rng([7, seed]), world.prompts("train")
     texts = [
         {"prompt": p, "completion": world.REVIEWS.sample(p, 1, rng, TEACHER)[0]}
-        for p in asked * (GROUPS // len(asked))
+        for p in asked * (replies // len(asked))
     ]
-    settings = config(seed, loss="sft", learning_rate=5e-4)
+    settings = config(seed, loss="sft", learning_rate=5e-4, steps=steps)
     train(model, tokenizer, texts, settings, progress=False)
     return frozen_copy(model), tokenizer
 
 
 @cache
 def responses(seed: int) -> list[dict]:
+    """Groups of four for the study's prompts, from the model after dSFT and others."""
+    return groups_of_four(*start(seed), seed)
+
+
+def groups_of_four(after: nn.Module, tokenizer, seed: int, number: int = GROUPS) -> list[dict]:
     """Groups of four: the teacher, the model after dSFT at two temperatures, and before it."""
-    (after, tokenizer), (before, _) = start(seed), load_model("tiny")
+    before, _ = load_model("tiny")
     rng, asked = np.random.default_rng([8, seed]), world.prompts("train")
-    prompts = [asked[i] for i in rng.integers(len(asked), size=GROUPS)]
+    prompts = [asked[i] for i in rng.integers(len(asked), size=number)]
     drawn = [
         sample(m, tokenizer, prompts, temperature=t, seed=seed + k)
         for k, (m, t) in enumerate(((after, 1.0), (after, 0.7), (before, 1.0)))
@@ -98,14 +103,16 @@ def judge_of(name: str, seed: int) -> Callable[[str, list[str]], list[float]]:
 
 
 @cache
-def reward_model(pairs: int, seed: int) -> Callable[[str, list[str]], list[float]]:
+def reward_model(
+    pairs: int, seed: int, steps: int | None = None
+) -> Callable[[str, list[str]], list[float]]:
     """A small reward model, fitted to Bradley-Terry labels of `pairs` pairs.
 
-    52 steps for 256 pairs, 192 for 2,048.
+    If no steps are named, 52 for 256 pairs and 192 for 2,048.
     """
     model, tokenizer = load_model("tiny")
     rows = world.make_pairs(pairs, seed=6000 + seed)
-    settings = config(seed, steps=32 + pairs * 5 // 64, learning_rate=1e-3)
+    settings = config(seed, steps=steps or 32 + pairs * 5 // 64, learning_rate=1e-3)
     head, _ = rlhf.train_reward_model(model, tokenizer, rows, settings)
 
     def judge(prompt, texts):
@@ -124,8 +131,13 @@ def groups(name: str, seed: int) -> list[dict]:
 
 def agreement(name: str, seed: int) -> float:
     """How often the judge puts two responses of a group in their true order; ties left out."""
+    return in_order(groups(name, seed))
+
+
+def in_order(judged: list[dict]) -> float:
+    """Share of pairs within groups whose scores are in the true order; true ties left out."""
     right = []
-    for g in groups(name, seed):
+    for g in judged:
         true, told = [world.reward(g["prompt"], t) for t in g["responses"]], g["scores"]
         right += [
             np.sign(true[i] - true[j]) == np.sign(told[i] - told[j])
@@ -147,14 +159,21 @@ def measured(policy: nn.Module, tokenizer, seed: int, split: str = "test") -> di
     return found | {"words": float(np.mean([len(s.text.split()) for s in drawn]))}
 
 
+def learned(
+    model: nn.Module, tokenizer, rows: list[dict], beta: float, rate: float, seed: int, steps=STEPS
+) -> tuple[nn.Module, list[dict]]:
+    """A copy of the model after DPO on these pairs, with the model as reference; its metrics."""
+    policy = frozen_copy(model).requires_grad_(True)
+    settings = config(seed, beta=beta, learning_rate=rate, steps=steps)
+    return policy, train(policy, tokenizer, rows, settings, progress=False)
+
+
 def after_dpo(
     model: nn.Module, judge: str, rule: str, beta: float, rate: float, seed: int, split: str
 ) -> dict:
     """DPO on a judge's pairs, measured; `value` is what it maximises, with the true reward."""
-    tokenizer, policy = start(seed)[1], frozen_copy(model).requires_grad_(True)
-    rows = binarise(groups(judge, seed), rule, seed)
-    settings = config(seed, beta=beta, learning_rate=rate)
-    history = train(policy, tokenizer, rows, settings, progress=False)
+    tokenizer, rows = start(seed)[1], binarise(groups(judge, seed), rule, seed)
+    policy, history = learned(model, tokenizer, rows, beta, rate, seed)
     found = measured(policy, tokenizer, seed, split)
     true = lambda row, side: world.reward(row["prompt"], row[side])
     gaps = [true(row, "chosen") - true(row, "rejected") for row in rows]
