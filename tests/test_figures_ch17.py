@@ -42,3 +42,10 @@ def test_last_policies_and_their_ways_stand_at_their_kl_above_the_least():
         assert shown[:3] == [[[0.5, 0.7]], [[1.0, 0.6], [2.0, 0.9]], [[2.0, 0.9], [3.0, 0.8]]]
         assert shown[3][:2] == least.tolist()
         assert shown[3][2][1] == 0.5
+
+
+def test_single_seeds_of_one_method_are_drawn_thin():
+    runs = {arm: [[0.5, 0.6], [0.7, 0.6]] for arm in ch17.STYLES}
+    (ax, _) = ch17.over_rounds({"a": runs, "b": {}}, 0.6, thin="DNO").axes
+    seeds = [line.get_ydata().tolist() for line in ax.lines if line.get_linewidth() == 0.7]
+    assert seeds == runs["DNO"]

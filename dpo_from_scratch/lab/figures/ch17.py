@@ -42,8 +42,11 @@ def triangles(panels: dict, corners: list[str], nash: np.ndarray, start: np.ndar
     return figure
 
 
-def over_rounds(panels: dict, grammar: float):
-    """A panel for each setting: title -> {arm: exploitability (seeds, rounds)}, with intervals."""
+def over_rounds(panels: dict, grammar: float, thin: str = ""):
+    """A panel for each setting: title -> {arm: exploitability (seeds, rounds)}, with intervals.
+
+    thin: an arm whose seeds are drawn as thin lines too.
+    """
     figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 4), sharey=True)
     for ax, (title, arms) in zip(axes, panels.items(), strict=True):
         for i, (arm, runs) in enumerate(arms.items()):
@@ -52,6 +55,8 @@ def over_rounds(panels: dict, grammar: float):
             at = 1 + np.arange(len(told)) + 0.08 * (i - 1.5)
             how = {"color": color, "ls": dash, "marker": mark, "ms": 4, "elinewidth": 0.9}
             ax.errorbar(at, *told.T, lw=1.6, capsize=2, label=arm, **how)
+            if arm == thin:
+                ax.plot(at, np.transpose(runs), color=color, lw=0.7, alpha=0.6, zorder=1)
         ax.axhline(0.5, color=OPTIMUM, lw=1)
         ax.axhline(grammar, color=REFERENCE, ls=":", lw=1.2)
         ax.set_xticks(range(1, 9))
