@@ -58,9 +58,10 @@ def test_the_figure_shows_judges_at_their_agreement_and_seeds_with_their_mean():
 
 
 def test_scores_in_the_true_order_count_and_true_ties_are_left_out():
-    texts = ["the room was good .", "the room was dull .", "the room was dull .", "so"]
-    true = [world.reward("hotel : room ?", t) for t in texts]
-    group = {"prompt": "hotel : room ?", "responses": texts}
+    texts = ["the plot was good .", "the plot was dull .", "the plot was dull .", "so"]
+    prompt = world.prompts()[0]
+    true = [world.reward(prompt, t) for t in texts]
+    group = {"prompt": prompt, "responses": texts}
     assert len(set(true)) == 3
     assert study.in_order([group | {"scores": true}]) == 1.0
     assert study.in_order([group | {"scores": [-r for r in true]}]) == 0.0
