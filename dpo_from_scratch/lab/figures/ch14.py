@@ -28,7 +28,7 @@ LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
     "ld_dpo": ("#6B4C9A", "P", ":"),
     "simpo": (PPO, "D", ":"),
     "orpo": (ORANGE, "X", "--"),
-    "cpo": (REFERENCE, "p", "-"),
+    "cpo": ("#8C510A", "p", "-"),
 }
 
 
@@ -109,7 +109,7 @@ def paths(panels: dict[str, dict[str, tuple]], to: float = 3.0):
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4), sharey=True)
     kls = np.linspace(0, to, 25)
     for ax, (labeller, methods) in zip(axes, panels.items(), strict=True):
-        ax.plot(kls, optimum_length(kls), color=OPTIMUM)
+        ax.plot(kls, optimum_length(kls), color=OPTIMUM, lw=2.2, label="optimum")
         for method, (kl, length) in methods.items():
             color, marker, dash = LOOKS[method]
             looks = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.3}
@@ -117,23 +117,24 @@ def paths(panels: dict[str, dict[str, tuple]], to: float = 3.0):
         ax.set(title=labeller, xlim=(0, to), xlabel="KL, nats per reply")
     axes[0].set_ylabel("tokens per reply, end included")
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, ncols=8, fontsize=9, loc="outside lower center")
+    figure.legend(handles, names, ncols=9, fontsize=9, columnspacing=1.2, loc="outside lower center")
     return figure
 
 
 def bias_of_methods(panels: dict[str, dict[str, np.ndarray]], aims: dict[tuple, float]):
     """Figure: a panel for each labeller; a row for each method: its bias, mean and interval.
 
-    aims: (labeller, method) -> the bias of what the loss aims at, a small black bar.
+    aims: (labeller, method) -> the bias of what the loss aims at, an open diamond.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(10, 4), sharey=True, sharex=True)
     for ax, (labeller, methods) in zip(axes, panels.items(), strict=True):
-        ax.axvline(0, color=OPTIMUM)
+        ax.axvline(0, color=OPTIMUM, lw=1)
         for row, (method, values) in enumerate(methods.items()):
             color, marker, _ = LOOKS[method]
             there = np.asarray(values)[np.isfinite(values)]
             if (labeller, method) in aims:
-                ax.plot(aims[labeller, method], row, "|", ms=16, mew=2.2, color=OPTIMUM)
+                looks = {"ms": 8, "mfc": "none", "mew": 1.4, "color": OPTIMUM, "zorder": 3}
+                ax.plot(aims[labeller, method], row - 0.28, "D", **looks)
             ax.plot(there, [row + 0.3] * len(there), ".", ms=4, color=REFERENCE)
             if len(there) == len(values):
                 mean, half = mean_and_half_width(there)
