@@ -117,7 +117,8 @@ def paths(panels: dict[str, dict[str, tuple]], to: float = 3.0):
         ax.set(title=labeller, xlim=(0, to), xlabel="KL, nats per reply")
     axes[0].set_ylabel("tokens per reply, end included")
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, ncols=9, fontsize=9, columnspacing=1.2, loc="outside lower center")
+    place = {"loc": "outside lower center", "ncols": 9, "columnspacing": 1.2}
+    figure.legend(handles, names, fontsize=9, **place)
     return figure
 
 
@@ -133,8 +134,8 @@ def bias_of_methods(panels: dict[str, dict[str, np.ndarray]], aims: dict[tuple, 
             color, marker, _ = LOOKS[method]
             there = np.asarray(values)[np.isfinite(values)]
             if (labeller, method) in aims:
-                looks = {"ms": 8, "mfc": "none", "mew": 1.4, "color": OPTIMUM, "zorder": 3}
-                ax.plot(aims[labeller, method], row - 0.28, "D", **looks)
+                looks = {"ms": 6, "mfc": "none", "mew": 1.4, "color": OPTIMUM, "zorder": 3}
+                ax.plot(aims[labeller, method], row - 0.3, "D", **looks)
             ax.plot(there, [row + 0.3] * len(there), ".", ms=4, color=REFERENCE)
             if len(there) == len(values):
                 mean, half = mean_and_half_width(there)
