@@ -89,7 +89,7 @@ def test_cells_are_short_and_parse(book):
     for cell in code(cells):
         lines = source(cell).splitlines()
         assert len(lines) <= 40, lines[0]
-        assert max(map(len, lines)) <= 88, max(lines, key=len)  # what the website shows unbroken
+        assert max(map(len, lines)) <= 88, max(lines, key=len)  # the book's width
         ast.parse("\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in lines))
 
 
