@@ -132,6 +132,15 @@ Laboratory, how the book measures                               -> core, doctor,
       ch19.py               19: judges by agreement and by what they teach, on a root axis
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name
+    exercises/              a reader's attempt judged by what it gives, and the mistake named
+      verdicts.py           what a check says, and what every exercise is
+      attempts.py           a function called with care: on copies, within ten seconds
+      values.py             what came back, as numbers; its type, dtype and shape
+      functions.py          exercises that ask for a function
+      answers.py            exercises that ask for numbers, or a choice with its reason
+      slips.py              the mistake behind what a function gave
+      common.py             slips that any number, argument or result can suffer
+      solved.py             what was solved on this machine, and its drawing
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
@@ -154,7 +163,6 @@ Studies, a module for every record in data/results              -> all of the ab
     squeezing.py            09: where the probability of pushed-down responses goes
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
-    wrong_labels.py         11: DPO, cDPO and robust DPO on labels turned round
     wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
     learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO

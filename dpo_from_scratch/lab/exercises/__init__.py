@@ -1,0 +1,87 @@
+"""Exercises that listen: `check("04.1", attempt)` says right, or which mistake it is.
+
+    exercises.check("04.1", attempt_1)      # a line; None: not tried yet
+    dpo = exercises.use("04.0", dpo)        # the reader's if it is right, else the book's own
+    exercises.progress()                    # what was solved, from a file of this machine
+
+A chapter's exercises stand in the module chNN here. What is wrong is told from what the attempt
+gives on small inputs, never from its text. Nothing is sent anywhere.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+from .answers import Choice, Numbers, Own
+from .functions import Function
+from .solved import draw, keep
+from .verdicts import Exercise, Verdict, misformed, right, unknown, wrong
+
+BY = ("reader", "book")
+
+
+def find(number: str) -> Exercise:
+    """The exercise "04.1"; 0 is the chapter's key cell, C the capstone.
+
+    ValueError if there is none.
+    """
+    chapter, _, _ = str(number).partition(".")
+    module = "capstone" if chapter == "C" else f"ch{chapter}"
+    if chapter not in chapters():
+        known = ", ".join(chapters())
+        raise ValueError(f'no chapter "{chapter}" has exercises here; these have: {known}')
+    found = import_module(f".{module}", __name__).EXERCISES
+    if number not in found:
+        raise ValueError(f'no exercise "{number}"; chapter {chapter} has {", ".join(found)}')
+    return found[number]
+
+
+def chapters() -> list[str]:
+    """Chapters with exercises: "00", "01", ..., and C for the capstone."""
+    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
+    found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
+    return found + (["C"] if "capstone" in names else [])
+
+
+def judge(number: str, attempt) -> Verdict:
+    """What `check` says, as a value."""
+    return find(number).judge(attempt)
+
+
+def check(number: str, attempt=None, by: str = "reader") -> None:
+    """Print whether this is right, or which mistake it is; an attempt not made yet is no error.
+
+    by="book" is for the book's own solutions, which must be right: AssertionError if not.
+    """
+    _told(number, attempt, by)
+
+
+def use(number: str, attempt=None, by: str = "reader"):
+    """The attempt if it is right, else the book's own; says which.
+
+    For a chapter's key cell, so that the rest of the chapter runs either way.
+    """
+    said = _told(number, attempt, by)
+    if said.state == "right":
+        return attempt
+    print("The chapter goes on with its own.")
+    return find(number).own
+
+
+def _told(number: str, attempt, by: str) -> Verdict:
+    if by not in BY:
+        raise ValueError(f"by is one of {BY}, not {by!r}")
+    said = judge(number, attempt)
+    if by == "book" and said.state != "right":
+        raise AssertionError(f"{number}: the book's own answer: {said}")
+    print(f"{number}: {said}")
+    if by == "reader" and said.state == "right":
+        keep(number)
+    return said
+
+
+def progress() -> None:
+    """Print what was solved: a row a chapter, a square an exercise, the key cell first."""
+    every = {
+        c: import_module(f".{'capstone' if c == 'C' else 'ch' + c}", __name__) for c in chapters()
+    }
+    draw({chapter: list(module.EXERCISES) for chapter, module in every.items()})

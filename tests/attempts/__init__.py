@@ -1,0 +1,1 @@
+"""Attempts as readers make them: RIGHT and WRONG ones of every exercise, a module a chapter."""
