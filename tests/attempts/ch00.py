@@ -1,0 +1,155 @@
+"""Attempts at chapter 00's exercises, right and wrong."""
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+def loops(chosen, rejected, ref_chosen, ref_rejected, beta):
+    out = []
+    for a, b, c, d in zip(chosen, rejected, ref_chosen, ref_rejected, strict=True):
+        margin = beta * ((float(a) - float(c)) - (float(b) - float(d)))
+        out.append(math.log(1 + math.exp(-margin)))
+    return out
+
+
+def arrays(chosen, rejected, ref_chosen, ref_rejected, beta):
+    a, b, c, d = (np.asarray(x) for x in (chosen, rejected, ref_chosen, ref_rejected))
+    return -np.log(1 / (1 + np.exp(-beta * (a - b - c + d))))
+
+
+def plain(c, r, rc, rr, beta):
+    return -torch.log(torch.sigmoid(beta * ((c - rc) - (r - rr))))
+
+
+def soft(c, r, rc, rr, beta):
+    return F.softplus(beta * (rr - rc - r + c).neg()).double()
+
+
+def margin(c, r, rc, rr, beta):
+    return beta * (c - rc) - beta * (r - rr)
+
+
+def no_reference(c, r, rc, rr, beta):
+    return -F.logsigmoid(beta * (c - r))
+
+
+def in_a_loop_with_the_last(c, r, rc, rr, beta):
+    for i in range(len(c)):
+        loss = -F.logsigmoid(margin(c[i], r[i], rc[i], rr[i], beta))
+    return loss
+
+
+LS = F.logsigmoid
+VALUES = (0.15298, 1.95298)
+RIGHT = {
+    "00.0": [loops, arrays, plain, soft],
+    "00.1": [
+        VALUES,
+        [0.153, 1.95],
+        {"wrong way": 1.953, "right way": 0.153},
+        torch.tensor(VALUES),
+        np.array(VALUES, np.float32),
+        (torch.tensor(0.153), torch.tensor(1.953)),
+    ],
+    "00.2": [
+        (0.81, 0.22, "b"),
+        [0.726, 0.137, "B"],
+        (np.float64(0.78), 0.19, "b."),
+        (torch.tensor(0.95), torch.tensor(0.2), " (b)"),
+    ],
+    "00.3": [(-1.96, 0.73), [-1.87, 1.06], (np.float64(-1.93), torch.tensor(1.21))],
+}
+WRONG = {
+    "00.0": [
+        (lambda c, r, rc, rr, b: margin(c, r, rc, rr, b), "that is the margin"),
+        (lambda c, r, rc, rr, b: torch.sigmoid(margin(c, r, rc, rr, b)), "the probability of what"),
+        (lambda c, r, rc, rr, b: 1 - torch.sigmoid(margin(c, r, rc, rr, b)), "the other choice"),
+        (lambda c, r, rc, rr, b: LS(margin(c, r, rc, rr, b)), "the minus before the logarithm"),
+        (lambda c, r, rc, rr, b: -LS(margin(r, c, rr, rc, b)), "the margin's sign is turned"),
+        (lambda c, r, rc, rr, b: -LS(margin(rc, rr, c, r, b)), "the margin's sign is turned"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rr, rc, b)), "the other text"),
+        (no_reference, "the reference is left out"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, -rc, -rr, b)), "the reference is added, or"),
+        (lambda c, r, rc, rr, b: -LS(b * margin(c, r, rc, rr, b)), "β goes in twice"),
+        (lambda c, r, rc, rr, b: -b * LS(margin(c, r, rc, rr, 1)), "β stands before the logarithm"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, 1)), "`beta` is left out"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, 1 / b)), "1 / `beta` stands"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - rc) - (r - rr)), "only the chosen text's log-ratio"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - rc) + b * (r - rr)), "the two rewards are added"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)).mean(), "the mean over the batch"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)).sum(), "the sum over the batch"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b).mean()), "and before σ"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - r)).mean(), "left out, and the mean"),
+        (lambda c, r, rc, rr, b: -LS(b * (c / rc - r / rr)), "the log of a ratio is"),
+        (lambda c, r, rc, rr, b: -LS(b * ((c / rc).log() - (r / rr).log())), "logs already"),
+        (lambda c, r, rc, rr, b: -LS(margin(c.log(), r.log(), rc.log(), rr.log(), b)), "already"),
+        (
+            lambda c, r, rc, rr, b: -LS(b * ((c - rc).exp() - (r - rr).exp())),
+            "in place of the log-ratio",
+        ),
+        (lambda c, r, rc, rr, b: -LS(margin(c.exp(), r.exp(), rc.exp(), rr.exp(), b)), "of logar"),
+        (lambda c, r, rc, rr, b: -LS(b * c - rc - (b * r - rr)), "the policy's value alone"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - rc)) - LS(-b * (r - rr)), "a sigmoid of its own"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - rc)) + LS(b * (r - rr)), "belongs inside σ"),
+        (lambda c, r, rc, rr, b: -LS(b * (c - rc)), "the rejected text doesn't count"),
+        (lambda c, r, rc, rr, b: -margin(c, r, rc, rr, b), "minus the margin"),
+        (lambda c, r, rc, rr, b: -LS(b * (r - c)), "Second: "),
+        (lambda c, r, rc, rr, b: -LS(b * b * (c - r)), "Second: "),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)) / math.log(2), "base 2"),
+        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)).tolist()[0], "one number"),
+        (in_a_loop_with_the_last, "one number"),
+        (lambda c, r, rc, rr: -LS(c - rc - r + rr), "is called with 5 arguments"),
+    ],
+    "00.1": [
+        ((0.0486, 3.0486), "β is left out"),
+        ((0.2928, 1.3728), "β goes in twice"),
+        ((0.4375, 1.0375), "β · 1"),
+        ((0.2633, 1.4633), "only the chosen text"),
+        ((0.8581, 0.1419), "that is σ of the margin"),
+        ((-0.8581, -0.1419), "minus σ"),
+        ((1.8, -1.8), "that is the margin"),
+        ((0.1653, 6.0496), "the 1 in 1 + exp"),
+        ((1.1653, 7.0496), "the logarithm is missing"),
+        ((0.0, 2.8), "a hinge"),
+        ((-0.15298, -1.95298), "the minus of"),
+        ((0.2207, 2.8176), "base 2"),
+        ((0.0664, 0.8482), "base 10"),
+        ((1.95298, 0.15298), "not in the order"),
+        ((0.693, 0.693), "a margin of zero"),
+        ((0.0292, 1.8292), "β stands before the logarithm"),
+        ((0.15298, -0.15298), "not the loss's"),
+        ((0.15298, 0.847), "don't add up to one"),
+        ((0.15298, 0.15298), "does change the loss"),
+        ((0.15298, 3.0486), "`wrong way`: β is left out"),
+        ((3.0486, 0.0486), "exchanged, and β is left out"),
+        ((0.0148, 4.23), "no exp here"),
+        (0.153, "you gave 1"),
+    ],
+    "00.2": [
+        ((0.22, 0.81, "b"), "the two runs are exchanged"),
+        ((0.74, 0.74, "b"), "the two are alike"),
+        ((0.0, 0.0, "b"), "neither model has moved"),
+        ((0.81, 0.0, "b"), "one of the models"),
+        ((0.81, 1.33, "b"), "the second went too far"),
+        ((2.01, 0.22, "b"), "the first went too far"),
+        ((1.575, 0.277, "b"), "the reference's own texts"),
+        ((6.74, 2.32, "b"), "both went much too far"),
+        ((0.81, 0.22, "a"), "AdamW divides"),
+        ((0.81, 0.22, "c"), "no KL term"),
+        ((0.81, 0.22, "d"), "something of β is left"),
+        ((0.81, 0.22), "one letter"),
+        ("0.2", "write (KL"),
+    ],
+    "00.3": [
+        ((1.38, 0.74), "the readers' taste"),
+        ((-0.25, 0.0), "has not moved"),
+        ((0.25, 0.19), "a fresh copy"),
+        ((0.59, 1.17), "a fresh copy"),
+        ((0.73, -1.96), "in this order"),
+        ((-1.96,), "write (mean true reward, KL)"),
+        ((-3.9, 2.2), "too far for 64 steps"),
+    ],
+}
