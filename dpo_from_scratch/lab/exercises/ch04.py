@@ -3,8 +3,7 @@
 import numpy as np
 
 from .ch04_functions import KEY, RANKING
-from .functions import Function
-from .worked import worked
+from .worked import Formula, worked
 
 
 # ---------------------------------------------------------------- 04.1, three replies
@@ -182,7 +181,7 @@ def _few() -> list[dict]:
     return cases
 
 
-FORGETFUL = Function(
+FORGETFUL = Formula(
     forgetful,
     _few(),
     switches={

@@ -1,5 +1,6 @@
-"""Two kinds more: numbers that end a calculation, and a loss that is judged by its gradient too."""
+"""More kinds: numbers that end a calculation, one-line formulas, losses with their gradient."""
 
+import dis
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -30,6 +31,8 @@ def worked(work: Callable[..., Mapping[str, float]], slips: Sequence[Slip], **re
             for why, way in ways:
                 if all(exercise.near(found[n], way[n]) for n in names):
                     return why
+        if why := exercise.swapped(found, answer):
+            return why
         for why, way in given.single():
             if exercise.near(found[off[0]], way[off[0]]):
                 return f"`{off[0]}`: {why}"
@@ -66,6 +69,21 @@ class _Given:
             if np.isfinite(list(way.values())).all():
                 found.append((why, way))
         return found
+
+
+IDLE = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "POP_TOP"}
+
+
+@dataclass
+class Formula(Function):
+    """A function whose answer may be one operation: `return a / b` is tried, and no blank."""
+
+    def judge(self, attempt) -> Verdict:
+        """Blank only if it does nothing at all."""
+        code = getattr(attempt, "__code__", None)
+        if code and {step.opname for step in dis.get_instructions(code)} - IDLE:
+            return self.tried(attempt)
+        return super().judge(attempt)
 
 
 class Lazy(Sequence):
