@@ -1,4 +1,4 @@
-# make run: set up and run chapter 00.  make test: every check.  make lab: the book in JupyterLab.  make book: the website.
+# make run: set up and run chapter 00.  make test: every check.  make lab: the book in JupyterLab.  make book: the website.  make student: the book without solutions.
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
@@ -11,7 +11,7 @@ NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test lab book setup smollm2 ratings trl floor notebooks studies-check data mutants browser format clean
+.PHONY: run test student student-check lab book setup smollm2 ratings trl floor notebooks studies-check data mutants browser format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -22,6 +22,13 @@ test: $(REAL) $(COLAB)/.ready
 	$(BIN)/pytest -q tests
 	$(BIN)/pytest -q --nbval $(NBVAL) $(STRICT)
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT),$(wildcard notebooks/*.ipynb))
+
+# the book for students, without solutions; and all of it executed, as it is and with the book's own answers put in
+student: $(SETUP)
+	$(BIN)/dpo book student --student
+
+student-check: $(REAL)
+	$(BIN)/python tests/run_student_edition.py
 
 lab: $(SETUP)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb

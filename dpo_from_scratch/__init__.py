@@ -145,6 +145,7 @@ Laboratory, how the book measures                               -> core, doctor,
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
     ratings.py              people's ratings of film-review sentences, as pairs
+    editions.py             the notebooks without outputs, and for students without solutions
     run.py                  a chapter executed once, with a progress bar
 
 Studies, a module for every record in data/results              -> all of the above
@@ -192,6 +193,7 @@ Commands                                                        -> all of the ab
     feedback.py             dpo feedback
     read.py                 dpo sample, dpo score
     check.py                dpo check-data, dpo doctor, dpo fetch-human-ratings
+    book.py                 dpo book
   __main__.py               `python -m dpo_from_scratch` is `dpo`
 """
 

@@ -183,6 +183,14 @@ def test_a_thread_that_is_given_up_ends():
     assert threading.active_count() <= before + 1
 
 
+def test_a_check_leaves_the_readers_random_numbers_alone():
+    torch.manual_seed(3)
+    wanted = torch.rand(2)
+    torch.manual_seed(3)
+    LOSS.judge(lambda c, r, b: loss(c, r, b) + 0 * torch.rand(1))
+    assert torch.equal(torch.rand(2), wanted)
+
+
 TWO = Numbers({"first": 0.153, "second": 1.953}, [("first", 0.5, "that is a coin.")], "Yes.")
 
 

@@ -6,11 +6,13 @@ import itertools
 import json
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from dpo_from_scratch import __version__
+from dpo_from_scratch.lab import editions, exercises
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -21,6 +23,8 @@ TAGS = {
     "nbval-skip",
     "nbval-raises-exception",
     "raises-exception",
+    "attempt",
+    "key",
     "solution",
 }
 SETUP = "setup_notebook()"
@@ -150,20 +154,55 @@ def test_every_displayed_equation_has_an_assertion_beside_it(name):
     assert checked >= 5
 
 
-def test_exercises_have_minutes_hints_and_executed_folded_solutions(book):
-    _, cells = book
+NOT_YET = {p.stem[:2] for p in NOTEBOOKS} - set(exercises.chapters())  # without attempt cells
+
+
+def tagged(cells, tag):
+    return [c for c in code(cells) if tag in c["metadata"].get("tags", [])]
+
+
+def test_exercises_have_minutes_difficulty_hints_and_executed_folded_solutions(book):
+    path, cells = book
     prose = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
     section = prose[prose.index("## Exercises") :]
-    exercises = re.findall(r"^\*\*(\d)\. .*?\*\* \((\d+) minutes?\)", section, re.M)
-    solutions = [c for c in code(cells) if "solution" in c["metadata"].get("tags", [])]
-    assert 2 <= len(exercises) <= 4
-    assert section.count("<details><summary>Hint</summary>") == len(exercises) == len(solutions)
+    level = "" if path.stem[:2] in NOT_YET else r", difficulty [123] of 3"
+    found = re.findall(rf"^\*\*(\d)\. .*?\*\* \((\d+) minutes?{level}\)", section, re.M)
+    solutions = tagged(cells, "solution")
+    assert 2 <= len(found) <= 5
+    parts = re.split(r"^\*\*\d\. ", section, flags=re.M)[1:]
+    assert all("<details><summary>Hint" in part for part in parts)
+    assert len(parts) == len(found) == len(solutions)
     for cell in solutions:
         assert cell["metadata"]["jupyter"]["source_hidden"] is True
         assert cell["metadata"]["jupyter"]["outputs_hidden"] is True
     # the folded bar shows the first line: it gives nothing away
     firsts = [source(cell).splitlines()[0] for cell in solutions]
     assert firsts == [f"# Solution {n}" for n in range(1, len(firsts) + 1)]
+
+
+def test_every_exercise_has_an_attempt_and_its_solution_is_checked(book):
+    path, cells = book
+    chapter = path.stem[:2]
+    if chapter in NOT_YET:
+        return
+    kinds = [c for c in code(cells) if {"attempt", "solution"} & set(c["metadata"].get("tags", []))]
+    assert [c["metadata"]["tags"][0] for c in kinds] == ["attempt", "solution"] * (len(kinds) // 2)
+    pairs = zip(kinds[::2], kinds[1::2], strict=True)
+    for i, (attempt, solution) in enumerate(pairs, start=1):
+        number = f"{chapter}.{i}"
+        assert source(attempt).startswith(f"# Attempt {i}")
+        assert source(attempt).endswith(f'exercises.check("{number}", attempt_{i})')
+        assert solution["metadata"]["cellView"] == "form"
+        assert re.search(rf'exercises\.check\("{number}", .+, by="book"\)$', source(solution), re.S)
+        printed = "".join("".join(o.get("text", "")) for o in attempt["outputs"])
+        assert printed == f"{number}: not tried yet.\n"
+        printed = "".join("".join(o.get("text", "")) for o in solution["outputs"])
+        assert f"{number}: right." in printed
+    (key,) = tagged(cells, "key")
+    assert editions.KEY.search(source(key))[2] == f"{chapter}.0"
+    numbers = [f"{chapter}.{i}" for i in range(len(kinds) // 2 + 1)]
+    module = import_module(f"dpo_from_scratch.lab.exercises.ch{chapter}")
+    assert list(module.EXERCISES) == numbers
 
 
 def test_ends_with_what_was_measured_and_sources(book):

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -194,9 +193,9 @@ def test_readme_names_commands_that_exist():
 
 
 @pytest.mark.slow
-def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path, capsys):
-    """As in Colab: dependencies are there, the package comes from its wheel, and the folder
-    holds one notebook.
+def test_the_student_edition_runs_with_only_the_wheel(tmp_path, capsys):
+    """As in Colab: dependencies are there, the package comes from its wheel, which holds the
+    notebooks; chapters 00 and 01 run in a folder where nothing else is.
     """
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path / "dist"],
@@ -206,6 +205,7 @@ def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path, capsys):
     wheel = next((tmp_path / "dist").glob("*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
     assert "dpo_from_scratch/shipped/tiny/model.safetensors" in names
+    assert "dpo_from_scratch/shipped/notebooks/00_start_here.ipynb" in names
     assert wheel.stat().st_size < 4_000_000
     site, alone = tmp_path / "site", tmp_path / "alone"
     subprocess.run(
@@ -223,25 +223,27 @@ def test_one_chapter_alone_runs_with_only_the_wheel(tmp_path, capsys):
         ],
         check=True,
     )
-    alone.mkdir()
-    shutil.copy(ROOT / "notebooks" / "00_start_here.ipynb", alone)
     run = (
         "import dpo_from_scratch, nbformat; from nbclient import NotebookClient\n"
         f"assert {str(site)!r} in dpo_from_scratch.__file__, dpo_from_scratch.__file__\n"
-        "book = nbformat.read('00_start_here.ipynb', as_version=4)\n"
-        "NotebookClient(book, timeout=300, kernel_name='python3').execute()\n"
-        "nbformat.write(book, 'done.ipynb')\n"
+        "from dpo_from_scratch.cli import main\n"
+        "assert main(['book', '.', '--student']) == 0\n"
+        "for name in ('00_start_here', '01_score_a_text'):\n"
+        "    book = nbformat.read(f'{name}.ipynb', as_version=4)\n"
+        "    assert not any(c.get('outputs') for c in book.cells)\n"
+        "    NotebookClient(book, timeout=300, kernel_name='python3').execute()\n"
+        "    nbformat.write(book, f'{name}_done.ipynb')\n"
     )
+    alone.mkdir()
     # the environment's own editable install must not be seen: the wheel's folder comes first on the
     # path
-    subprocess.run(
-        [sys.executable, "-c", run],
-        cwd=alone,
-        env=os.environ | {"PYTHONPATH": str(site)},
-        check=True,
-        timeout=400,
-    )
-    assert nbformat.read(alone / "done.ipynb", as_version=4).cells
+    own = {"PYTHONPATH": str(site), "DPO_PROGRESS": str(tmp_path / "solved.json")}
+    command = [sys.executable, "-c", run]
+    subprocess.run(command, cwd=alone, env=os.environ | own, check=True, timeout=500)
+    for name in ("00_start_here", "01_score_a_text"):
+        done = nbformat.read(alone / f"{name}_done.ipynb", as_version=4)
+        told = "".join(o.get("text", "") for c in done.cells for o in c.get("outputs", []))
+        assert f"{name[:2]}.1: not tried yet." in told
     # what `make run` tells of it
     tell(json.loads((alone / "runs/00_start_here/results.json").read_text(encoding="utf-8")))
     told = capsys.readouterr().out

@@ -22,6 +22,8 @@ for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
     book.metadata = nbformat.from_dict(METADATA)
     for cell in book.cells:
         cell.metadata.pop("execution", None)
+        if "solution" in cell.metadata.get("tags", []):
+            cell.metadata["cellView"] = "form"  # so Colab folds it; the others read "jupyter"
         if "%pip install" in cell.source:
             tag = rf"\1@v{__version__}"
             cell.source = re.sub(r'("git\+https://[^@"]+)(@v[^"]+)?(?=")', tag, cell.source)

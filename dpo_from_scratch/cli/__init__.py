@@ -1,13 +1,13 @@
 """The command line: `dpo train`, `dpo sample`, `dpo score`. `dpo COMMAND --help` tells more.
 
 A file a group of commands: train, iterate, feedback, read (sample, score), check
-(check-data, doctor, fetch-human-ratings); options has what several of them share.
+(check-data, doctor, fetch-human-ratings), book; options has what several of them share.
 """
 
 import argparse
 import sys
 
-from . import check, feedback, iterate, read, train
+from . import book, check, feedback, iterate, read, train
 from .options import quiet_libraries
 
 DESCRIPTION = """Direct Preference Optimization, from the notebooks to real models.
@@ -21,6 +21,8 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
     dpo iterate --method iterated --model gpt2 --data prompts.jsonl --judge my_judge.py:judge
   several responses to each prompt, a judge, pairs, DPO
     dpo feedback --model smollm2 --prompts prompts.jsonl --out runs/second
+  the notebooks, with or without solutions
+    dpo book my_book --student
 """
 LOADS_MODELS = ("train", "iterate", "feedback", "sample", "score", "doctor")
 
@@ -65,6 +67,6 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    for group in (train, iterate, feedback, read, check):
+    for group in (train, iterate, feedback, read, check, book):
         group.add_commands(add)
     return parser

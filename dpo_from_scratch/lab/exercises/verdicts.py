@@ -1,6 +1,12 @@
 """What a check says, and what every exercise is."""
 
+import contextlib
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
+import torch
 
 from . import attempts
 
@@ -46,6 +52,18 @@ def misformed(why: str) -> Verdict:
     return Verdict("form", f"can't be judged: {why}")
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """What is drawn at random inside changes nothing that is drawn after it."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002 (a reader may use it)
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+
+
 class Exercise:
     """`judge` of an attempt; `own`, the book's answer."""
 
@@ -55,7 +73,8 @@ class Exercise:
         """What an attempt is worth."""
         if attempt is None or attempt is Ellipsis or attempts.blank(attempt):
             return Verdict("untried", UNTRIED)
-        return self.tried(attempt)
+        with undisturbed():
+            return self.tried(attempt)
 
     def tried(self, attempt) -> Verdict:
         """What an attempt is worth that was made."""
