@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dpo_from_scratch.lab import ratings
+from dpo_from_scratch.lab.exercises import ch20
+from dpo_from_scratch.lab.ordering import word_list
 from dpo_from_scratch.models import cache_folder
 from dpo_from_scratch.studies import human_ratings as study
 
@@ -80,3 +83,42 @@ def test_no_more_than_five_rated_sentences_are_quoted_in_what_the_book_ships():
         if len(s["text"].split()) >= 4 and json.dumps(s["text"].lower())[1:-1] in shipped
     ]
     assert len(quoted) <= 5, quoted
+
+
+def word_lists(taken: str, at_least: int, kind: str) -> list[float]:
+    """Accuracy of a list from 512 sentences, and of one from 2,048."""
+    signs, block, tone = signs_and_tones()
+    apart, opposite = block[:, None] != block, tone[:, None] != tone
+    kinds = {"opposite tone": opposite, "the same tone": apart & ~opposite}
+    kinds |= {"different blocks": apart, "the same block": ~apart}
+    used = np.triu(signs != 0, 1) & kinds[kind]
+    outside = [s for s in study.everything() if s["block"] % ratings.TEST_EVERY]
+    pool = study.everything() if taken == "drawn from all" else outside
+    order = np.random.default_rng(0).permutation(len(pool))
+    found = []
+    for n in (512, 2048):
+        some = [pool[i] for i in (range(n) if taken == "the first" else order[:n])]
+        fitted = word_list(
+            [s["text"] for s in some], [float(np.mean(s["ratings"])) for s in some], at_least
+        )
+        scores = fitted([s["text"] for s in study.sentences("test")])
+        right = np.sign(np.subtract.outer(scores, scores)) * np.sign(signs)
+        found.append(float(((1 + right) / 2)[used].mean()))
+    return found
+
+
+def signs_and_tones():
+    """Of the test sentences: sum of signs of each over each (N, N), block and its tone, (N,)."""
+    test = study.sentences("test")
+    counts = np.array([np.bincount(np.array(s["ratings"]) + 4, minlength=9) for s in test])
+    signs = counts @ np.sign(np.subtract.outer(range(9), range(9))) @ counts.T
+    block = np.array([s["block"] for s in test])
+    means = np.array([np.mean(s["ratings"]) for s in study.everything()])
+    tone = np.array([np.sign(means[30 * b : 30 * b + 30].mean()) for b in block])
+    return signs, block, tone
+
+
+@fetched
+@pytest.mark.parametrize("what", ch20.MEASURED, ids=str)
+def test_what_the_exercise_on_word_lists_knows_is_measured(what):
+    assert word_lists(*what) == pytest.approx(ch20.MEASURED[what], abs=1e-3)
