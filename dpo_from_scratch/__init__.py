@@ -141,6 +141,19 @@ Laboratory, how the book measures                               -> core, doctor,
       slips.py              the mistake behind what a function gave
       common.py             slips that any number, argument or result can suffer
       solved.py             what was solved on this machine, and its drawing
+      ch00.py               00: the loss, by hand; which way beta works; swapped columns
+      ch03.py               03: the Gibbs optimum, backwards, twice; the other KL
+      ch03_functions.py     03: what asks for a function: the optimum, and optimising again
+      ch04.py               04: the DPO loss, its derivation by numbers, no reference, rankings
+      ch04_functions.py     04: what asks for a loss: of a pair, and of a ranking
+      ch10.py               10: downhill in the plane, IPO in disguise, slopes
+      ch13.py               13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs
+      ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
+      ch16_loop.py          16: the loop, read by what its models give to six texts
+      ch17.py               17: a round of exact DNO, averages of rounds, Nash-MD
+      ch20.py               20: a preference from ratings, people who can tell, a rating's worth
+      resting.py            13: where BCO comes to rest, and where it would with mistakes
+      worked.py             numbers that end a calculation, one-line formulas, losses with gradient
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
