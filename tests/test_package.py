@@ -122,10 +122,13 @@ def test_a_hundred_columns_and_tables_alone_keep_their_own_form(path):
     text = path.read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if len(line) > 100] == []
     literal = (ast.Dict, ast.List, ast.Tuple)
+    statement, value = (ast.Assign | ast.AnnAssign), literal
+    if "exercises" in path.parts:  # tables of mistakes are handed to a call, or looked up at once
+        statement, value = (ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return), ast.expr
     free = {
         node.end_lineno
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, literal)
+        if isinstance(node, statement) and isinstance(node.value, value)
     }
     skips = [
         number

@@ -11,14 +11,14 @@ from .verdicts import Verdict, misformed
 from .worked import worked
 
 # ---------------------------------------------------------------- 03.1, by hand
-S = lambda x: 1 / (1 + math.exp(-x))
+_sigmoid = lambda x: 1 / (1 + math.exp(-x))
 BY_HAND = Numbers(
     lambda: {"share": math.exp(gibbs(np.log([0.5, 0.5]), [1.0, 0.0], 0.5)[0])},
     wrongs=[
-        ("share", S(0.5), "the reward is multiplied by β; equation 4 divides by it."),
-        ("share", S(1), "β is left out: that is the share at β 1."),
-        ("share", S(4), "β goes in twice."),
-        ("share", S(-2), "that is the share of the worse reply."),
+        ("share", _sigmoid(0.5), "the reward is multiplied by β; equation 4 divides by it."),
+        ("share", _sigmoid(1), "β is left out: that is the share at β 1."),
+        ("share", _sigmoid(4), "β goes in twice."),
+        ("share", _sigmoid(-2), "that is the share of the worse reply."),
         ("share", 0.5, "that is the reference: the better reply gains."),
         ("share", 1.0, "that is the best reply for ever, the optimum at β 0."),
         ("share", math.exp(2), "that is the weight e^(r/β), or the odds; divide by the sum of the"
@@ -151,12 +151,13 @@ def growth(*, weigh="each its own", over="ratio"):
     (ref, optima), found = _optima(), []
     for star in optima:
         apart, p, q = star - ref, np.exp(star), np.exp(ref)
-        found.append({
+        both = {
             "each its own": (p @ apart, -q @ apart), "optimum": (p @ apart, -p @ apart),
             "reference": (q @ apart, -q @ apart), "none": (apart.mean(), -apart.mean()),
             "absolute": (p @ abs(apart), q @ abs(apart)),
             "squares": (p @ apart**2, q @ apart**2),
-        }[weigh])  # fmt: skip
+        }[weigh]  # fmt: skip
+        found.append(both)
     near, far = np.array(found[0]), np.array(found[1])
     way = {"ratio": far / near, "difference": far - near, "at 0.15": far, "at 0.5": near,
            "percent": 100 * (far / near - 1), "more": far / near - 1,

@@ -9,9 +9,15 @@ from .worked import Formula
 
 # ---------------------------------------------------------------- 03.0, the optimum
 def gibbs(
-    log_ref, rewards, beta,
-    *, exponent="over", base=1.0, scaled="log-sum-exp", end="logs",
-):  # fmt: skip
+    log_ref,
+    rewards,
+    beta,
+    *,
+    exponent="over",
+    base=1.0,
+    scaled="log-sum-exp",
+    end="logs",
+):
     """log pi* of N replies, (N,)."""
     ref, r = np.asarray(log_ref, float), np.asarray(rewards, float)
     power = {

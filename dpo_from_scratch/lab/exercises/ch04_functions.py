@@ -12,9 +12,19 @@ from .worked import Trainable
 
 # ---------------------------------------------------------------- 04.0, the loss
 def dpo(
-    chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps, beta,
-    *, swap=False, ref="minus", scale="inside", power=1, end="-log sigmoid", over="none",
-):  # fmt: skip
+    chosen_logps,
+    rejected_logps,
+    ref_chosen_logps,
+    ref_rejected_logps,
+    beta,
+    *,
+    swap=False,
+    ref="minus",
+    scale="inside",
+    power=1,
+    end="-log sigmoid",
+    over="none",
+):
     """The DPO loss of each pair, (B,)."""
     sides = (chosen_logps, ref_chosen_logps), (rejected_logps, ref_rejected_logps)
     first, second = (_against(policy, its, ref) for policy, its in sides)

@@ -61,7 +61,6 @@ def points() -> list[dict]:
     return [{"loss": f, "rho_w": some(n), "rho_l": some(n)} for f, n in kinds.items()]
 
 
-# fmt: off
 DOWNHILL = Function(
     downhill,
     points(),
@@ -95,7 +94,7 @@ DOWNHILL = Function(
             lambda f, w, v: [x + d for x, d in zip((w, v), downhill(f, w, v), strict=True)],
     }),
     shows="One function draws the plane of every loss that sees only these two numbers.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 1: one family
@@ -118,7 +117,7 @@ TAUS = {
     "τ: a 2 stands above where it should stand below.": lambda b: 2 * b,
     "τ: that fits β = 1 alone.": lambda b: 0.5,
     "τ: the target is not squared, only its distance from Δ is.": lambda b: b**2 / 2,
-}
+}  # fmt: skip
 FACTORS = {
     None: lambda b: b**2,
     "the factor: β is taken out of the bracket, but the bracket is squared.": lambda b: 1.0 * b,
@@ -129,7 +128,7 @@ FACTORS = {
     "the factor is four times too large: the 2 of 1/(2τ) has no part in it.": lambda b: 4 * b**2,
     "the factor: β is doubled where it should be squared.": lambda b: 2 * b,
     "the factor: β is halved where it should be squared.": lambda b: b / 2,
-}
+}  # fmt: skip
 FAMILY = Function(
     lambda beta: (beta / 2, beta**2),
     [{"beta": 0.3}, {"beta": 0.7}, {"beta": 2.6}],
@@ -140,15 +139,20 @@ FAMILY = Function(
         *mixed(TAUS, FACTORS),
     ],
     shows="A squared loss with another target and scale is IPO with another τ and learning rate.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 2: robust DPO's slope
 def robust_slope(m, eps: float, *, turn=1, second=1.0, divide="1 - 2ε", exchanged=False):
     """The slope of robust DPO's loss at margins (N,); the switches are mistakes."""
     keep, flip = (eps, 1 - eps) if exchanged else (1 - eps, eps)
-    by = {"1 - 2ε": 1 - 2 * eps, "": 1.0, "1 - ε": 1 - eps, "times": 1 / (1 - 2 * eps),
-          "1 + 2ε": 1 + 2 * eps}[divide]
+    by = {
+        "1 - 2ε": 1 - 2 * eps,
+        "": 1.0,
+        "1 - ε": 1 - eps,
+        "times": 1 / (1 - 2 * eps),
+        "1 + 2ε": 1 + 2 * eps,
+    }[divide]
     return -turn * (keep * sigmoid(-m) + second * flip * sigmoid(m)) / by
 
 
@@ -198,7 +202,7 @@ SLOPE = Function(
     }),
     shows="For large m it tends to −ε/(1 − 2ε): a wrong label is pushed on for ever, as a right "
     "one is.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 3: a table of logits
@@ -216,8 +220,13 @@ def table_step(pi, chosen, rejected, *, less=1.0, along=(1.0, -1.0), of="log", o
 
 
 TABLES = (([0.13, 0.42, 0.28, 0.17], 1, 3), ([0.35, 0.09, 0.21, 0.05, 0.3], 4, 1),
-          ([0.08, 0.27, 0.1, 0.31, 0.19, 0.05], 2, 3))
-both = lambda *steps: lambda *at: [table_step(*at, along=a)[i] for i, a in enumerate(steps)]
+          ([0.08, 0.27, 0.1, 0.31, 0.19, 0.05], 2, 3))  # fmt: skip
+
+
+def _both(*steps):
+    return lambda *at: [table_step(*at, along=a)[i] for i, a in enumerate(steps)]
+
+
 TABLE = Function(
     table_step,
     [{"pi": np.array(p), "chosen": i, "rejected": j} for p, i, j in TABLES],
@@ -240,13 +249,13 @@ TABLE = Function(
             {"of": "entry"},
         "the step is scaled to length one; asked is the formula without a factor.": {"of": "unit"},
         "each response feels only its own push here; the other one's is left out.":
-            both((1, 0), (0, -1)),
+            _both((1, 0), (0, -1)),
         "the rejected response's change has its sign turned.":
             lambda *at: np.array(table_step(*at)) * [1, -1],
         "the product of the two gradients is added where it is taken off.":
             lambda *at: np.array(table_step(*at, along=(1, 1))) * [1, -1],
         "that is what each does to the other; a response feels its own push, too.":
-            both((0, -1), (1, 0)),
+            _both((0, -1), (1, 0)),
         "`chosen` and `rejected` count from 0.": lambda p, i, j: table_step(p, i - 1, j - 1),
         "that is the change of all logits; asked are the two log-probabilities.":
             lambda p, i, j: np.eye(len(p))[i] - np.eye(len(p))[j],
@@ -259,7 +268,6 @@ TABLE = Function(
     }),
     shows="1 − π_w + π_l is never negative: in a table a pair always raises its own chosen text. "
     "Shared parameters change that.",
-)
-# fmt: on
+)  # fmt: skip
 
 EXERCISES = {"10.0": DOWNHILL, "10.1": FAMILY, "10.2": SLOPE, "10.3": TABLE}

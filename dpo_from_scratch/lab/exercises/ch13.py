@@ -11,9 +11,9 @@ from .resting import REST
 
 
 # ---------------------------------------------------------------- 13.0: mismatched rows
-def mismatched(batch: list[Example], *, shift: int = 1, prompt_of: int = 0, cut: str = "each") -> (
-    list[Example]
-):  # fmt: skip
+def mismatched(
+    batch: list[Example], *, shift: int = 1, prompt_of: int = 0, cut: str = "each"
+) -> list[Example]:
     """Every prompt with the response of the next row, the last with that of the first.
 
     shift: whose response; prompt_of: whose prompt; cut: whose length divides prompt and response.

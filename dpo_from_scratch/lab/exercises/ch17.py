@@ -203,9 +203,20 @@ AVERAGE = Function(
 
 # ---------------------------------------------------------------- 17.2: Nash-MD
 def nash_md(
-    eta, alpha, rounds, *, start="mix", against="mix", part="alpha", mean="geometric",
-    whole=True, price="eta", turned=False, more=0, gives="policy",
-):  # fmt: skip
+    eta,
+    alpha,
+    rounds,
+    *,
+    start="mix",
+    against="mix",
+    part="alpha",
+    mean="geometric",
+    whole=True,
+    price="eta",
+    turned=False,
+    more=0,
+    gives="policy",
+):
     """The policy after so many rounds of Nash-MD from the grammar, (3,)."""
     now, path, P = GRAMMAR, [], panel().T if turned else panel()
     a = {"alpha": alpha, "other": 1 - alpha}[part]
