@@ -25,14 +25,15 @@ def dpo_loss(chosen, rejected, ref_chosen, ref_rejected, beta, *, ref="minus", e
         second = -second
     if slips.get("alone"):
         second = 0 * second
-    inside = beta ** slips.get("power", 1)
+    inside = 1.0 if slips.get("plain") else beta ** slips.get("power", 1)
     if slips.get("outside"):
-        return beta * ENDS[end](first, second)
-    if slips.get("half"):
-        return ENDS[end](inside * first, second)
-    return ENDS[end](inside * first, inside * second)
+        out = beta * ENDS[end](first, second)
+    else:
+        out = ENDS[end](inside * first, second if slips.get("half") else inside * second)
+    return OVER[slips.get("over", "")](out)
 
 
+OVER = {"": lambda out: out, "mean": torch.mean, "sum": torch.sum, "first": lambda out: out[0]}
 REFERENCE: dict[str, Callable] = {
     "minus": lambda own, ref, beta: own - ref,
     "none": lambda own, ref, beta: own,
@@ -58,8 +59,8 @@ ENDS: dict[str, Callable] = {
     "hinge": lambda w, r: torch.relu(1 - (w - r)),
     "exp": lambda w, r: torch.exp(-(w - r)),
     "log of margin": lambda w, r: -torch.log(w - r),
-    "mean": lambda w, r: -F.logsigmoid(w - r).mean(),
-    "sum": lambda w, r: -F.logsigmoid(w - r).sum(),
+    "abs": lambda w, r: -F.logsigmoid((w - r).abs()),
+    "cut": lambda w, r: -F.logsigmoid((w - r).clamp(min=0)),
     "mean first": lambda w, r: -F.logsigmoid((w - r).mean()),
 }
 
@@ -93,8 +94,8 @@ ENDINGS = {
     "hinge": "that is a hinge, which is zero from a margin of 1 on; -log σ never is.",
     "exp": "the 1 in σ(z) = 1/(1 + e^-z) got lost.",
     "log of margin": "the logarithm of the margin itself is taken: σ is missing.",
-    "mean": "the mean over the batch is taken; every pair has a loss of its own here.",
-    "sum": "the sum over the batch is taken; every pair has a loss of its own here.",
+    "abs": "the margin loses its sign: a pair that is on the wrong side has to cost more.",
+    "cut": "negative margins become 0: a pair that is on the wrong side has to cost more.",
     "mean first": "the mean over the batch is taken, and before σ; every pair has its own loss.",
 }
 COMPARED = {
@@ -111,7 +112,9 @@ LOSS = Function(
     dpo_loss,
     pairs_of_numbers(),
     switches={
+        "over": ("mean", "the mean over the batch is taken; every pair has its own loss."),
         "power": (2, "β goes in twice."),
+        "plain": (True, "β is left out."),
         "turned": (True, "the margin's sign is turned: chosen and rejected, or the two models."),
         "ref": ("none", "the reference is left out."),
         "added": (True, "the two rewards are added; their difference decides."),
@@ -124,14 +127,8 @@ LOSS = Function(
     wrongs=[
         *((why, loss_with(end=end)) for end, why in ENDINGS.items()),
         *((why, loss_with(ref=ref)) for ref, why in COMPARED.items()),
-        (
-            "the reference is left out, and the mean over the batch is taken.",
-            loss_with(ref="none", end="mean"),
-        ),
-        (
-            "two things: β goes in twice, and the mean over the batch is taken.",
-            loss_with(power=2, end="mean"),
-        ),
+        ("the sum over the batch is taken; every pair has its own loss.", loss_with(over="sum")),
+        ("only the first pair has a loss; every pair is to have one.", loss_with(over="first")),
     ],
     shows="The loss needs four log-probabilities and β, and no reward model.",
 )
@@ -190,6 +187,8 @@ def by_hand(answer: dict[str, float]) -> list:
     ]
     for name, sign in zip(NAMES, (1, -1), strict=True):
         slips += [(name, f(sign), f"`{name}`: {why}") for f, why in SLIPS]
+        turned = f"`{name}`: the margin's sign is turned, and "
+        slips += [(name, f(-sign), turned + why) for f, why in SLIPS]
     return slips
 
 
