@@ -239,7 +239,9 @@ def judge_step(attempt) -> Verdict:
         return misformed("asked is one number, the mean loss of the batch.")
     same = near_losses(told, known["losses"]), near_moves(found["moves"], known["moves"])
     if all(same):
-        return right("Four numbers a pair are all that a step needs: two scores, and two that were kept.")
+        return right(
+            "Four numbers a pair are all that a step needs: two scores, and two that were kept."
+        )
     for slip, why in STEP_SLIPS.items():
         other = walked(slip)
         if near_moves(found["moves"], other["moves"]) and near_losses(told, other["losses"]):
