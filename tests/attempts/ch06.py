@@ -182,7 +182,7 @@ LOOPS = [
     (loop(rate=1e-2), "the learning rate is too high"),
     (loop(rate=1e-6), "the learning rate is too low"),
     (loop(loss=plain(0.1)), "DPO's with a β of 0.1"),
-    (loop(loss=lambda a, b, c, d: torch.relu(1 - 0.6 * (a - b - c + d))), "it isn't DPO's"),
+    (loop(loss=lambda a, b, c, d: torch.relu(1 - 0.6 * (a - b - c + d))), "that is a hinge loss"),
     (half, "still empty: step"),
     (lambda model: {"policy": model}, "the dictionary has no score, loss, step"),
     (lambda model: 1 / 0, "raises ZeroDivisionError"),

@@ -17,7 +17,7 @@ from ...models import Scorer
 from . import attempts, drift, loops, values
 from .answers import Numbers, Own
 from .functions import Function
-from .verdicts import UNTRIED, Verdict, misformed, right, wrong
+from .verdicts import UNTRIED, Verdict, misformed, right, unknown, wrong
 
 BETA, LN2 = 0.6, math.log(2)
 PARTS = ("score", "loss", "step")
@@ -97,16 +97,30 @@ def _examined(attempt, parts: dict, reference: nn.Module, empty: list[str]) -> V
 def _beta(loss) -> Verdict | None:
     """Whether the loss is DPO's with the beta that was asked for."""
     four = torch.tensor([[-3.0, -9.0], [-4.5, -6.0], [-3.5, -8.0], [-4.0, -6.5]])
-    wanted, told = losses.dpo(*four, beta=BETA), values.numbers(loss(*four))
-    if told is None or not values.same(told, wanted if told.size == 2 else wanted.mean()):
-        for beta in np.linspace(0.01, 5, 500).round(3):
-            other = losses.dpo(*four, beta=float(beta))
-            if told is not None and values.same(told, other if told.size == 2 else other.mean()):
-                return wrong(f"your loss is DPO's with a β of {beta:g}; asked: {BETA}.")
-        if told is not None and values.same(told, losses.dpo(*four[:2], *four[:2] * 0, beta=BETA)):
-            return wrong("`loss` leaves the reference out.")
-        return wrong(f"your loss has the right direction, but it isn't DPO's with β = {BETA}.")
-    return None
+    told = values.numbers(loss(*four))
+    gives = lambda other: (
+        told is not None
+        and any(values.same(told, v) for v in (other, other.mean()) if np.size(told) == v.numel())
+    )
+    if gives(losses.dpo(*four, beta=BETA)):
+        return None
+    for beta in np.linspace(0.01, 5, 500).round(3):
+        if gives(losses.dpo(*four, beta=float(beta))):
+            return wrong(f"your loss is DPO's with a β of {beta:g}; asked: {BETA}.")
+    margin = BETA * (four[0] - four[1] - four[2] + four[3])
+    known = {
+        "`loss` leaves the reference out.": losses.dpo(*four[:2], *four[:2] * 0, beta=BETA),
+        "`loss` gives the sum over the pairs; asked is a loss for each.": losses.dpo(
+            *four, beta=BETA
+        ).sum(),
+        "`loss` has no log-sigmoid: that is minus the margin.": -margin,
+        "that is a hinge loss; asked is DPO's.": losses.hinge(*four, beta=BETA),
+        "that is a square, as IPO's; asked is DPO's.": (margin - 1) ** 2,
+    }
+    for why, other in known.items():
+        if gives(other):
+            return wrong(why)
+    return unknown(f"`loss` isn't DPO's with β = {BETA}, though it falls as the chosen text gains.")
 
 
 def _trained(attempt) -> tuple[float, float, float]:
