@@ -1,0 +1,300 @@
+"""Chapter 06: the training step, a loop of one's own, a pair's weight, parts, a moving reference.
+
+`doctor.check` is the judge of a whole loop.
+"""
+
+import copy
+import math
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ... import doctor, losses
+from ...models import Scorer
+from . import attempts, drift, loops, values
+from .answers import Numbers, Own
+from .functions import Function
+from .verdicts import UNTRIED, Verdict, misformed, right, unknown, wrong
+
+BETA, LN2 = 0.6, math.log(2)
+PARTS = ("score", "loss", "step")
+STRICT = ("prompt_scored",)  # which cancels in DPO's loss, and is a note there
+
+
+# ---------------------------------------------------------------- 06.1: a loop of one's own
+def own_loop(model: nn.Module, slip: str = "") -> dict:
+    """The functions of a DPO loop, with the policy that they train."""
+    policy = copy.deepcopy(model).eval()
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=5e-4, weight_decay=0.0)
+
+    def score(model, batch):
+        return Scorer(model)(**batch).chunk(2)
+
+    def loss(*logps):
+        return losses.dpo(*logps, beta=BETA)
+
+    def step(pairs):
+        batch = loops.gather(pairs)
+        with torch.no_grad():
+            kept = score(model, batch)
+        value = loss(*score(policy, batch), *kept).mean()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value.item()
+
+    return {"policy": policy, "score": score, "loss": loss, "step": step}
+
+
+def judge_loop(attempt) -> Verdict:
+    """First the form, then what the doctor finds, then beta, and whether eight steps get on."""
+    asked = "a function of (model) that returns the dictionary policy, score, loss, step"
+    if not callable(attempt) or attempts.misfit(attempt, {"model": 0}):
+        return misformed(f"{asked} is asked.")
+    reference = copy.deepcopy(loops.small())
+    out = loops.carefully(attempt, lambda: attempt(reference))
+    parts = out.value
+    if out.trouble or not isinstance(parts, dict):
+        return misformed(out.trouble or f"{asked} is asked; yours returns {values.show(parts)}.")
+    if missing := [n for n in ("policy", *PARTS) if n not in parts]:
+        return misformed(f"the dictionary has no {', '.join(missing)}.")
+    empty = [name for name in PARTS if attempts.blank(parts[name]) or parts[name] is None]
+    if len(empty) == 3:
+        return Verdict("untried", UNTRIED)
+    if "score" in empty:
+        return misformed("`score` is still empty, and the others need it.")
+    said = _examined(attempt, parts, reference, empty)
+    if said or not empty:
+        return said or right(
+            "The doctor finds nothing wrong in it: this is a DPO trainer, and it is yours."
+        )
+    return misformed(f"so far nothing is wrong; still empty: {', '.join(empty)}.")
+
+
+def _examined(attempt, parts: dict, reference: nn.Module, empty: list[str]) -> Verdict | None:
+    """What the doctor says, then what the exercise asks beside it."""
+    given = {name: parts[name] for name in PARTS if name not in empty}
+    ask = lambda: doctor.check(
+        collate=loops.gather, policy=parts["policy"], reference=reference,
+        pairs=loops.rows(4), steps=3, tokenizer=loops.tiny()[1], **given,
+    )  # fmt: skip
+    out = loops.carefully(attempt, ask)
+    if out.trouble:
+        return misformed(out.trouble.rstrip(".") + ".")
+    if problems := [f for f in out.value if f.level == "problem" or f.code in STRICT]:
+        return wrong(" ".join(f"the doctor finds `{f.code}`: {f.seen}." for f in problems[:2]))
+    if "loss" in given and (said := _beta(parts["loss"])):
+        return said
+    if "step" not in given:
+        return None
+    out = loops.carefully(attempt, lambda: _trained(attempt))
+    return misformed(out.trouble) if out.trouble else _speed(*out.value)
+
+
+def _beta(loss) -> Verdict | None:
+    """Whether the loss is DPO's with the beta that was asked for."""
+    four = torch.tensor([[-3.0, -9.0], [-4.5, -6.0], [-3.5, -8.0], [-4.0, -6.5]])
+    told = values.numbers(loss(*four))
+    gives = lambda other: (
+        told is not None
+        and any(values.same(told, v) for v in (other, other.mean()) if np.size(told) == v.numel())
+    )
+    if gives(losses.dpo(*four, beta=BETA)):
+        return None
+    for beta in np.linspace(0.01, 5, 500).round(3):
+        if gives(losses.dpo(*four, beta=float(beta))):
+            return wrong(f"your loss is DPO's with a β of {beta:g}; asked: {BETA}.")
+    margin = BETA * (four[0] - four[1] - four[2] + four[3])
+    known = {
+        "`loss` leaves the reference out.": losses.dpo(*four[:2], *four[:2] * 0, beta=BETA),
+        "`loss` gives the sum over the pairs; asked is a loss for each.": losses.dpo(
+            *four, beta=BETA
+        ).sum(),
+        "`loss` has no log-sigmoid: that is minus the margin.": -margin,
+        "that is a hinge loss; asked is DPO's.": losses.hinge(*four, beta=BETA),
+        "that is a square, as IPO's; asked is DPO's.": (margin - 1) ** 2,
+    }
+    for why, other in known.items():
+        if gives(other):
+            return wrong(why)
+    return unknown(f"`loss` isn't DPO's with β = {BETA}, though it falls as the chosen text gains.")
+
+
+def _trained(attempt) -> tuple[float, float, float]:
+    """After 8 steps on the same 4 pairs: the loss, most nats moved, share in order."""
+    reference = copy.deepcopy(loops.tiny()[0])
+    parts = attempt(reference)
+    for _ in range(8):
+        parts["step"](loops.rows(4))
+    batch = loops.gather(loops.rows(4))
+    with torch.no_grad():
+        kept = Scorer(loops.tiny()[0])(**batch).chunk(2)
+        logps = Scorer(parts["policy"])(**batch)
+        loss = losses.dpo(*logps.chunk(2), *kept, beta=BETA).mean()
+    moved = logps - torch.cat(kept)
+    chosen, rejected = moved.chunk(2)
+    return float(loss), float(moved.abs().max()), float((chosen > rejected).float().mean())
+
+
+def _speed(loss: float, moved: float, order: float) -> Verdict | None:
+    """Whether eight steps got anywhere."""
+    if moved < 0.05:
+        return wrong(
+            f"the learning rate is too low: 8 steps on the same 4 pairs have moved no text by "
+            f"more than {moved:.1g} nats (and yet {order:.0%} of these pairs are in order)."
+        )
+    if loss > LN2 or moved > 60:
+        return wrong(
+            f"the learning rate is too high: after 8 steps a text has moved by {moved:.0f} nats."
+        )
+    return None
+
+
+# ---------------------------------------------------------------- 06.2: the weight of a pair
+MARGINS = {"at the start": 0.0, "right by 4": 4.0, "wrong by 4": -4.0}
+
+
+def _sigma(m: float) -> float:
+    return 1 / (1 + math.exp(-m))
+
+
+def weights(of=lambda m: BETA * _sigma(-m)) -> dict[str, float]:
+    """The weight in the gradient at each margin, or another number."""
+    return {name: of(m) for name, m in MARGINS.items()}
+
+
+WEIGHT_SLIPS = [
+    (lambda m: _sigma(-m), "β is left out."),
+    (lambda m: BETA * _sigma(m), "σ gets the margin itself: look which reward comes first in it."),
+    (lambda m: _sigma(m), "σ gets the margin itself, and β is left out."),
+    (lambda m: BETA * _sigma(-BETA * m), "the margin is in units of reward: β is in it already."),
+    (lambda m: BETA * BETA * _sigma(-m), "β goes in twice."),
+    (lambda m: math.log1p(math.exp(-m)), "that is the loss; asked is the weight of its gradient."),
+    (
+        lambda m: BETA * math.log1p(math.exp(-m)),
+        "that is β times the loss; asked is the weight of its gradient.",
+    ),
+    (lambda m: BETA * _sigma(m) * _sigma(-m), "that is β times the slope of σ; asked is σ."),
+    (lambda m: _sigma(m) * _sigma(-m), "that is the slope of σ; asked is β times σ."),
+    (lambda m: BETA * math.exp(-m), "that is β times an exponential: σ has a 1 + in it."),
+    (lambda m: -BETA * m, "σ is left out."),
+    (lambda m: BETA * m, "σ is left out."),
+    (lambda m: -BETA * _sigma(-m), "a weight is positive; the gradient's minus isn't in it."),
+]
+
+
+def weight_wrongs(answer: dict) -> list:
+    """Known mistakes, in all three numbers, then in one."""
+    names = tuple(answer)
+    told = [(names, list(weights(f).values()), why) for f, why in WEIGHT_SLIPS]
+    told += [(names[1:], list(weights(f).values())[1:], why) for f, why in WEIGHT_SLIPS]
+    return [
+        *told,
+        (names[0], 0.0, "at the start both rewards are 0, but σ(0) isn't."),
+        (names[0], BETA, "σ(0) isn't 1."),
+        (names[0], 0.5, "at the start: β is left out."),
+        (names[2], BETA, "`wrong by 4`: σ(4) isn't quite 1."),
+        (names[1], BETA * _sigma(4), "`right by 4`: look which reward comes first in σ."),
+        (names[2], BETA * _sigma(-4), "`wrong by 4`: look which reward comes first in σ."),
+        (names[2], -BETA * _sigma(-4), "a pair that is wrong has a large weight, not a minus."),
+    ]
+
+
+# ---------------------------------------------------------------- 06.3: in parts
+def gradient(policy: nn.Module, parts: list, slip: str = "") -> Tensor:
+    """The gradient of the whole batch's mean loss, (weights,), from its parts."""
+    policy = copy.deepcopy(policy)
+    sizes = [len(chosen) for _, chosen, _ in parts]
+    for (batch, *kept), size in zip(parts, sizes, strict=True):
+        if slip.startswith("last"):
+            policy.zero_grad()
+        logps = Scorer(policy)(**batch).chunk(2)
+        kept = [0 * k for k in kept] if slip == "no reference" else kept
+        kept = kept[::-1] if slip == "reference sides" else kept
+        logps = logps[::-1] if slip == "sides" else logps
+        beta = {"beta twice": BETA**2, "no beta": 1.0, "a tenth": 0.1}.get(slip, BETA)
+        each = losses.dpo(*logps, *(kept[::-1] if slip == "sides" else kept), beta=beta)
+        over = {"sums": 1, "means": size, "mean of means": size * len(parts), "last part": size}
+        over |= {
+            "texts": 2 * sum(sizes),
+            "first": sizes[0] * len(parts),
+            "32": 32,
+            "last mean": size,
+            "last share": size * len(parts),
+        }
+        over |= {"twice": sum(sizes) * len(parts), "again": sum(sizes) * size}
+        (each.sum() / over.get(slip, sum(sizes))).backward()
+    sign = -1 if slip == "sign" else 1
+    return sign * torch.cat([p.grad.flatten() for p in policy.parameters()])
+
+
+@cache
+def known_gradient(at: int, slip: str) -> Tensor:
+    """The gradient of a case, with a mistake."""
+    return gradient(*CASES[at].values(), slip)
+
+
+def slipped(slip: str):
+    """A function of a case's arguments that gives the gradient with this mistake."""
+
+    def gives(policy, parts):
+        at = next(i for i, case in enumerate(CASES) if case["parts"] is parts)
+        return known_gradient(at, slip)
+
+    return gives
+
+
+PART_SLIPS = {
+    "mean of means": "each part counts the same; but a small part holds fewer pairs.",
+    "means": "the parts' means are added up, and divided by nothing: their number counts too.",
+    "sums": "nothing is divided: that is the gradient of the sum over all pairs.",
+    "texts": "divided by the number of texts; the mean is over pairs.",
+    "first": "all parts are taken to be as large as the first.",
+    "32": "divided by 32, whatever the number of pairs.",
+    "twice": "divided twice: by the number of pairs, and by the number of parts.",
+    "again": "divided twice: by the number of pairs, and by the size of the part.",
+    "last": "only the last part is there: something empties the gradients between the parts.",
+    "last mean": "only the last part is there: something empties the gradients between them.",
+    "last share": "only the last part is there: something empties the gradients between them.",
+    "sign": "the sign is turned.",
+    "no reference": "the reference is left out of the loss.",
+    "reference sides": "the reference's two scores are exchanged.",
+    "sides": "chosen and rejected are exchanged: the chosen texts come first in a batch.",
+    "beta twice": "β goes in twice.",
+    "no beta": "β is left out.",
+    "a tenth": "that is for a β of 0.1, the loss's default.",
+}
+
+
+def part_cases() -> list[dict]:
+    """Parts of different sizes."""
+    cuts = ([0, 2, 3], [3, 4, 7], [7, 8, 9, 11])
+    case = lambda c: [loops.batch_of(a, b) for a, b in pairwise(c)]
+    return [{"policy": loops.moved(), "parts": case(c)} for c in cuts]
+
+
+CASES = loops.Lazily(part_cases)
+EXERCISES = {
+    "06.0": Own(loops.judge_step, own=loops.dpo_step),
+    "06.1": Own(judge_loop, own=own_loop),
+    "06.2": Numbers(
+        weights(),
+        weight_wrongs,
+        "Late in training the pull comes from pairs that are wrong or undecided.",
+        rtol=0.01,
+        atol=1e-3,
+    ),
+    "06.3": Function(
+        gradient,
+        CASES,
+        wrongs=[(why, slipped(slip)) for slip, why in PART_SLIPS.items()],
+        shows="Any batch can be had from small parts, divided by the size of the whole.",
+        rtol=2e-3,
+        atol=2e-5,
+        common=False,
+    ),
+    "06.4": drift.Moving(),
+}

@@ -1,0 +1,95 @@
+"""Exercise 06.4: five steps against a reference that moves along, and how far they lead."""
+
+import copy
+import math
+from functools import cache
+
+import torch
+
+from ... import losses
+from ...models import Scorer
+from ...training import PRESETS, TrainConfig, learning_rate, pick_rows
+from .answers import Numbers
+from .loops import flat, gather, rows, tiny
+from .verdicts import Exercise, Verdict, misformed, right, unknown, wrong
+
+LN2 = math.log(2)
+
+
+@cache
+def moving(slip: str = "") -> dict[str, float]:
+    """The loss at the last of five steps, and how far the weights have moved."""
+    config = TrainConfig(**PRESETS["tiny"] | {"steps": 64}, seed=0)
+    start, policy = tiny()[0], copy.deepcopy(tiny()[0])
+    peak = 1e-3 if slip == "default rate" else 5e-4
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=peak)
+    for step in range(5):
+        batch = gather([rows(2048)[i] for i in pick_rows(step, 2048, config)])
+        logps = Scorer(policy)(**batch)
+        with torch.no_grad():
+            kept = Scorer(start)(**batch) if slip == "kept" else logps.detach()
+        loss = losses.dpo(*logps.chunk(2), *kept.chunk(2), beta=0.6).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        if slip == "schedule":
+            optimizer.param_groups[0]["lr"] = learning_rate(step, config)
+        optimizer.step()
+    apart = flat(policy) - flat(start)
+    found = {"loss": loss.item(), "moved": float(apart.norm())}
+    other = {
+        "most": apart.abs().max(),
+        "mean": apart.abs().mean(),
+        "sum": apart.abs().sum(),
+        "weights": apart.numel(),
+    }
+    return found | {name: float(v) for name, v in other.items()}
+
+
+class Moving(Exercise):
+    """(the loss at the last of five steps, how far the weights have moved)."""
+
+    @property
+    def own(self) -> tuple[float, float]:
+        """Measured on this machine."""
+        return moving()["loss"], moving()["moved"]
+
+    def tried(self, attempt) -> Verdict:
+        """The loss first."""
+        told = Numbers({"loss": LN2, "moved": 1.0}).read(attempt)
+        return misformed(told) if isinstance(told, str) else judge_moving(**told)
+
+
+def judge_moving(loss: float, moved: float) -> Verdict:
+    """The loss is ln 2 on every machine; the distance may differ a little."""
+    here = moving()
+    near = lambda a, b, by=0.15: abs(a - b) <= by * abs(b)
+    if near(loss, here["moved"], 0.01) and near(moved, LN2, 1e-3):
+        return wrong("the right numbers, but not in the order (loss, moved).")
+    if not near(loss, LN2, 1e-3):
+        kept = near(loss, moving("kept")["loss"], 3e-3)
+        why = "the kept scores are still in the loss; asked are the policy's own, at each step."
+        return wrong(why) if kept else unknown(f"a loss of {loss:.4g} isn't it.")
+    if moved <= 1e-4:
+        return wrong("the gradient goes through the reference's scores too, and cancels.")
+    if near(moved, here["moved"]):
+        return right("A loss that stands still doesn't say that the model does.")
+    for how, value in MOVED.items():
+        if near(moved, value(here)):
+            return wrong(f"`moved`: {how}")
+    for slip, how in {
+        "default rate": "at AdamW's own rate of 1e-3",
+        "schedule": "warmed up",
+    }.items():
+        if near(moved, moving(slip)["moved"]):
+            return wrong(f"`moved`: that is {how}; asked: a rate of 5e-4 from the first step on.")
+    return unknown(f"a distance of {moved:.4g} isn't it.")
+
+
+LENGTH = "asked is the length of the vector of all moves."
+MOVED = {
+    f"that is the largest move of a weight; {LENGTH}": lambda v: v["most"],
+    f"that is the mean move of a weight; {LENGTH}": lambda v: v["mean"],
+    f"that is the sum of all moves; {LENGTH}": lambda v: v["sum"],
+    f"that is the length squared; {LENGTH}": lambda v: v["moved"] ** 2,
+    f"that is the mean of the squares; {LENGTH}": lambda v: v["moved"] ** 2 / v["weights"],
+}
