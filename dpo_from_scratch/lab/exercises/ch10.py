@@ -1,6 +1,6 @@
 """Chapter 10: which way is down in the plane of the two log-ratios; IPO in disguise; slopes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,14 +9,7 @@ from torch import sigmoid
 from torch.nn.functional import logsigmoid, softplus
 
 from .functions import Function
-
-Wrongs = list[tuple[str, Callable]]
-
-
-def mistakes(right: Callable, told: Mapping[str, Callable | Mapping]) -> Wrongs:
-    """(why, function) of each: a function of its own, or `right` with these switches."""
-    one = lambda how: how if callable(how) else lambda *given: right(*given, **how)
-    return [(why, one(how)) for why, how in told.items()]
+from .kit import mistakes, mixed
 
 
 # ---------------------------------------------------------------- 0: downhill
@@ -98,16 +91,6 @@ DOWNHILL = Function(
 
 
 # ---------------------------------------------------------------- 1: one family
-def mixed(first: Mapping, second: Mapping) -> Wrongs:
-    """Each mistake in one part, or in both, of an answer in two parts; None: the right part."""
-    told = []
-    for (a, f), (b, g) in ((x, y) for x in first.items() for y in second.items()):
-        why = f"two things. First: {a} Second: {b}" if a and b else a or b
-        if why:
-            told.append((why, lambda *args, f=f, g=g: (f(*args), g(*args))))
-    return told
-
-
 TAUS = {
     None: lambda b: b / 2,
     "τ is upside down.": lambda b: 2 / b,
