@@ -1,0 +1,270 @@
+"""Exercises of chapter 14: R-DPO's loss, the right price of a token, where LN-DPO is least."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from scipy.optimize import brentq
+from scipy.special import logsumexp
+from torch.nn.functional import logsigmoid
+
+from ... import world
+from .answers import Numbers
+from .functions import Function
+
+
+# ---------------------------------------------------------------- 14.0: R-DPO
+def r_dpo(
+    w, lost, ref_w, ref_l, n_w, n_l, beta, alpha, *, of="difference", power=1, sides="both",
+    reference=1, turned=1, price="alpha", total=False,
+):  # fmt: skip
+    """R-DPO's loss of each pair (B,); the keywords are mistakes."""
+    rho_w, rho_l = w - reference * ref_w, lost - reference * ref_l
+    if sides == "per token":
+        rho_w, rho_l = rho_w / n_w, rho_l / n_l
+    longer = {
+        "difference": n_w - n_l, "turned": n_l - n_w, "chosen": n_w, "rejected": -n_l,
+        "sum": n_w + n_l, "size": (n_w - n_l).abs(), "ratio": n_w / n_l,
+        "logs": torch.log(n_w / n_l), "share": (n_w - n_l) / (n_w + n_l),
+        "squares": n_w**2 - n_l**2, "longer or not": torch.sign(n_w - n_l),
+    }[of]  # fmt: skip
+    weight = {"alpha": alpha, "times beta": alpha * beta, "over beta": alpha / beta}[price]
+    inside = beta**power * turned * (rho_w - rho_l)
+    loss = -logsigmoid(inside + weight * longer)
+    return loss.mean() if total else loss
+
+
+def _rewritten(change):
+    """R-DPO's loss as a function of DPO's margin m and the price a of the difference in length."""
+
+    def loss(w, lost, ref_w, ref_l, n_w, n_l, beta, alpha):
+        return change(beta * (w - ref_w - lost + ref_l), alpha * (n_w - n_l))
+
+    return loss
+
+
+def _pairs(n: int, beta: float, alpha: float, seed: int) -> dict:
+    draw = torch.Generator().manual_seed(seed)
+    normal = lambda: torch.randn(n, generator=draw, dtype=torch.double)
+    n_w, n_l = (torch.randint(7, 31, (n,), generator=draw).double() for _ in range(2))
+    ref_w, ref_l = -0.9 * n_w + normal(), -0.9 * n_l + normal()
+    return {
+        "w": ref_w + 1.5 * normal(), "l": ref_l + 1.5 * normal() - 0.4, "ref_w": ref_w,
+        "ref_l": ref_l, "n_w": n_w, "n_l": n_l, "beta": beta, "alpha": alpha,
+    }  # fmt: skip
+
+
+def _as(**mistakes):
+    return lambda *args: r_dpo(*args, **mistakes)
+
+
+R_DPO = Function(
+    r_dpo,
+    [_pairs(5, 0.6, 0.1, 0), _pairs(4, 0.3, 0.07, 1), _pairs(6, 1.7, 0.04, 2)],
+    switches={
+        "of": ("turned", "the lengths go in with the wrong sign: who has credit already?"),
+        "reference": (0, "the reference is left out: the log-ratios ρ are asked."),
+        "power": (2, "β goes in twice."),
+        "turned": (-1, "chosen and rejected log-ratios are exchanged."),
+        "price": ("times beta", "the lengths are multiplied by β, too: α is a price in rewards."),
+        "sides": ("per token", "the log-ratios are divided by the lengths: that is LN-DPO's part."),
+        "total": (True, "the mean over the batch is taken; a value for each pair is asked."),
+    },
+    wrongs=(
+        ("that is DPO: the lengths don't go in.", _rewritten(lambda m, a: -logsigmoid(m))),
+        ("β is left out.", _as(power=0)),
+        ("the lengths are divided by β: α is a price in rewards, and so is βρ.",
+         _as(price="over beta")),
+        ("only the chosen response's length goes in.", _as(of="chosen")),
+        ("only the rejected response's length goes in.", _as(of="rejected")),
+        ("the two lengths are added up.", _as(of="sum")),
+        ("the difference of the lengths has lost its sign.", _as(of="size")),
+        ("the lengths are divided by each other: their difference is asked.", _as(of="ratio")),
+        ("logarithms of the lengths: α is a price of a token.", _as(of="logs")),
+        ("the difference is divided by the sum of the lengths: α is a price of a token.",
+         _as(of="share")),
+        ("the lengths go in squared.", _as(of="squares")),
+        ("only which one is longer goes in, not by how much.", _as(of="longer or not")),
+        ("the lengths stand outside the sigmoid, as a bonus of the loss.",
+         _rewritten(lambda m, a: a - logsigmoid(m))),
+        ("the lengths stand outside the sigmoid, as a bonus of the loss.",
+         _rewritten(lambda m, a: -logsigmoid(m) - a)),
+        ("lengths and log-ratios have a sigmoid each: they belong in one.",
+         _rewritten(lambda m, a: -logsigmoid(m) - logsigmoid(a))),
+        ("the margin is multiplied by the lengths; they are added to it.",
+         _rewritten(lambda m, a: -logsigmoid(m * a))),
+        ("the sigmoid's argument has its sign turned.",
+         _rewritten(lambda m, a: -logsigmoid(-m - a))),
+        ("that is how sure the pair's other side is: no logarithm is taken.",
+         _rewritten(lambda m, a: torch.sigmoid(-m - a))),
+        ("that is the sigmoid's argument itself.", _rewritten(lambda m, a: m + a)),
+    ),
+    shows="A chosen response that is longer leaves the policy less to learn from it.",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 14.1: the right α
+ALPHA, SLOPE = "α", "words a token"
+
+
+class Replies:
+    """The chapter's list of 10,000 replies and the goals of its losses on it."""
+
+    def __init__(self):
+        prompt = world.prompts()[0]
+        texts = [text.split() for text in world.REVIEWS.sample(prompt, 10_000, seed=0)]
+        self.n = np.array([len(text) + 1 for text in texts])
+        self.words = np.array([sum(w not in (".", "!") for w in text) for text in texts])
+        self.r = world.rewards(prompt, [" ".join(text) for text in texts])
+        self.start = -np.log(len(texts))
+        self.liked = self.r + 0.15 * self.words
+
+    def goal(self, score, kl: float = 1.0) -> np.ndarray:
+        """Log-probabilities of the optimum for a score that is so far from the list."""
+
+        def at(log_beta):
+            log_p = score / np.exp(log_beta)
+            return log_p - logsumexp(log_p)
+
+        far = lambda log_beta: np.exp(p := at(log_beta)) @ (p - self.start) - kl
+        return at(brentq(far, -1, 7, xtol=1e-6))
+
+    def mean(self, log_p, values) -> float:
+        """Of the values (N,), under a policy."""
+        return float(np.exp(log_p) @ values)
+
+    def alpha(self, like=None, kl: float = 1.0, length: float | None = None) -> float:
+        """The price of a token at which R-DPO's goal is as long as the true optimum."""
+        like = self.liked if like is None else like
+        wanted = self.mean(self.goal(self.r, kl), self.n) if length is None else length
+        excess = lambda a: self.mean(self.goal(like - a * self.n, kl), self.n) - wanted
+        return brentq(excess, -0.05, 0.35, xtol=1e-5)
+
+
+replies = cache(Replies)
+
+
+@cache
+def _right_alpha() -> dict[str, float]:
+    return {ALPHA: replies().alpha(), SLOPE: np.polyfit(replies().n, replies().words, 1)[0]}
+
+
+@cache
+def _alpha_wrongs() -> list:
+    w, (alpha, slope) = replies(), _right_alpha().values()
+    back, at_zero = np.polyfit(w.words, w.n, 1)[0], np.polyfit(w.n, w.words, 1)[1]
+    by_three = 3.0 / (3.0 - 0.84) * 0.1
+    correlated = np.corrcoef(w.n, w.words)[0, 1]
+    return [
+        (ALPHA, 0.15, "that is what the labeller pays for a word; R-DPO's α is paid for a token."),
+        (ALPHA, 0.15 / slope, "words a token goes in upside down."),
+        (ALPHA, 0.15 * w.words.mean() / w.n.mean(),
+         "that is 0.15 times the mean share of words: asked is where the lengths agree."),
+        (ALPHA, w.alpha(length=w.n.mean()),
+         "there the goal is as long as the reference, not as the true optimum."),
+        (ALPHA, 0.0, "that is for honest labels: these like length."),
+        (ALPHA, by_three, "a line through the table's two points: the goal bends; solve for it."),
+        (ALPHA, alpha - 0.1, "that is what is missing at α = 0.1."),
+        (SLOPE, back, "that is tokens for a word: the wrong way round."),
+        (SLOPE, w.words.mean() / w.n.mean(),
+         "that is the mean share of words among the tokens; asked is what one token more adds."),
+        (SLOPE, w.n.mean() / w.words.mean(), "that is tokens for a word, and of the means."),
+        (SLOPE, correlated, "not each token is a word; or is it the correlation?"),
+        (SLOPE, at_zero, "that is the line's height at zero, not its slope."),
+        ((ALPHA, SLOPE), (alpha, 0.15 * slope), "that is 0.15 times it: a price."),
+        (SLOPE, np.cov(w.n, w.words)[0, 1], "that is the covariance: divide by a variance."),
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------- 14.2: where LN-DPO is least
+def mean_loss(log_p, score, sizes, beta, *, by="own", labels="soft", start=1, over="all", power=1):
+    """LN-DPO's mean loss over all ordered pairs of N replies; the keywords are mistakes."""
+    log_p, score, sizes = (torch.as_tensor(t, dtype=torch.double) for t in (log_p, score, sizes))
+    rho = log_p + start * np.log(len(log_p))
+    mine, yours = sizes[:, None], sizes[None]
+    a, b = rho[:, None], rho[None]
+    d = {
+        "own": a / mine - b / yours, "nothing": a - b, "other": a / yours - b / mine,
+        "both": (a - b) / (mine + yours), "middle": 2 * (a - b) / (mine + yours),
+        "first": (a - b) / mine, "times": a * mine - b * yours, "mean": (a - b) / sizes.mean(),
+    }[by] * beta**power  # fmt: skip
+    gap = score[:, None] - score[None]
+    wins = {
+        "soft": torch.sigmoid(gap), "turned": torch.sigmoid(-gap),
+        "scaled": torch.sigmoid(beta * gap),
+        "hard": (gap > 0).double() + 0.5 * (gap == 0), "first": torch.ones_like(gap),
+        "linear": gap, "per token": torch.sigmoid(score[:, None] / mine - score[None] / yours),
+    }[labels]  # fmt: skip
+    loss = -wins * logsigmoid(d) - (1 - wins) * logsigmoid(-d)
+    if over == "others":
+        return loss[~torch.eye(len(loss), dtype=torch.bool)].mean()
+    return {"all": loss.mean, "sum": loss.sum, "rows": lambda: loss.mean(1), "each": lambda: loss}[
+        over
+    ]()
+
+
+def _slip(**mistakes):
+    return lambda *args: mean_loss(*args, **mistakes)
+
+
+def _one_term(log_p, score, sizes, beta):
+    each = beta * (log_p + np.log(len(log_p))) / sizes
+    wins = torch.sigmoid(score[:, None] - score[None])
+    return -(wins * logsigmoid(each[:, None] - each[None])).mean()
+
+
+def _small_world(n: int, beta: float, seed: int) -> dict:
+    draw = np.random.default_rng(seed)
+    log_p = draw.normal(size=n) - np.log(n)
+    given = {
+        "log_p": log_p - logsumexp(log_p), "score": draw.normal(size=n) * 1.4,
+        "sizes": draw.integers(5, 30, n).astype(float),
+    }  # fmt: skip
+    return {k: torch.tensor(v) for k, v in given.items()} | {"beta": beta}
+
+
+LEAST = Function(
+    mean_loss,
+    [_small_world(5, 20.0, 0), _small_world(7, 12.0, 1), _small_world(4, 31.0, 2)],
+    switches={
+        "by": ("nothing", "the lengths are left out: that is DPO's loss."),
+        "start": (0, "the reference is left out: ρ is log π less its log 1/N."),
+        "labels": ("turned", "p is turned round: it is the chance that the first wins."),
+        "over": ("others", "a reply's pair with itself is left out; all N × N pairs are asked."),
+        "power": (2, "β goes in twice."),
+    },
+    wrongs=(
+        ("β is left out.", _slip(power=0)),
+        ("each ρ is divided by the other reply's length.", _slip(by="other")),
+        ("the difference of ρ is divided by the sum of the lengths: divide each by its own.",
+         _slip(by="both")),
+        ("the difference of ρ is divided by the pair's mean length: divide each by its own.",
+         _slip(by="middle")),
+        ("both ρ are divided by the first reply's length.", _slip(by="first")),
+        ("ρ is divided by the mean of all lengths: divide each by its own.", _slip(by="mean")),
+        ("the lengths multiply ρ: they divide it.", _slip(by="times")),
+        ("β goes into the labels: they are σ of the scores' difference.", _slip(labels="scaled")),
+        ("the better one always wins: a label is drawn with chance p.", _slip(labels="hard")),
+        ("the first one always wins: a label is drawn with chance p.", _slip(labels="first")),
+        ("p is the scores' difference itself: a sigmoid is missing.", _slip(labels="linear")),
+        ("the scores are divided by the lengths, too: the labels know no lengths.",
+         _slip(labels="per token")),
+        ("the sum over pairs: the mean is asked.", _slip(over="sum")),
+        ("a mean for each reply: one number for all pairs is asked.", _slip(over="rows")),
+        ("a loss for each pair: their mean is asked.", _slip(over="each")),
+        ("only one of the two terms of a pair's loss is there.", _one_term),
+        ("the sign is turned: a loss is positive.", lambda *args: -mean_loss(*args)),
+    ),
+    shows="Its gradient is zero at the policy of the table's line, and not at DPO's.",
+)  # fmt: skip
+
+EXERCISES = {
+    "14.0": R_DPO,
+    "14.1": Numbers(
+        _right_alpha,
+        lambda answer: _alpha_wrongs(),
+        shows="The labeller pays by the word, R-DPO charges by the token.",
+        rtol=0.02,
+    ),
+    "14.2": LEAST,
+}
