@@ -141,17 +141,31 @@ Laboratory, how the book measures                               -> core, doctor,
       slips.py              the mistake behind what a function gave
       common.py             slips that any number, argument or result can suffer
       solved.py             what was solved on this machine, and its drawing
+      best.py               07: the KL of best-of-n to what it samples
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
+      ch01.py               01: tokens' and texts' log-probabilities, the chain rule, a seam
+      ch01b.py              01: what bfloat16 costs, and a seam that merges
       ch03.py               03: the Gibbs optimum, backwards, twice; the other KL
       ch03_functions.py     03: what asks for a function: the optimum, and optimising again
       ch04.py               04: the DPO loss, its derivation by numbers, no reference, rankings
       ch04_functions.py     04: what asks for a loss: of a pair, and of a ranking
+      ch05.py               05: SFT's loss, perplexity, mixed batches, the prompt in the loss
+      ch05_functions.py     05: the loss of SFT a text, and mixed batches
+      ch06.py               06: a training step, a loop of one's own, a pair's weight, parts
+      ch07.py               07: parts of a KL, where to stop, best-of-n, calibration
+      ch08.py               08: advantages, the first minibatch, PPO without KL, RLOO and GRPO
       ch10.py               10: downhill in the plane, IPO in disguise, slopes
+      ch12.py               12: IPO's loss, the epsilon that is IPO, a beta for a budget
       ch13.py               13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs
+      ch14.py               14: R-DPO's loss, the right alpha, where LN-DPO is least
       ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
       ch16_loop.py          16: the loop, read by what its models give to six texts
       ch17.py               17: a round of exact DNO, averages of rounds, Nash-MD
       ch20.py               20: a preference from ratings, people who can tell, a rating's worth
+      drift.py              06: five steps against a reference that moves along
+      kit.py                mistakes with their names, and losses that must also train
+      loops.py              06: a reader's training step, tried on a very small model
+      ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes
       worked.py             numbers that end a calculation, one-line formulas, losses with gradient
     ordering.py             which pairs a scorer puts in people's order; a list of words

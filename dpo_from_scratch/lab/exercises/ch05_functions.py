@@ -9,9 +9,16 @@ from .worked import Trainable
 
 # ---------------------------------------------------------------- 05.0, the loss
 def response_nll(
-    logits, input_ids, response_mask,
-    *, shift="ahead", score="response", over="sum", sign=1, end="log",
-):  # fmt: skip
+    logits,
+    input_ids,
+    response_mask,
+    *,
+    shift="ahead",
+    score="response",
+    over="sum",
+    sign=1,
+    end="log",
+):
     """-log pi(y|x) of each text, (B,)."""
     T = input_ids.shape[1]
     now, token = {

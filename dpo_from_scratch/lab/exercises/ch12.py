@@ -14,9 +14,19 @@ from .kit import Trains, mistakes
 
 # ---------------------------------------------------------------- 0: IPO's loss
 def ipo(
-    chosen, rejected, ref_chosen, ref_rejected, tau, *, power=1, target="1/2τ", turn=1, ref=1.0,
-    weight="", over="",
-):  # fmt: skip
+    chosen,
+    rejected,
+    ref_chosen,
+    ref_rejected,
+    tau,
+    *,
+    power=1,
+    target="1/2τ",
+    turn=1,
+    ref=1.0,
+    weight="",
+    over="",
+):
     """IPO's loss of each pair (B,) from log-probabilities (B,); the switches are mistakes."""
     delta = turn * ((chosen - rejected) - ref * (ref_chosen - ref_rejected))
     at = {"1/2τ": 1 / (2 * tau), "1/τ": 1 / tau, "2τ": 2 * tau, "τ": tau, "τ/2": tau / 2,

@@ -15,9 +15,23 @@ from .functions import Function
 
 # ---------------------------------------------------------------- 14.0: R-DPO
 def r_dpo(
-    w, lost, ref_w, ref_l, n_w, n_l, beta, alpha, *, of="difference", power=1, sides="both",
-    reference=1, turned=1, price="alpha", total=False,
-):  # fmt: skip
+    w,
+    lost,
+    ref_w,
+    ref_l,
+    n_w,
+    n_l,
+    beta,
+    alpha,
+    *,
+    of="difference",
+    power=1,
+    sides="both",
+    reference=1,
+    turned=1,
+    price="alpha",
+    total=False,
+):
     """R-DPO's loss of each pair (B,); the keywords are mistakes."""
     rho_w, rho_l = w - reference * ref_w, lost - reference * ref_l
     if sides == "per token":

@@ -49,7 +49,7 @@ def whole_only(value, right) -> bool:
     """Whether an integer dtype has cut the right numbers to whole ones."""
     found, wanted = numbers(value), numbers(right)
     kind = getattr(value, "dtype", None)
-    integers = isinstance(value, int) or (kind is not None and not _floating(kind))
+    integers = isinstance(value, int) or (kind is not None and not floating(kind))
     if not integers or found is None or found.size != wanted.size:
         return False
     found = found.reshape(wanted.shape)
@@ -57,7 +57,8 @@ def whole_only(value, right) -> bool:
     return off and bool(np.all((found == np.trunc(wanted)) | (found == np.round(wanted))))
 
 
-def _floating(kind) -> bool:
+def floating(kind) -> bool:
+    """Whether a dtype, of torch or NumPy, holds fractions."""
     return kind.is_floating_point if isinstance(kind, torch.dtype) else kind.kind == "f"
 
 
