@@ -168,7 +168,8 @@ def test_a_blank_is_not_tried_yet():
 
     for attempt in (None, ..., only_told, dots):
         assert LOSS.judge(attempt).state == "untried"
-    assert not attempts.blank(lambda c: "a")
+    for short in (lambda c: "a", lambda c: c, lambda now, P: P @ now):
+        assert not attempts.blank(short)
     assert not attempts.blank(loss)
 
 

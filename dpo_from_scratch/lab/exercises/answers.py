@@ -154,6 +154,7 @@ class Numbers(Exercise):
                 changed = [change(answer[n]) for n in off]
             finite = all(np.isfinite(changed))
             apart = not any(self.near(c, answer[n]) for c, n in zip(changed, off, strict=True))
+            apart &= not all(self.near(0.0, c) for c in changed)  # 0 is no hundredth
             if finite and apart and self.near([found[n] for n in off], changed):
                 which = "" if len(answer) == 1 else f"`{'`, `'.join(off)}`: "
                 return which + why
