@@ -76,6 +76,11 @@ WHO_WINS = Function(
          lambda judged: np.sort(wins(judged))),
         ("that is the winner alone; a share for each source is asked.",
          lambda judged: np.argmax(wins(judged))),
+        ("only the groups with a response fewer are counted.", lambda judged: wins(judged, only=3)),
+        ("those are sums of scores; asked is how often each has the highest score.",
+         lambda judged: _fours(judged).sum(0)),
+        ("the counts are divided by the sources, not by the groups.",
+         lambda judged: wins(judged, over="none") / 4),
         ("that is how often each source comes second.",
          lambda judged: (_fours(judged).argsort(1)[:, [2]] == np.arange(4)).mean(0)),
         ("that is the winning score where each source wins, not how often it does.",
@@ -119,6 +124,9 @@ BOTH = Function(
         ("that is the judge asked once (or twice in the same order).",
          lambda d, b: sigmoid(d + b)),
         ("that is the judge asked in the other order alone.", lambda d, b: 1 - sigmoid(b - d)),
+        ("that is the second text's probability, asked once.", lambda d, b: 1 - sigmoid(d + b)),
+        ("the judge likes the first place in both orders; in one of yours it doesn't.",
+         lambda d, b: (sigmoid(d) + sigmoid(d - b)) / 2),
         ("that is the second text's probability, asked in the other order alone.",
          lambda d, b: sigmoid(b - d)),
         ("that is the judge without its bias, or a mean of log-odds; asked is the mean of two "
@@ -197,6 +205,7 @@ def _lines_wrong(answer):
     unrooted = there - float(np.interp(5.0, np.sqrt(kls), rewards))
     half_rooted = there - float(np.interp(np.sqrt(5.0), kls, rewards))
     return [
+        (LINES, 0.0, "between its points the frontier is straight on neither scale."),
         (LINES, lows(1.0), "those are the gaps at a KL of 1; asked: at 5."),
         (LINES, [there - low for low in answer.values()],
          "those are the readings; how far they lie below the optimum is asked."),
