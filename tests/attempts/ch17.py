@@ -63,7 +63,7 @@ STEP_WRONG = [
     (lambda now, P, eta: softmax(np.log(now) + P.max(1) / eta), "easiest opponent"),
     (lambda now, P, eta: softmax(np.log(now) + np.log(P @ now / (1 - P @ now)) / eta), "log-odds"),
     (lambda now, P, eta: softmax(np.log(now) + now * (P @ now) / eta), "the reply's own share"),
-    (lambda now, P, eta: softmax(np.log(now) + (2 * P - 1) @ now / eta), "-1…1"),
+    (lambda now, P, eta: softmax(np.log(now) + (2 * P - 1) @ now / eta), "twice as long as asked"),
     (lambda now, P, eta: softmax(np.log(now) + P @ now / eta**2), "`eta` goes in twice"),
     (lambda now, P, eta: now * (P @ now) / (now @ P @ now), "the exponential is missing"),
     (lambda now, P, eta: (lambda x: x / x.sum())(now * (1 + P @ now / eta)), "straight beginning"),

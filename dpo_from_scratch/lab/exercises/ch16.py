@@ -130,7 +130,7 @@ ASKED = Numbers(
     lambda: dict(zip(PRICE, (0.1 / 4, at(0.1 / 4).kl, at(0.1).kl), strict=True)),
     _price_wrong,
     "The fair baseline of T steps at β is one run at β/T; at one β, strengths are compared.",
-    rtol=0.003,
+    rtol=0.005,
     tell=_own_beta,
 )
 
@@ -151,6 +151,11 @@ def wrong_start(lead, *, sign=1, over="mean", of="loss"):
         "inside": each.mean, "mean": each.mean, "median": lambda: np.median(each),
         "inside median": each.mean, "losers": lambda: each[m < 0].mean(),
     }[over]()  # fmt: skip
+
+
+def sigmoid(x):
+    """σ."""
+    return 1 / (1 + np.exp(-x))
 
 
 def _log_of_mean(lead):
@@ -187,6 +192,20 @@ START = Function(
         ("that is the median of the losses.", lambda lead: wrong_start(lead, over="median")),
         ("that is the mean over the pairs in which the policy is behind; all count.",
          lambda lead: wrong_start(lead, over="losers")),
+        ("the losses are added up, and a sign is turned.",
+         lambda lead: wrong_start(lead, sign=-1, over="sum")),
+        ("the sign of `lead` is lost: in some pairs the policy is ahead.",
+         lambda lead: wrong_start(abs(lead))),
+        ("the sign of `lead` is lost: in some pairs the policy is ahead.",
+         lambda lead: wrong_start(-abs(lead))),
+        ("that is e to the lead; a logarithm is missing.",
+         lambda lead: wrong_start(lead, of="odds")),
+        ("that is the largest loss; the mean is asked.",
+         lambda lead: wrong_start(lead, over="none").max()),
+        ("that is σ of the mean margin; the mean of the losses is asked.",
+         lambda lead: sigmoid(lead.mean())),
+        ("that is σ of the mean margin; the mean of the losses is asked.",
+         lambda lead: sigmoid(-lead.mean())),
         ("that is the pairs' mean weight, not their loss.",
          lambda lead: wrong_start(lead, of="weight")),
         ("that is a hinge: the loss rounds it off.", lambda lead: wrong_start(lead, of="hinge")),

@@ -12,7 +12,7 @@ from ...models import frozen_copy, load_model, pad_id
 from ...scoring import log_ratios
 from ...tokens import encode_rows
 from ...training import PRESETS, TrainConfig, train
-from . import Function
+from . import Function, unknown
 
 
 def stepwise(parts, configs, moving=True, *, bar="as told", start="last", rows="own", rate="own"):
@@ -50,6 +50,13 @@ class Stages(Function):
         found = super().trouble(value, answer)
         asked = "a list of models is asked: the first one, then one for each part"
         return found and f"{asked}; {len(answer)} here."
+
+    def verdict(self, gave, answers, ask):
+        """A word about models where the cause isn't known."""
+        said = super().verdict(gave, answers, ask)
+        off = [(i, c) for i, c in enumerate(self.cases) if not self.near(gave[i], answers[i])]
+        what = f"with moving = {off[0][1]['moving']} some model of the list isn't the right one."
+        return unknown(what) if said.state == "unknown" else said
 
 
 @cache
