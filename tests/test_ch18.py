@@ -89,6 +89,14 @@ def test_equal_methods_spread_as_names_that_are_dealt_anew():
     assert table.mean(1).std(ddof=1) == pytest.approx(luck.mean(), abs=3 * luck.std())
 
 
+def test_one_luck_for_all_methods_is_found_from_all_of_them():
+    rng = np.random.default_rng(0)
+    table = 0.3 * rng.normal(size=(400, 5)) + rng.normal(size=(400, 1)) + rng.normal(size=5)
+    deviation, free = ch18.of_a_difference(table)
+    assert deviation == pytest.approx(0.3 * 2**0.5, rel=0.05)
+    assert free == 399 * 4
+
+
 def test_figures_draw_what_they_are_given():
     found = ch18.runs(made_up(), "clean", "objective")
     found["apo_down"] = found["apo_down"] - 50
@@ -97,7 +105,7 @@ def test_figures_draw_what_they_are_given():
     assert any("◂" in t.get_text() for t in axes[1].texts)
     ch18.first_round({"clean": found}, 9.0)
     (ax,) = ch18.tuning(ch18.trials(made_up(), "clean"), found, 0.5).axes
-    assert any(t.get_text() == "◂ 1 more" for t in ax.texts)
+    assert any(t.get_text() == "1 below 0.5" for t in ax.texts)
     kls = {m: values + 1 for m, values in found.items()} | {"kto": found["kto"] + 99}
     (ax,) = ch18.under_the_frontier(found, kls, 20).axes
     assert any("KTO" in t.get_text() for t in ax.texts)

@@ -125,6 +125,16 @@ def spread_by_luck(table: np.ndarray, n: int = 2000) -> np.ndarray:
     return np.take_along_axis(table[None], order, 1).mean(2).std(1, ddof=1)
 
 
+def of_a_difference(table: np.ndarray) -> tuple[float, int]:
+    """(deviation of a paired difference, its degrees of freedom), if all methods have one luck.
+
+    table (M, S): from what is left once each method's mean and each seed's are taken out.
+    """
+    left = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
+    free = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return float(np.sqrt(2 * (left**2).sum() / free)), free
+
+
 # ---------------------------------------------------------------- pictures
 def curse(first: np.ndarray, again: np.ndarray):
     """Figure: the winner's lead in the seeds that chose it, and in new ones; two histograms."""
@@ -148,9 +158,9 @@ def curse(first: np.ndarray, again: np.ndarray):
 def tuning(tried: dict[str, np.ndarray], later: dict[str, np.ndarray], low: float):
     """Figure: a row for each method; its six trials, and the mean of its five runs at the best.
 
-    low: the axis begins there; what lies below is counted at its edge.
+    low: the axis begins there; what lies below is counted on the right.
     """
-    order = by_worth(later)
+    order, high = by_worth(later), max(v.max() for v in tried.values()) + 0.35
     figure, ax = plt.subplots(figsize=(7, 6.4))
     for row, method in enumerate(order):
         shown = tried[method][tried[method] >= low]
@@ -159,10 +169,10 @@ def tuning(tried: dict[str, np.ndarray], later: dict[str, np.ndarray], low: floa
         if later[method].mean() >= low:
             ax.plot(later[method].mean(), row, "D", ms=5, color=REJECTED)
         if len(shown) < len(tried[method]):
-            words = f"◂ {len(tried[method]) - len(shown)} more"
-            ax.annotate(words, (low, row), va="center", fontsize=8, color=REFERENCE)
+            words, at = f"{len(tried[method]) - len(shown)} below {low:g}", (high, row)
+            ax.annotate(words, at, ha="right", va="center", fontsize=8, color=REFERENCE)
     ax.set_yticks(range(len(order)), [NAMES[m] for m in order])
-    ax.set_xlim(left=low)
+    ax.set_xlim(low, high)
     ax.invert_yaxis()
     ax.set_xlabel("true reward − 0.6 KL")
     for label, mark in {
@@ -191,7 +201,8 @@ def first_round(panels: dict[str, dict[str, np.ndarray]], optimum: float, low: f
             mean, half = mean_and_half_width(figures[method])
             color, marker = FAMILIES[family(method)]
             if mean < low:
-                ax.annotate(f"◂ {mean:.1f}", (low, row), va="center", fontsize=8, color=color)
+                words = f"◂ −{abs(mean):.1f}"
+                ax.annotate(words, (low, row), va="center", fontsize=8, color=color)
                 continue
             ax.errorbar(mean, row, xerr=half, fmt=marker, color=color, ms=5, capsize=2, lw=1.2)
         ax.set(title=problem, xlabel="reward − 0.6 KL", xlim=(low, optimum + 0.15))
@@ -243,7 +254,7 @@ def finalists(chose: dict[str, np.ndarray], new: dict[str, np.ndarray]):
         ax.errorbar(mean, row, xerr=half, fmt="o", color=POLICY, ms=7, capsize=3)
     ax.axvline(0, color=OPTIMUM, lw=1)
     ax.set_yticks(range(len(new)), [NAMES[m] for m in new])
-    ax.invert_yaxis()
+    ax.set_ylim(len(new) - 0.5, -0.5)
     ax.set_xlabel("reward − 0.6 KL, less DPO's on the same seed")
     for label, mark, color in (("first round", "s", REJECTED), ("new seeds", "o", POLICY)):
         fill = "w" if label == "first round" else color
