@@ -89,21 +89,19 @@ def test_equal_methods_spread_as_names_that_are_dealt_anew():
     assert table.mean(1).std(ddof=1) == pytest.approx(luck.mean(), abs=3 * luck.std())
 
 
-def test_one_luck_for_all_methods_is_found_from_all_of_them():
-    rng = np.random.default_rng(0)
-    table = 0.3 * rng.normal(size=(400, 5)) + rng.normal(size=(400, 1)) + rng.normal(size=5)
-    deviation, free = ch18.of_a_difference(table)
-    assert deviation == pytest.approx(0.3 * 2**0.5, rel=0.05)
-    assert free == 399 * 4
+def test_who_is_above_or_below_with_every_seed():
+    figures = {"dpo": [1, 2], "ipo": [2, 3], "kto": [0, 1], "bco": [2, 1], "aot": [1, 3]}
+    figures = {m: np.array(values) for m, values in figures.items()}
+    assert ch18.in_all_seeds(figures) == (["ipo"], ["kto"])
 
 
 def test_figures_draw_what_they_are_given():
     found = ch18.runs(made_up(), "clean", "objective")
     found["apo_down"] = found["apo_down"] - 50
-    axes = ch18.first_round({"clean": found, "few pairs": found}, 9.0).axes
+    axes = ch18.first_round({"clean": found, "few pairs": found}, 9.0, -0.2).axes
     assert axes[0].get_yticklabels()[0].get_text() == "sDPO"
     assert any("◂" in t.get_text() for t in axes[1].texts)
-    ch18.first_round({"clean": found}, 9.0)
+    ch18.first_round({"clean": found}, 9.0, -0.2)
     (ax,) = ch18.tuning(ch18.trials(made_up(), "clean"), found, 0.5).axes
     assert any(t.get_text() == "1 below 0.5" for t in ax.texts)
     kls = {m: values + 1 for m, values in found.items()} | {"kto": found["kto"] + 99}

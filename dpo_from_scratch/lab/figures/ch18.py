@@ -125,14 +125,10 @@ def spread_by_luck(table: np.ndarray, n: int = 2000) -> np.ndarray:
     return np.take_along_axis(table[None], order, 1).mean(2).std(1, ddof=1)
 
 
-def of_a_difference(table: np.ndarray) -> tuple[float, int]:
-    """(deviation of a paired difference, its degrees of freedom), if all methods have one luck.
-
-    table (M, S): from what is left once each method's mean and each seed's are taken out.
-    """
-    left = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
-    free = (table.shape[0] - 1) * (table.shape[1] - 1)
-    return float(np.sqrt(2 * (left**2).sum() / free)), free
+def in_all_seeds(figures: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
+    """The methods that are above DPO with every seed, and those that are below it."""
+    gaps = less_dpo(figures)
+    return [m for m in gaps if (gaps[m] > 0).all()], [m for m in gaps if (gaps[m] < 0).all()]
 
 
 # ---------------------------------------------------------------- pictures
@@ -185,18 +181,19 @@ def tuning(tried: dict[str, np.ndarray], later: dict[str, np.ndarray], low: floa
     return figure
 
 
-def first_round(panels: dict[str, dict[str, np.ndarray]], optimum: float, low: float = 0.0):
+def first_round(panels: dict[str, dict[str, np.ndarray]], optimum: float, start: float):
     """Figure: a panel for each problem, a row for each method: objective, mean and interval.
 
-    Rows in the order of the first problem; dotted: DPO's mean, black: the exact optimum for
-    beta 0.6. What lies below `low` has an arrow at the edge.
+    Rows in the order of the first problem. Dotted: DPO's mean; black: the exact optimum for
+    beta 0.6; grey: `start`, where all began. A mean left of the axis is told at its edge.
     """
-    order = by_worth(next(iter(panels.values())))
+    order, low = by_worth(next(iter(panels.values()))), start - 0.15
     width = 7 if len(panels) == 1 else 10
     figure, axes = plt.subplots(1, len(panels), figsize=(width, 6.4), sharey=True, squeeze=False)
     for ax, (problem, figures) in zip(axes[0], panels.items(), strict=True):
         ax.axvline(figures["dpo"].mean(), color=POLICY, ls=":", lw=1.4)
         ax.axvline(optimum, color=OPTIMUM, lw=1.5)
+        ax.axvline(start, color=REFERENCE, lw=1.5)
         for row, method in enumerate(order):
             mean, half = mean_and_half_width(figures[method])
             color, marker = FAMILIES[family(method)]
