@@ -105,7 +105,7 @@ def test_figures_draw_what_they_are_given():
     (ax,) = ch18.tuning(ch18.trials(made_up(), "clean"), found, 0.5).axes
     assert any(t.get_text() == "1 below 0.5" for t in ax.texts)
     kls = {m: values + 1 for m, values in found.items()} | {"kto": found["kto"] + 99}
-    (ax,) = ch18.under_the_frontier(found, kls, 20).axes
+    (ax,) = ch18.under_the_frontier(found, kls, 20, ["dpo"]).axes
     assert any("KTO" in t.get_text() for t in ax.texts)
     new = ch18.less_dpo(ch18.on_new_seeds(made_up(confirmed=True)))
     (ax,) = ch18.finalists(ch18.less_dpo(found), new).axes

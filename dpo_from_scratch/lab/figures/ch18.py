@@ -165,7 +165,8 @@ def tuning(tried: dict[str, np.ndarray], later: dict[str, np.ndarray], low: floa
         if later[method].mean() >= low:
             ax.plot(later[method].mean(), row, "D", ms=5, color=REJECTED)
         if len(shown) < len(tried[method]):
-            words, at = f"{len(tried[method]) - len(shown)} below {low:g}", (high, row)
+            least, at = f"{low:g}".replace("-", "−"), (high, row)
+            words = f"{len(tried[method]) - len(shown)} below {least}"
             ax.annotate(words, at, ha="right", va="center", fontsize=8, color=REFERENCE)
     ax.set_yticks(range(len(order)), [NAMES[m] for m in order])
     ax.set_xlim(low, high)
@@ -204,34 +205,34 @@ def first_round(panels: dict[str, dict[str, np.ndarray]], optimum: float, start:
             ax.errorbar(mean, row, xerr=half, fmt=marker, color=color, ms=5, capsize=2, lw=1.2)
         ax.set(title=problem, xlabel="reward − 0.6 KL", xlim=(low, optimum + 0.15))
     axes[0, 0].set_yticks(range(len(order)), [NAMES[m] for m in order])
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(order) - 0.4, -0.6)
     _name_families(figure)
     return figure
 
 
-def under_the_frontier(rewards: dict[str, np.ndarray], kls: dict[str, np.ndarray], to: float):
-    """Figure: each method's mean true reward over its mean KL, five seeds, under the frontier.
+def under_the_frontier(rewards, kls, to: float, named=()):
+    """Figure: each method's median true reward over its median KL, under the frontier; seeds faint.
 
-    to: the largest KL shown; methods beyond it are named in a corner.
+    rewards, kls: method -> (S,). to: the largest KL shown; methods beyond it are told in a corner.
+    named: methods with their names beside them; DPO has a ring.
     """
     figure, ax = plt.subplots(figsize=(7, 4.6))
     draw_frontier(ax, "")
-    beyond = [NAMES[m] for m in kls if kls[m].mean() > to]
+    beyond = [NAMES[m] for m in kls if np.median(kls[m]) > to]
     for method in kls:
-        if kls[method].mean() > to:
-            continue
         color, marker = FAMILIES[family(method)]
-        (x, dx), (y, dy) = (mean_and_half_width(of[method]) for of in (kls, rewards))
-        how = {"fmt": marker, "color": color, "ms": 5, "elinewidth": 0.5, "alpha": 0.9}
-        ax.errorbar(x, y, xerr=dx, yerr=dy, **how)
-    x, y = kls["dpo"].mean(), rewards["dpo"].mean()
-    ax.plot(x, y, "o", ms=11, mfc="none", color=OPTIMUM)
-    ax.annotate("DPO", (x, y), (10, -14), textcoords="offset points")
-    ax.set(xlim=(0, to), ylim=(-0.4, None))
-    ax.annotate("exact optimum", (0.52 * to, 0.9), xycoords=("data", "axes fraction"))
+        ax.plot(kls[method], rewards[method], marker, ms=2.5, alpha=0.4, color=color)
+        x, y = np.median(kls[method]), np.median(rewards[method])
+        ax.plot(x, y, marker, ms=6, color=color, mec="w", mew=0.6, zorder=3)
+        if method in named and x <= to:
+            ax.annotate(NAMES[method], (x, y), (7, -9), textcoords="offset points", fontsize=9)
+        if method == "dpo":
+            ax.plot(x, y, "o", ms=11, mfc="none", color=OPTIMUM)
+    best = max(values.max() for values in rewards.values())
+    ax.set(xlim=(0, to), ylim=(-0.4, best + 1.3))
+    ax.annotate("exact optimum", (0.5, 1.75), ha="right", fontsize=10)
     if beyond:
-        at = (0.98, 0.03)
-        words = "farther out: " + ", ".join(beyond)
+        at, words = (0.98, 0.03), "farther out: " + ", ".join(beyond)
         ax.annotate(words, at, xycoords="axes fraction", ha="right", fontsize=9)
     _name_families(figure)
     return figure
