@@ -225,12 +225,14 @@ def under_the_frontier(rewards, kls, to: float, named=()):
         x, y = np.median(kls[method]), np.median(rewards[method])
         ax.plot(x, y, marker, ms=6, color=color, mec="w", mew=0.6, zorder=3)
         if method in named and x <= to:
-            ax.annotate(NAMES[method], (x, y), (7, -9), textcoords="offset points", fontsize=9)
+            at, side = ((-8, 7), "right") if method in ("dpo", "orpo") else ((7, -9), "left")
+            told = {"textcoords": "offset points", "ha": side, "fontsize": 9}
+            ax.annotate(NAMES[method], (x, y), at, **told)
         if method == "dpo":
             ax.plot(x, y, "o", ms=11, mfc="none", color=OPTIMUM)
     best = max(values.max() for values in rewards.values())
     ax.set(xlim=(0, to), ylim=(-0.4, best + 1.3))
-    ax.annotate("exact optimum", (0.5, 1.75), ha="right", fontsize=10)
+    ax.annotate("exact optimum", (1.6, 3.25), ha="right", fontsize=10)
     if beyond:
         at, words = (0.98, 0.03), "farther out: " + ", ".join(beyond)
         ax.annotate(words, at, xycoords="axes fraction", ha="right", fontsize=9)
