@@ -225,7 +225,9 @@ def under_the_frontier(rewards, kls, to: float, named=()):
         x, y = np.median(kls[method]), np.median(rewards[method])
         ax.plot(x, y, marker, ms=6, color=color, mec="w", mew=0.6, zorder=3)
         if method in named and x <= to:
-            at, side = ((-8, 7), "right") if method in ("dpo", "orpo") else ((7, -9), "left")
+            at, side = {"dpo": ((-8, 7), "right"), "orpo": ((-6, -10), "right")}.get(
+                method, ((7, -9), "left")
+            )
             told = {"textcoords": "offset points", "ha": side, "fontsize": 9}
             ax.annotate(NAMES[method], (x, y), at, **told)
         if method == "dpo":
