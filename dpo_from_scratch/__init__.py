@@ -129,6 +129,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch15.py               15: ways to spend labels, and what each earns at equal KL
       ch16.py               16: ways through the pairs, under the frontier
       ch17.py               17: paths of a game, and methods by exploitability and KL
+      ch18.py               18: the best of equal methods, and the tournament by problem
       ch19.py               19: judges by agreement and by what they teach, on a root axis
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch22.py               22: the gallery's curves, and ten runs without a name

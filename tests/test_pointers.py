@@ -11,7 +11,7 @@ from dpo_from_scratch.doctor.findings import chapter_of
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {int(p.name[:2]): p for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
-PLANNED = {14, 18, 21}
+PLANNED = {21}
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md"]
 TEXTS += sorted((ROOT / "notebooks").glob("*.md"))
 TEXTS += sorted((ROOT / "data" / "gallery").rglob("*.py"))

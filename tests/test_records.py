@@ -206,10 +206,8 @@ def test_where_the_own_record_is_missing_the_shipped_one_is_checked(
 
 
 # written and tested, on their way: no chapter stands on them yet
-UNRECORDED = {
-    *("quality_or_gap", "semi_online", "data_sets"),
-    "tournament",
-}
+UNRECORDED = {"quality_or_gap", "semi_online", "data_sets"}
+PARTIAL = {"tournament"}  # grows, problem by problem; its chapter says what is not made yet
 
 
 def test_a_study_without_a_record_is_named():
@@ -221,8 +219,9 @@ def test_every_record_has_all_points_of_its_study_and_says_who_made_them(name):
     study, record = of(name), Record.load(name)
     key = lambda point: json.dumps(point, sort_keys=True)
     wanted = {key(p) for points, _ in study.makers for p in points}
-    assert {key(p["point"]) for p in record.points} == wanted
-    assert len(record.points) == len(wanted) >= 3
+    found = {key(p["point"]) for p in record.points}
+    assert found < wanted if name in PARTIAL else found == wanted
+    assert len(record.points) == len(found) >= 3
     assert list(record.content) == ["study", "title", "command", "made", "points"]
     assert record.content["study"] == name
     assert record.content["title"] == study.title
