@@ -136,7 +136,7 @@ def half_precision(attempt) -> Verdict:
         return said
     if why := CAUSES[letter(attempt[4])]:
         return wrong(why)
-    return right("Logits that were rounded once stay so; far from zero, they are rounded more.")
+    return right("What was rounded stays so; far from zero more is lost.")
 
 
 # ---------------------------------------------------------------- 01.4: a seam that merges
