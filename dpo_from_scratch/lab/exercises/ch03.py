@@ -129,6 +129,11 @@ BACKWARDS = worked(
         ("that is in bits, a logarithm to base 2; ours are natural.", {"distance": "bits"}),
         ("β goes in twice.", {"distance": "squared"}),
     ],
+    wrongs=[
+        ("mean_reward", 2.65, "that is the reward of the best reply alone; asked is a mean."),
+        ("mean_reward", 1.05, "that is the mean over the list, each reply once; asked is weighted"
+         " by the optimum."),
+    ],
     shows="Two backward passes give the optimum's reward and its distance; no list is needed.",
     rtol=0.004,
 )  # fmt: skip

@@ -56,6 +56,12 @@ def _times_reward(log_ref, rewards, beta):
     return np.log(weights / weights.sum())
 
 
+def _logs_as_probabilities(log_ref, rewards, beta):
+    """log_ref taken for probabilities."""
+    weights = np.asarray(log_ref) * np.exp(np.asarray(rewards) / beta)
+    return np.log(weights / weights.sum())
+
+
 def _best_alone(log_ref, rewards, beta):
     return np.where(np.arange(len(rewards)) == np.argmax(rewards), 0.0, -np.inf)
 
@@ -124,6 +130,10 @@ KEY = Formula(
         ("reference and e^(r/β) are added; equation 4 multiplies them.", _added),
         ("the reward itself multiplies the reference; equation 4 takes e to r/β.",
          _times_reward),
+        ("the reference multiplies as its logarithm already: log_ref holds logarithms, and their"
+         " logarithm is taken again.", lambda ref, r, beta: _logs_as_probabilities(ref, r, beta)),
+        ("the reference is raised to β, and the rewards aren't divided by it.",
+         lambda ref, r, beta: gibbs(np.asarray(ref) * beta, r, 1.0)),
         ("that is the best reply alone: the reward without the price of distance.", _best_alone),
     ],
     traits=[_sums_to_one, _constant_changes],

@@ -23,7 +23,8 @@ def three(
         "β log ratio": beta * ratio, "no β": ratio, "no reference": beta * np.log(pi),
         "no log": beta * pi / ref, "turned": -beta * ratio, "over β": ratio / beta,
         "with log Z": beta * ratio + beta * np.log(total), "base 10": beta * ratio / np.log(10),
-        "half Z": beta * ratio + np.log(total), "base 2": beta * ratio / np.log(2),
+        "half Z": beta * ratio + np.log(total),
+        "bare Z": r - np.log(total), "base 2": beta * ratio / np.log(2),
     }[implicit]  # fmt: skip
     margin = own[1] - own[0]
     ends = {
@@ -65,12 +66,14 @@ THREE = worked(
         ("the log-ratio is divided by β in the implicit rewards.", {"implicit": "over β"}),
         ("those are the true rewards; the implicit ones lack β log Z.",
          {"implicit": "with log Z"}),
+        ("log Z is subtracted from the rewards without its β.", {"implicit": "bare Z"}),
         ("log Z is added to the implicit rewards: they have none.", {"implicit": "half Z"}),
         ("the implicit rewards have a logarithm to base 10.", {"implicit": "base 10"}),
         ("the implicit rewards have a logarithm to base 2.", {"implicit": "base 2"}),
         ("the loss is that of the opposite choice, first over second.", {"loss": "other side"}),
         ("β goes into the loss twice: implicit rewards carry it already.", {"loss": "β twice"}),
-        ("the loss has lost β.", {"loss": "no β"}),
+        ("the margin of the loss is twice as large: β is lost, or it is second over third.",
+         {"loss": "no β"}),
         ("that is the probability of the choice; the loss is minus its logarithm.",
          {"loss": "probability"}),
         ("that is the gradient's weight, σ(−m), not the loss.", {"loss": "weight"}),

@@ -140,6 +140,15 @@ KEY = Trainable(
          " the log-probabilities.", _masked_logits),
         ("that is the entropy of the predictions; asked is what they give the token that comes.",
          _entropy),
+        ("the softmax is taken twice.", lambda lo, ids, mask: response_nll(
+            lo.softmax(-1), ids, mask)),
+        ("the whole vocabulary is added up; look up the token that comes.",
+         lambda lo, ids, mask: -(lo[:, :-1].log_softmax(-1).sum(-1) * mask[:, 1:]).sum(-1)),
+        ("the token ids are masked, and not their log-probabilities: token 0 is scored instead.",
+         lambda lo, ids, mask: response_nll(lo, ids * mask, mask, score="all")),
+        ("two things. First: the mask is not shifted with the tokens. Second: each text is divided"
+         " by its own tokens.",
+         lambda lo, ids, mask: _mask_not_shifted(lo, ids, mask) / mask.sum(-1)),
         ("that is the likeliest token; asked is the token that comes.", _likeliest),
     ],
     shows="Prompt and padding don't count, end of text does, and nothing is divided yet.",
@@ -178,7 +187,8 @@ def _bare(lengths, size, end):
     rows = np.asarray(lengths, float)[: len(lengths) // size * size].reshape(-1, size)
     w = np.broadcast_to(1 / rows.sum(1, keepdims=True), rows.shape)
     return float({
-        "no division": (w * rows).sum(), "texts": (w * rows).mean(), "by batches": len(rows),
+        "no division": (w * rows).sum(), "texts": (w * rows).mean(),
+        "within": np.mean(1 / (1 / rows).mean(1)),
         "mean weight": w.mean(), "median": np.median(rows), "tokens": rows.sum(1).mean(),
         "turned": w.sum() / (w * rows).sum(),
         "harmonic": 1 / np.mean(1 / np.asarray(lengths, float)),
@@ -232,7 +242,8 @@ MIXED = Function(
         ("there are `size` batches; there should be `size` texts in each.",
          _learned(rest="so many")),
         ("it shuffles; the lengths come shuffled.", _learned(order="drawn")),
-        ("the lengths are read backwards, which cuts other batches.", _learned(order="reversed")),
+        ("the batches are counted from the end: the rest is dropped at the start.",
+         _learned(order="reversed")),
         ("the sum of w·|y| isn't divided by the sum of w.",
          lambda *c: _bare(*c, "no division")),
         ("the sum of w·|y| is divided by the number of texts; the weights don't sum to it.",
@@ -245,6 +256,10 @@ MIXED = Function(
          lambda *c: _bare(*c, "tokens")),
         ("that is the harmonic mean of all lengths: each text divided by its own tokens.",
          lambda *c: _bare(*c, "harmonic")),
+        ("the harmonic mean is taken within each batch; there all texts weigh alike.",
+         lambda *c: _bare(*c, "within")),
+        ("the lengths are sorted first, the longest in front; take them in the order given.",
+         lambda lengths, size: learned_length(np.sort(lengths)[::-1], size)),
         ("that is the median; asked is a weighted mean.", lambda *c: _bare(*c, "median")),
     ],
     traits=[_at_random],
