@@ -9,7 +9,7 @@ from torch import sigmoid
 from torch.nn.functional import logsigmoid, softplus
 
 from .functions import Function
-from .kit import mistakes, mixed
+from .kit import mistakes, mixed, then
 
 
 # ---------------------------------------------------------------- 0: downhill
@@ -83,6 +83,10 @@ DOWNHILL = Function(
             lambda f, w, v: downhill(f, w, v)[0] - downhill(f, w, v)[1],
         "the slopes are added up: each log-ratio has its own.":
             lambda f, w, v: [sum(downhill(f, w, v))] * 2,
+        "the loss is asked with the two log-ratios exchanged: loss(rho_w, rho_l).":
+            lambda f, w, v: downhill(lambda a, b: f(b, a), w, v),
+        "the rejected response is left alone: it has a push of its own.":
+            lambda f, w, v: (downhill(f, w, v)[0], 0 * v),
         "that is where a step of length one leads; asked is the push alone.":
             lambda f, w, v: [x + d for x, d in zip((w, v), downhill(f, w, v), strict=True)],
     }),
@@ -99,6 +103,7 @@ TAUS = {
     "τ: that is where Δ rests, not yet the τ that puts it there.": lambda b: 1 / b,
     "τ: a 2 stands above where it should stand below.": lambda b: 2 * b,
     "τ: that fits β = 1 alone.": lambda b: 0.5,
+    "τ is half of what it should be.": lambda b: b / 4,
     "τ: the target is not squared, only its distance from Δ is.": lambda b: b**2 / 2,
 }  # fmt: skip
 FACTORS = {
@@ -109,6 +114,8 @@ FACTORS = {
     "the factor: it is not 1, since the curves differ in height, too.": lambda b: 1.0,
     "the factor: the 2 of 1/(2τ) doesn't go into it.": lambda b: b**2 / 4,
     "the factor is four times too large: the 2 of 1/(2τ) has no part in it.": lambda b: 4 * b**2,
+    "the factor is halved: the 2 of 1/(2τ) has no part in it.": lambda b: b**2 / 2,
+    "the factor is doubled: the 2 of 1/(2τ) has no part in it.": lambda b: 2 * b**2,
     "the factor: β is doubled where it should be squared.": lambda b: 2 * b,
     "the factor: β is halved where it should be squared.": lambda b: b / 2,
 }  # fmt: skip
@@ -129,16 +136,51 @@ FAMILY = Function(
 def robust_slope(m, eps: float, *, turn=1, second=1.0, divide="1 - 2ε", exchanged=False):
     """The slope of robust DPO's loss at margins (N,); the switches are mistakes."""
     keep, flip = (eps, 1 - eps) if exchanged else (1 - eps, eps)
-    by = {
-        "1 - 2ε": 1 - 2 * eps,
-        "": 1.0,
-        "1 - ε": 1 - eps,
-        "times": 1 / (1 - 2 * eps),
-        "1 + 2ε": 1 + 2 * eps,
-    }[divide]
+    by = {"1 - 2ε": 1 - 2 * eps, "": 1.0, "1 - ε": 1 - eps, "times": 1 / (1 - 2 * eps),
+          "1 + 2ε": 1 + 2 * eps}[divide]
     return -turn * (keep * sigmoid(-m) + second * flip * sigmoid(m)) / by
 
 
+WRONG_SLOPE = mistakes(robust_slope, {
+    "that is DPO's slope; ε is nowhere.": lambda m, eps: -sigmoid(-m),
+    "that is cDPO's slope.": lambda m, eps: sigmoid(m) - (1 - eps),
+    "the second term is left out.": {"second": 0.0},
+    "the second term is left out, and so is the division by 1 − 2ε.":
+        {"second": 0.0, "divide": ""},
+    "the first term is left out.": lambda m, eps: -eps * sigmoid(m) / (1 - 2 * eps),
+    "both terms have σ(−m): the slope of log σ(−m) has the other one.":
+        lambda m, eps: -sigmoid(-m) / (1 - 2 * eps),
+    "both terms have σ(m): the slope of log σ(m) has the other one.":
+        lambda m, eps: -sigmoid(m) / (1 - 2 * eps),
+    "the division is by 1 − ε, but a flip counts twice: it is missing on one side and stands "
+    "on the other.": {"divide": "1 - ε"},
+    "it is multiplied by 1 − 2ε, not divided.": {"divide": "times"},
+    "it is divided by 1 + 2ε.": {"divide": "1 + 2ε"},
+    "that is the loss itself; asked is its slope.": lambda m, eps: (
+        (-(1 - eps) * logsigmoid(m) + eps * logsigmoid(-m)) / (1 - 2 * eps)),
+    "the division by 1 − 2ε reaches only the first term.":
+        lambda m, eps: -(1 - eps) * sigmoid(-m) / (1 - 2 * eps) - eps * sigmoid(m),
+    "the division by 1 − 2ε reaches only the second term.":
+        lambda m, eps: -(1 - eps) * sigmoid(-m) - eps * sigmoid(m) / (1 - 2 * eps),
+    "the constant ε/(1 − 2ε) has its sign turned: robust DPO pushes on.":
+        lambda m, eps: sigmoid(m) - 1 + eps / (1 - 2 * eps),
+    "the constant that is taken off is ε; it should be divided by 1 − 2ε.":
+        lambda m, eps: sigmoid(m) - 1 - eps,
+    "log σ stands where its slope should.": lambda m, eps: (
+        -((1 - eps) * logsigmoid(-m) + eps * logsigmoid(m)) / (1 - 2 * eps)),
+    "that is the slope's own slope: one derivative too many.":
+        lambda m, eps: sigmoid(m) * sigmoid(-m),
+    "both slopes have σ' in place of σ: the slope of log σ(m) is 1 − σ(m).": lambda m, eps: (
+        -(1 - 2 * eps) * sigmoid(m) * sigmoid(-m) / (1 - 2 * eps)),
+    "that is what the slope tends to; asked is the slope at each m.":
+        lambda m, eps: 0 * m - eps / (1 - 2 * eps),
+    "that is what it tends to for large m; asked is the slope at each m.":
+        lambda m, eps: -eps / (1 - 2 * eps),
+    "the slopes are averaged: each margin has its own.":
+        lambda m, eps: robust_slope(m, eps).mean(),
+    "that is the slope of a mean over the margins: each is divided by N.":
+        lambda m, eps: robust_slope(m, eps) / len(m),
+})  # fmt: skip
 SLOPE = Function(
     robust_slope,
     [
@@ -151,38 +193,8 @@ SLOPE = Function(
         "divide": ("", "the division by 1 − 2ε is missing."),
         "exchanged": (True, "ε and 1 − ε have changed places, or σ(m) and σ(−m)."),
     },
-    wrongs=mistakes(robust_slope, {
-        "that is DPO's slope; ε is nowhere.": lambda m, eps: -sigmoid(-m),
-        "that is cDPO's slope.": lambda m, eps: sigmoid(m) - (1 - eps),
-        "the second term is left out.": {"second": 0.0},
-        "the second term is left out, and so is the division by 1 − 2ε.":
-            {"second": 0.0, "divide": ""},
-        "the first term is left out.": lambda m, eps: -eps * sigmoid(m) / (1 - 2 * eps),
-        "both terms have σ(−m): the slope of log σ(−m) has the other one.":
-            lambda m, eps: -sigmoid(-m) / (1 - 2 * eps),
-        "both terms have σ(m): the slope of log σ(m) has the other one.":
-            lambda m, eps: -sigmoid(m) / (1 - 2 * eps),
-        "the division is by 1 − ε, but a flip counts twice: it is missing on one side and stands "
-        "on the other.": {"divide": "1 - ε"},
-        "it is multiplied by 1 − 2ε, not divided.": {"divide": "times"},
-        "it is divided by 1 + 2ε.": {"divide": "1 + 2ε"},
-        "that is the loss itself; asked is its slope.": lambda m, eps: (
-            (-(1 - eps) * logsigmoid(m) + eps * logsigmoid(-m)) / (1 - 2 * eps)),
-        "log σ stands where its slope should.": lambda m, eps: (
-            -((1 - eps) * logsigmoid(-m) + eps * logsigmoid(m)) / (1 - 2 * eps)),
-        "that is the slope's own slope: one derivative too many.":
-            lambda m, eps: sigmoid(m) * sigmoid(-m),
-        "both slopes have σ' in place of σ: the slope of log σ(m) is 1 − σ(m).": lambda m, eps: (
-            -(1 - 2 * eps) * sigmoid(m) * sigmoid(-m) / (1 - 2 * eps)),
-        "that is what the slope tends to; asked is the slope at each m.":
-            lambda m, eps: 0 * m - eps / (1 - 2 * eps),
-        "that is what it tends to for large m; asked is the slope at each m.":
-            lambda m, eps: -eps / (1 - 2 * eps),
-        "the slopes are averaged: each margin has its own.":
-            lambda m, eps: robust_slope(m, eps).mean(),
-        "that is the slope of a mean over the margins: each is divided by N.":
-            lambda m, eps: robust_slope(m, eps) / len(m),
-    }),
+    wrongs=WRONG_SLOPE
+    + then(WRONG_SLOPE, lambda slope, *_: slope.mean(), "the mean over the margins is taken."),
     shows="For large m it tends to −ε/(1 − 2ε): a wrong label is pushed on for ever, as a right "
     "one is.",
 )  # fmt: skip
@@ -204,12 +216,11 @@ def table_step(pi, chosen, rejected, *, less=1.0, along=(1.0, -1.0), of="log", o
 
 TABLES = (([0.13, 0.42, 0.28, 0.17], 1, 3), ([0.35, 0.09, 0.21, 0.05, 0.3], 4, 1),
           ([0.08, 0.27, 0.1, 0.31, 0.19, 0.05], 2, 3))  # fmt: skip
-
-
+SIGNS = [(1, 1, 1, 1), (1, 1, -1, 1), (-1, -1, -1, 1), (-1, -1, -1, -1), (-1, 1, 1, 1),
+         (-1, 1, -1, -1), (-1, 1, 1, -1), (1, -1, -1, 1), (-1, -1, 1, 1), (1, 1, -1, -1)]  # fmt: skip
+signed = lambda s: lambda p, i, j: (1 + s[0] * p[i] + s[1] * p[j], -1 + s[2] * p[i] + s[3] * p[j])
 def _both(*steps):
     return lambda *at: [table_step(*at, along=a)[i] for i, a in enumerate(steps)]
-
-
 TABLE = Function(
     table_step,
     [{"pi": np.array(p), "chosen": i, "rejected": j} for p, i, j in TABLES],
@@ -239,6 +250,15 @@ TABLE = Function(
             lambda *at: np.array(table_step(*at, along=(1, 1))) * [1, -1],
         "that is what each does to the other; a response feels its own push, too.":
             _both((0, -1), (1, 0)),
+        "each response's own π is left out.": lambda p, i, j: (1 + p[j], -1 - p[i]),
+        "those are slopes of a probability by its own logit.":
+            lambda p, i, j: (p[i] * (1 - p[i]), -p[j] * (1 - p[j])),
+        "each feels the push on its own logit alone; the other's moves it through the softmax.":
+            lambda p, i, j: (1 - p[i], p[j] - 1),
+        "the rejected one's change is set to minus the chosen one's; they differ.":
+            lambda *at: np.array([1, -1]) * table_step(*at)[0],
+        "`pi` is taken for logits: it holds probabilities.":
+            lambda p, i, j: table_step(np.exp(p) / np.exp(p).sum(), i, j),
         "`chosen` and `rejected` count from 0.": lambda p, i, j: table_step(p, i - 1, j - 1),
         "that is the change of all logits; asked are the two log-probabilities.":
             lambda p, i, j: np.eye(len(p))[i] - np.eye(len(p))[j],
@@ -248,7 +268,7 @@ TABLE = Function(
             lambda *at: table_step(*at)[0],
         "that is how fast the margin grows; asked are both changes.":
             lambda *at: table_step(*at)[0] - table_step(*at)[1],
-    }),
+    }) + [("a π has the wrong sign.", signed(s)) for s in SIGNS],
     shows="1 − π_w + π_l is never negative: in a table a pair always raises its own chosen text. "
     "Shared parameters change that.",
 )  # fmt: skip

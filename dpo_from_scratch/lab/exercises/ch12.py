@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from .answers import Numbers
 from .functions import Function
-from .kit import Trains, mistakes
+from .kit import Trains, mistakes, then
 
 
 # ---------------------------------------------------------------- 0: IPO's loss
@@ -49,7 +49,46 @@ def batches() -> list[dict]:
     return found
 
 
-# fmt: off
+WRONG_IPO = mistakes(ipo, {
+    "the target is 2τ: it should be one over that.": {"target": "2τ"},
+    "the target is τ itself; a small τ should let Δ go far.": {"target": "τ"},
+    "the target is τ/2: it is 1/(2·τ), not (1/2)·τ.": {"target": "τ/2"},
+    "the target is 1, whatever τ is.": {"target": "1"},
+    "the target is 1/2, whatever τ is.": {"target": "1/2"},
+    "there is no target: Δ is drawn to 0.": {"target": "0"},
+    "the reference is added where it is taken off, or its two sides have changed places.":
+        {"ref": -1.0},
+    "the rejected response's reference is left out.":
+        lambda w, v, rw, rv, t: (w - rw - v - 1 / (2 * t)) ** 2,
+    "the chosen response's reference is left out.":
+        lambda w, v, rw, rv, t: (w - v + rv - 1 / (2 * t)) ** 2,
+    "only one side of the distance counts, as in the hinge: IPO pulls back, too.": {"power": 2},
+    "only one side of the distance counts, and unsquared: that is a hinge.":
+        lambda w, v, rw, rv, t: torch.relu(1 / (2 * t) - ((w - v) - (rw - rv))),
+    "the square is halved.": {"power": 3},
+    "the square reaches Δ alone; it is of the distance from the target.":
+        lambda w, v, rw, rv, t: ((w - v) - (rw - rv)) ** 2 - 1 / (2 * t),
+    "that is the distance from the target, not its square.":
+        lambda w, v, rw, rv, t: (w - v) - (rw - rv) - 1 / (2 * t),
+    "the sum over the batch is taken: each pair has its own loss.": {"over": "sum"},
+    "the whole is divided by τ.": {"weight": "1/τ"},
+    "τ multiplies Δ, as DPO's β does, and the target is 1/2: that is τ² times IPO.":
+        {"weight": "τ²"},
+    "τ multiplies Δ, as DPO's β does: IPO has its τ in the target alone.":
+        lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1 / (2 * t)) ** 2,
+    "τ multiplies Δ as DPO's β does, and the target is 1.":
+        lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1) ** 2,
+    "that is DPO's loss with τ as its β.":
+        lambda w, v, rw, rv, t: -torch.nn.functional.logsigmoid(t * ((w - v) - (rw - rv))),
+    "the two responses are squared one by one: IPO sees only their difference.":
+        lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2 + (v - rv + 1 / (2 * t)) ** 2,
+    "the chosen response is looked at alone.":
+        lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2,
+    "Δ and the target are squared one by one; the square is of their difference.":
+        lambda w, v, rw, rv, t: ((w - v) - (rw - rv)) ** 2 - 1 / (2 * t) ** 2,
+    "the rejected log-ratio is added where it is taken off.":
+        lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2,
+})  # fmt: skip
 IPO = Trains(
     ipo,
     batches(),
@@ -62,40 +101,12 @@ IPO = Trains(
         "over": ("mean", "the mean over the batch is taken: each pair has its own loss."),
         "weight": ("τ", "τ multiplies the whole: it has no place outside the square."),
     },
-    wrongs=mistakes(ipo, {
-        "the target is 2τ: it should be one over that.": {"target": "2τ"},
-        "the target is τ itself; a small τ should let Δ go far.": {"target": "τ"},
-        "the target is τ/2: it is 1/(2·τ), not (1/2)·τ.": {"target": "τ/2"},
-        "the target is 1, whatever τ is.": {"target": "1"},
-        "the target is 1/2, whatever τ is.": {"target": "1/2"},
-        "there is no target: Δ is drawn to 0.": {"target": "0"},
-        "the reference is added where it is taken off.": {"ref": -1.0},
-        "only one side of the distance counts, as in the hinge: IPO pulls back, too.": {"power": 2},
-        "only one side of the distance counts, and unsquared: that is a hinge.":
-            lambda w, v, rw, rv, t: torch.relu(1 / (2 * t) - ((w - v) - (rw - rv))),
-        "the square is halved.": {"power": 3},
-        "the sum over the batch is taken: each pair has its own loss.": {"over": "sum"},
-        "the whole is divided by τ.": {"weight": "1/τ"},
-        "τ multiplies Δ, as DPO's β does, and the target is 1/2: that is τ² times IPO.":
-            {"weight": "τ²"},
-        "τ multiplies Δ, as DPO's β does: IPO has its τ in the target alone.":
-            lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1 / (2 * t)) ** 2,
-        "τ multiplies Δ as DPO's β does, and the target is 1.":
-            lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1) ** 2,
-        "that is DPO's loss with τ as its β.":
-            lambda w, v, rw, rv, t: -torch.nn.functional.logsigmoid(t * ((w - v) - (rw - rv))),
-        "the two responses are squared one by one: IPO sees only their difference.":
-            lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2 + (v - rv + 1 / (2 * t)) ** 2,
-        "the chosen response is looked at alone.":
-            lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2,
-        "Δ and the target are squared one by one; the square is of their difference.":
-            lambda w, v, rw, rv, t: ((w - v) - (rw - rv)) ** 2 - 1 / (2 * t) ** 2,
-        "the rejected log-ratio is added where it is taken off.":
-            lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2,
-    }),
+    wrongs=WRONG_IPO
+    + then(WRONG_IPO, lambda loss, *_: loss.mean(), "the mean over the batch is taken.")
+    + then(WRONG_IPO, lambda loss, *_: loss.sum(), "the sum over the batch is taken."),
     through=2,
     shows="A square about a target: it rests there, however sure the labels are.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 1: the ε that is IPO's τ
@@ -176,7 +187,7 @@ WHICH = Numbers(
     tell=from_own_epsilon,
     shows="Either can stand in for the other on sure labels; a tenth of wrong ones moves cDPO a "
     "little more.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 2: n judges
@@ -205,6 +216,9 @@ MINDS = Function(
         "one label too few: all n have to agree.": lambda n, p: of_one_mind(n - 1, p),
         "only the n − 1 labels after the first are asked, and only the right ones.":
             lambda n, p: p ** (n - 1),
+        "neighbours agree by chance, but not each anew: all compare with the same p.":
+            lambda n, p: (p * p + (1 - p) ** 2) ** (n - 1),
+        "all wrong is taken to be as likely as all right.": lambda n, p: 2 * p**n,
         "p is taken for a half: a fair coin's labels.": lambda n, p: 0.5 ** (n - 1),
         "the two are taken off each other: they are added.": lambda n, p: p**n - (1 - p) ** n,
         "that is where Δ rests for one p; asked is how often it is infinite.":
@@ -212,7 +226,7 @@ MINDS = Function(
     }),
     atol=0.006,
     shows="With one label a pair every target is infinite; with twenty it is one pair in eight.",
-)
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------- 3: a β for a budget
@@ -283,7 +297,6 @@ BRAKE = Numbers(
     budget_wrongs,
     tell=from_own_beta,
     shows="A β is a brake for one length of training; τ is a place, whatever the length.",
-)
-# fmt: on
+)  # fmt: skip
 
 EXERCISES = {"12.0": IPO, "12.1": WHICH, "12.2": MINDS, "12.3": BRAKE}

@@ -18,6 +18,19 @@ def mistakes(
     return [(why, one(how)) for why, how in told.items()]
 
 
+def then(
+    told: list[tuple[str, Callable]], change: Callable, why: str
+) -> list[tuple[str, Callable]]:
+    """Each of these mistakes, and after it another: change(value, *arguments)."""
+    return [
+        (
+            f"two things. First: {first} Second: {why}",
+            lambda *given, f=function: change(f(*given), *given),
+        )
+        for first, function in told
+    ]
+
+
 def mixed(first: Mapping, second: Mapping) -> list[tuple[str, Callable]]:
     """Each mistake in one part, or in both, of an answer in two parts; None: the right part."""
     told = []
