@@ -17,7 +17,9 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 
-for path in sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")):
+HERE = Path(__file__).parent.parent / "notebooks"
+
+for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
     book = nbformat.read(path, as_version=4)
     book.metadata = nbformat.from_dict(METADATA)
     for cell in book.cells:

@@ -88,8 +88,8 @@ def frames(cell):
 
 
 def prepare_notebook(name, text):
-    """What the website needs and a stored chapter doesn't say: its number, folded solutions, alt
-    texts where MyST looks.
+    """What the website needs and a stored notebook doesn't say: a chapter's number, folded
+    solutions, alt texts where MyST looks.
     """
     book = json.loads(text)
     for cell in book["cells"]:
@@ -102,13 +102,14 @@ def prepare_notebook(name, text):
             meta["mystnb"] = {"image": {"alt": meta["alt"]}}
         frames(cell)
     first = book["cells"][0]
-    first["source"] = first["source"].replace("# ", f"# {name[:2]}. ", 1)
+    if f"{name}.ipynb" in CHAPTERS.values():
+        first["source"] = first["source"].replace("# ", f"# {name[:2]}. ", 1)
     return json.dumps(book)
 
 
 def prepare(app, name, source):
-    """Sphinx has read a page: chapters and other pages each need their own care."""
-    if f"{name}.ipynb" in CHAPTERS.values():
+    """Sphinx has read a page: notebooks and other pages each need their own care."""
+    if (NOTEBOOKS / f"{name}.ipynb").exists():
         source[0] = prepare_notebook(name, source[0])
     else:
         source[0] = link_chapters(source[0])
