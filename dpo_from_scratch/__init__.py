@@ -143,9 +143,14 @@ Laboratory, how the book measures                               -> core, doctor,
       common.py             slips that any number, argument or result can suffer
       solved.py             what was solved on this machine, and its drawing
       best.py               07: the KL of best-of-n to what it samples
+      capstone.py           a run to repair, a loss of one's own and a run of it, a judge
+      capstone_loss.py      a new loss, by the demands that the registry's own have to meet
+      capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
       ch01.py               01: tokens' and texts' log-probabilities, the chain rule, a seam
       ch01b.py              01: what bfloat16 costs, and a seam that merges
+      ch02.py               02: Bradley-Terry from labels, and which contradiction is enough
+      ch02b.py              02: a labeller who flips, and twenty labels spent well
       ch03.py               03: the Gibbs optimum, backwards, twice; the other KL
       ch03_functions.py     03: what asks for a function: the optimum, and optimising again
       ch04.py               04: the DPO loss, its derivation by numbers, no reference, rankings
@@ -155,16 +160,21 @@ Laboratory, how the book measures                               -> core, doctor,
       ch06.py               06: a training step, a loop of one's own, a pair's weight, parts
       ch07.py               07: parts of a KL, where to stop, best-of-n, calibration
       ch08.py               08: advantages, the first minibatch, PPO without KL, RLOO and GRPO
+      ch09.py               09: quotients of gradients, when the goal falls, the favourite
       ch10.py               10: downhill in the plane, IPO in disguise, slopes
+      ch11.py               11: cDPO, flips found from labels, two wrongs, a clean loss
       ch12.py               12: IPO's loss, the epsilon that is IPO, a beta for a budget
       ch13.py               13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs
       ch14.py               14: R-DPO's loss, the right alpha, where LN-DPO is least
+      ch15.py               15: whose samples, what labels cost, rounds, a judge who likes length
       ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
       ch16_loop.py          16: the loop, read by what its models give to six texts
       ch17.py               17: a round of exact DNO, averages of rounds, Nash-MD
       ch19.py               19: pairs from scores, and exercises on judges
       ch19_pairs.py         19: from scores to pairs, read by how often each pair is made
       ch20.py               20: a preference from ratings, people who can tell, a rating's worth
+      ch22.py               22: ten runs without a name, a bug of one's own, another's log
+      ch22_runs.py          22: what speaks against a name for one of the ten runs
       drift.py              06: five steps against a reference that moves along
       kit.py                mistakes with their names, and losses that must also train
       loops.py              06: a reader's training step, tried on a very small model

@@ -124,7 +124,8 @@ def test_a_hundred_columns_and_tables_alone_keep_their_own_form(path):
     literal = (ast.Dict, ast.List, ast.Tuple)
     statement, value = (ast.Assign | ast.AnnAssign), literal
     if "exercises" in path.parts:  # tables of mistakes are handed to a call, or looked up at once
-        statement, value = (ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return), ast.expr
+        statement = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return | ast.Expr
+        value = ast.expr
     free = {
         node.end_lineno
         for node in ast.walk(ast.parse(text))

@@ -124,7 +124,6 @@ WRONG = {
         ((1.0, 0.162), "still below 0"),
         ((0.6, 0.162), "still below 0"),
         ((0.615, 0.162), "still below 0"),
-        ((3.17, 0.162), "one adjective"),
         ((1.62, 0.0), "above 0 somewhere"),
         ((1.62, 3.36), "the β where it is reached"),
         ((1.62, 0.0946), "higher"),

@@ -118,8 +118,8 @@ def judged(attempt) -> Verdict:
     turned = [scores(row, "rejected", "chosen") for row in rows]
     if any(not same(t, b[::-1]) for t, b in zip(turned, both, strict=True)):
         return wrong("the order in which two texts are shown changes their scores.")
-    if any(not same([*scores(r, "chosen"), *scores(r, "rejected")], b)
-           for r, b in zip(rows, both, strict=True)):  # fmt: skip
+    alone = [[*scores(row, "chosen"), *scores(row, "rejected")] for row in rows]
+    if any(not same(a, b) for a, b in zip(alone, both, strict=True)):
         return wrong("a text alone gets another score than beside another text.")
     return order(rows, np.array(both, float))
 

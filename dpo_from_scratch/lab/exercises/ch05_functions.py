@@ -85,10 +85,11 @@ def _likeliest(logits, input_ids, response_mask):
 def _batches() -> list[dict]:
     """Three batches: prompts, responses and padding of different lengths."""
     rng, cases = torch.Generator().manual_seed(2), []
-    for width, V, rows in (
+    shapes = (
         (8, 11, ((2, 7), (3, 8), (4, 6))), (9, 5, ((3, 9), (1, 5))),
         (7, 6, ((2, 4), (1, 7), (3, 5), (2, 6))),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for width, V, rows in shapes:
         at = torch.arange(width)
         cases.append({
             "logits": 2 * torch.randn(len(rows), width, V, generator=rng, dtype=torch.float64),

@@ -136,8 +136,13 @@ FAMILY = Function(
 def robust_slope(m, eps: float, *, turn=1, second=1.0, divide="1 - 2ε", exchanged=False):
     """The slope of robust DPO's loss at margins (N,); the switches are mistakes."""
     keep, flip = (eps, 1 - eps) if exchanged else (1 - eps, eps)
-    by = {"1 - 2ε": 1 - 2 * eps, "": 1.0, "1 - ε": 1 - eps, "times": 1 / (1 - 2 * eps),
-          "1 + 2ε": 1 + 2 * eps}[divide]
+    by = {
+        "1 - 2ε": 1 - 2 * eps,
+        "": 1.0,
+        "1 - ε": 1 - eps,
+        "times": 1 / (1 - 2 * eps),
+        "1 + 2ε": 1 + 2 * eps,
+    }[divide]
     return -turn * (keep * sigmoid(-m) + second * flip * sigmoid(m)) / by
 
 
@@ -217,10 +222,18 @@ def table_step(pi, chosen, rejected, *, less=1.0, along=(1.0, -1.0), of="log", o
 TABLES = (([0.13, 0.42, 0.28, 0.17], 1, 3), ([0.35, 0.09, 0.21, 0.05, 0.3], 4, 1),
           ([0.08, 0.27, 0.1, 0.31, 0.19, 0.05], 2, 3))  # fmt: skip
 SIGNS = [(1, 1, 1, 1), (1, 1, -1, 1), (-1, -1, -1, 1), (-1, -1, -1, -1), (-1, 1, 1, 1),
-         (-1, 1, -1, -1), (-1, 1, 1, -1), (1, -1, -1, 1), (-1, -1, 1, 1), (1, 1, -1, -1)]  # fmt: skip
-signed = lambda s: lambda p, i, j: (1 + s[0] * p[i] + s[1] * p[j], -1 + s[2] * p[i] + s[3] * p[j])
+         (-1, 1, -1, -1), (-1, 1, 1, -1), (1, -1, -1, 1), (-1, -1, 1, 1),
+         (1, 1, -1, -1)]  # fmt: skip
+
+
+def _signed(s):
+    return lambda p, i, j: (1 + s[0] * p[i] + s[1] * p[j], -1 + s[2] * p[i] + s[3] * p[j])
+
+
 def _both(*steps):
     return lambda *at: [table_step(*at, along=a)[i] for i, a in enumerate(steps)]
+
+
 TABLE = Function(
     table_step,
     [{"pi": np.array(p), "chosen": i, "rejected": j} for p, i, j in TABLES],
@@ -268,7 +281,7 @@ TABLE = Function(
             lambda *at: table_step(*at)[0],
         "that is how fast the margin grows; asked are both changes.":
             lambda *at: table_step(*at)[0] - table_step(*at)[1],
-    }) + [("a π has the wrong sign.", signed(s)) for s in SIGNS],
+    }) + [("a π has the wrong sign.", _signed(s)) for s in SIGNS],
     shows="1 − π_w + π_l is never negative: in a table a pair always raises its own chosen text. "
     "Shared parameters change that.",
 )  # fmt: skip

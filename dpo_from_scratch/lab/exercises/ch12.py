@@ -13,22 +13,9 @@ from .kit import Trains, mistakes, then
 
 
 # ---------------------------------------------------------------- 0: IPO's loss
-def ipo(
-    chosen,
-    rejected,
-    ref_chosen,
-    ref_rejected,
-    tau,
-    *,
-    power=1,
-    target="1/2τ",
-    turn=1,
-    ref=1.0,
-    weight="",
-    over="",
-):
+def ipo(w, v, ref_w, ref_l, tau, *, power=1, target="1/2τ", turn=1, ref=1.0, weight="", over=""):
     """IPO's loss of each pair (B,) from log-probabilities (B,); the switches are mistakes."""
-    delta = turn * ((chosen - rejected) - ref * (ref_chosen - ref_rejected))
+    delta = turn * ((w - v) - ref * (ref_w - ref_l))
     at = {"1/2τ": 1 / (2 * tau), "1/τ": 1 / tau, "2τ": 2 * tau, "τ": tau, "τ/2": tau / 2,
           "1": 1.0, "1/2": 0.5, "0": 0.0}[target]  # fmt: skip
     scale = {"": 1.0, "τ": tau, "τ²": tau**2, "1/τ": 1 / tau}[weight]
@@ -123,7 +110,7 @@ def resting() -> dict[str, float]:
     epsilon = float(expit(-BETA / (2 * TAU)))
     ipo_moves = 1 / (2 * TAU) - (SURE - 0.5) / TAU
     return {"epsilon": epsilon, "ipo_moves": ipo_moves,
-            "cdpo_moves": soft(epsilon) - soft(epsilon, p=SURE)}
+            "cdpo_moves": soft(epsilon) - soft(epsilon, p=SURE)}  # fmt: skip
 
 
 def resting_wrongs(answer: Mapping[str, float]) -> list:
@@ -166,7 +153,7 @@ def resting_wrongs(answer: Mapping[str, float]) -> list:
          "is right again."),
         ("cdpo_moves", ipo, "cDPO: that is IPO's move again; a logit is no "
          "straight line."),
-    ]
+    ]  # fmt: skip
 
 
 def from_own_epsilon(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
@@ -279,7 +266,7 @@ def budget_wrongs(answer: Mapping[str, float]) -> list:
          "margin."),
         ("tau", b / (2 * BUDGET), "τ: β has no part in it; IPO's target is for Δ."),
         ("tau", b, "τ: τ is not β; ask where IPO rests."),
-    ]
+    ]  # fmt: skip
 
 
 def from_own_beta(found: Mapping[str, float], answer: Mapping[str, float]) -> str:

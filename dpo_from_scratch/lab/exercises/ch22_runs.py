@@ -41,8 +41,8 @@ def _gallery() -> records.Record:
     return records.Record.load("gallery")
 
 
-zeros = lambda run: int((run["margin"] == 0).sum())
-ordinary = lambda run: run["loss"].max() < 0.85 and 1.5 < run["grad_norm"][0] < 3
+_zeros = lambda run: int((run["margin"] == 0).sum())
+_ordinary = lambda run: run["loss"].max() < 0.85 and 1.5 < run["grad_norm"][0] < 3
 # a name -> whether a run's curves could be of that kind, and what speaks against it if not
 COULD_BE: dict[str, tuple[Callable[[dict], bool], str]] = {
     "beta is zero": (
@@ -50,11 +50,11 @@ COULD_BE: dict[str, tuple[Callable[[dict], bool], str]] = {
         "with β 0 there is no gradient, and its gradient norm isn't 0.",
     ),
     "reference is the policy": (
-        lambda run: zeros(run) == len(run["margin"]),
+        lambda run: _zeros(run) == len(run["margin"]),
         "one model in both places has a margin of 0 at every step, and this run's leaves 0.",
     ),
     "reference moves": (
-        lambda run: 4 < zeros(run) < len(run["margin"]),
+        lambda run: 4 < _zeros(run) < len(run["margin"]),
         "a reference that follows brings the margin back to exactly 0, again and again; look at "
         "its margin.",
     ),
@@ -81,7 +81,7 @@ COULD_BE: dict[str, tuple[Callable[[dict], bool], str]] = {
         "a mean over tokens is about −1; look at its log-probability.",
     ),
     "prompt not masked": (
-        lambda run: run["chosen_logp"].mean() < -60 and ordinary(run),
+        lambda run: run["chosen_logp"].mean() < -60 and _ordinary(run),
         "a prompt that is scored adds its own log-probability and leaves the loss as it is; look "
         "at both.",
     ),
@@ -102,7 +102,7 @@ COULD_BE: dict[str, tuple[Callable[[dict], bool], str]] = {
     **dict.fromkeys(
         ALIKE,
         (
-            lambda run: ordinary(run) and -24 < run["chosen_logp"].mean() < -20,
+            lambda run: _ordinary(run) and -24 < run["chosen_logp"].mean() < -20,
             "its curves are not like those of a healthy run: look at the scale of its loss, at "
             "its gradient, and at its log-probability.",
         ),

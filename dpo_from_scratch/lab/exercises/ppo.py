@@ -61,7 +61,7 @@ def group_advantages(rewards, low: str = "", high: str = ""):
     """(2, P, K): RLOO's and GRPO's advantages of K texts for each of P prompts."""
     r = torch.as_tensor(rewards, dtype=torch.float64)
     k, mean, spread = r.shape[1], r.mean(1, keepdim=True), r.std(1, keepdim=True)
-    others = (r.sum(1, keepdim=True) - r) / (k - 1)
+    others, least = (r.sum(1, keepdim=True) - r) / (k - 1), r.amin(1, keepdim=True)
     best = torch.stack([r[:, [j for j in range(k) if j != i]].amax(1) for i in range(k)], 1)
     apart = torch.stack([r[:, [j for j in range(k) if j != i]].std(1) for i in range(k)], 1)
     loo = {
@@ -94,8 +94,7 @@ def group_advantages(rewards, low: str = "", high: str = ""):
         "opposite": (mean - r) / spread,
         "times": (r - mean) * spread,
         "root K": (r - mean) / spread * k**0.5,
-        "range": (r - r.amin(1, keepdim=True))
-        / (r.amax(1, keepdim=True) - r.amin(1, keepdim=True)),
+        "range": (r - least) / (r.amax(1, keepdim=True) - least),
         "median": (r - r.median(1, keepdim=True).values) / spread,
         "shares": r.softmax(1),
     }
