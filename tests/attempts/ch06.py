@@ -160,6 +160,23 @@ def blank(model):
     return {"policy": model, "score": score, "loss": loss, "step": step}
 
 
+def forgetful(model):
+    parts = loop()(model)
+
+    def step(pairs):
+        optimizer = torch.optim.AdamW(parts["policy"].parameters(), lr=5e-4)
+        batch = loops.gather(pairs)
+        with torch.no_grad():
+            kept = parts["score"](model, batch)
+        optimizer.zero_grad()
+        value = parts["loss"](*parts["score"](parts["policy"], batch), *kept).mean()
+        value.backward()
+        optimizer.step()
+        return value.item()
+
+    return parts | {"step": step}
+
+
 def half(model):
     def step(pairs): ...
 
@@ -172,7 +189,6 @@ LOOPS = [
     (loop(score=summed(all_tokens=True)), "`prompt_scored`"),
     (loop(score=detached), "`side_detached`"),
     (loop(loss=lambda a, b, c, d: plain(0.6)(b, a, d, c)), "`wrong_direction`"),
-    (loop(loss=lambda a, b, c, d: -plain(0.6)(a, b, c, d)), "`wrong_direction`"),
     (loop(loss=lambda a, b, c, d: -logsigmoid(0.6 * (a - b))), "`loss` leaves the reference out"),
     (loop(loss=lambda a, b, c, d: plain(0.6)(a, b, d, c)), "`reference_exchanged`"),
     (loop(keep=lambda score, policy, model, batch: score(policy, batch)), "`reference_is_policy`"),
@@ -183,6 +199,7 @@ LOOPS = [
     (loop(rate=1e-6), "the learning rate is too low"),
     (loop(loss=plain(0.1)), "DPO's with a β of 0.1"),
     (loop(loss=lambda a, b, c, d: torch.relu(1 - 0.6 * (a - b - c + d))), "that is a hinge loss"),
+    (forgetful, "made anew in each step"),
     (half, "still empty: step"),
     (lambda model: {"policy": model}, "the dictionary has no score, loss, step"),
     (lambda model: 1 / 0, "raises ZeroDivisionError"),
@@ -277,7 +294,7 @@ MOVING = [
 
 RIGHT = {
     "06.0": [by_hand, step(), step(gives=lambda value: value), slip("")],
-    "06.1": [loop(), loop(rate=1e-4), loop(score=lambda m, batch: Scorer(m)(**batch).chunk(2))],
+    "06.1": [loop(), loop(score=lambda m, batch: Scorer(m)(**batch).chunk(2))],
     "06.2": [(0.3, 0.0108, 0.5892), [0.3, 0.011, 0.59], np.array(three(weight))],
     "06.3": [in_parts(), at_once, lambda policy, parts: in_parts()(policy, parts).tolist()],
     "06.4": [(0.6931, 0.66), (LN2, 0.64), {"loss": 0.693, "moved": 0.7}],

@@ -90,8 +90,8 @@ def _examined(attempt, parts: dict, reference: nn.Module, empty: list[str]) -> V
         return said
     if "step" not in given:
         return None
-    out = loops.carefully(attempt, lambda: _trained(attempt))
-    return misformed(out.trouble) if out.trouble else _speed(*out.value)
+    out = loops.carefully(attempt, lambda: drift.trained(attempt))
+    return misformed(out.trouble) if out.trouble else drift.speed(*out.value)
 
 
 def _beta(loss) -> Verdict | None:
@@ -121,36 +121,6 @@ def _beta(loss) -> Verdict | None:
         if gives(other):
             return wrong(why)
     return unknown(f"`loss` isn't DPO's with β = {BETA}, though it falls as the chosen text gains.")
-
-
-def _trained(attempt) -> tuple[float, float, float]:
-    """After 8 steps on the same 4 pairs: the loss, most nats moved, share in order."""
-    reference = copy.deepcopy(loops.tiny()[0])
-    parts = attempt(reference)
-    for _ in range(8):
-        parts["step"](loops.rows(4))
-    batch = loops.gather(loops.rows(4))
-    with torch.no_grad():
-        kept = Scorer(loops.tiny()[0])(**batch).chunk(2)
-        logps = Scorer(parts["policy"])(**batch)
-        loss = losses.dpo(*logps.chunk(2), *kept, beta=BETA).mean()
-    moved = logps - torch.cat(kept)
-    chosen, rejected = moved.chunk(2)
-    return float(loss), float(moved.abs().max()), float((chosen > rejected).float().mean())
-
-
-def _speed(loss: float, moved: float, order: float) -> Verdict | None:
-    """Whether eight steps got anywhere."""
-    if moved < 0.05:
-        return wrong(
-            f"the learning rate is too low: 8 steps on the same 4 pairs have moved no text by "
-            f"more than {moved:.1g} nats (and yet {order:.0%} of these pairs are in order)."
-        )
-    if loss > LN2 or moved > 60:
-        return wrong(
-            f"the learning rate is too high: after 8 steps a text has moved by {moved:.0f} nats."
-        )
-    return None
 
 
 # ---------------------------------------------------------------- 06.2: the weight of a pair

@@ -1,4 +1,4 @@
-"""Exercise 06.4: five steps against a reference that moves along, and how far they lead."""
+"""How far steps lead: those of a reader's own loop, and five against a moving reference (06.4)."""
 
 import copy
 import math
@@ -14,6 +14,44 @@ from .loops import flat, gather, rows, tiny
 from .verdicts import Exercise, Verdict, misformed, right, unknown, wrong
 
 LN2 = math.log(2)
+
+
+def trained(attempt) -> tuple[float, float, float, float]:
+    """After 8 steps on 32 pairs: the loss, most nats moved, share in order, share alike.
+
+    Alike: weights that the last step moved as far as the one that it moved most.
+    """
+    reference = copy.deepcopy(tiny()[0])
+    parts = attempt(reference)
+    for step in range(8):
+        before = flat(parts["policy"])
+        parts["step"](rows(64)[4 * step : 4 * step + 4])
+    last = (flat(parts["policy"]) - before).abs()
+    alike = float((last > 0.9 * last.max()).float().mean())
+    batch = gather(rows(4))
+    with torch.no_grad():
+        kept = Scorer(tiny()[0])(**batch).chunk(2)
+        logps = Scorer(parts["policy"])(**batch)
+        loss = losses.dpo(*logps.chunk(2), *kept, beta=0.6).mean()
+    moved = logps - torch.cat(kept)
+    chosen, rejected = moved.chunk(2)
+    return float(loss), float(moved.abs().max()), float((chosen > rejected).float().mean()), alike
+
+
+def speed(loss: float, moved: float, order: float, alike: float) -> Verdict | None:
+    """Whether eight steps got anywhere."""
+    if moved < 0.01:
+        return wrong(
+            f"the learning rate is too low: 8 steps on 32 pairs have moved no text by "
+            f"more than {moved:.1g} nats (and yet {order:.0%} of the pairs looked at are in order)."
+        )
+    if loss > LN2 or moved > 60:
+        return wrong(
+            f"the learning rate is too high: after 8 steps a text has moved by {moved:.0f} nats."
+        )
+    if alike > 0.5:
+        return wrong("the optimizer seems to be made anew in each step, so Adam forgets.")
+    return None
 
 
 @cache

@@ -12,7 +12,6 @@ from itertools import combinations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from ...data import DataError, data_path, read_rows
 from ...models import Scorer, load_model, pad_id
@@ -48,6 +47,8 @@ def tiny() -> tuple[nn.Module, object]:
 @cache
 def small() -> nn.Module:
     """A model of 6,496 untrained weights that reads the same tokens: a step takes milliseconds."""
+    from transformers import GPT2Config, GPT2LMHeadModel  # slow to import
+
     vocabulary = len(tiny()[1])
     with torch.random.fork_rng():
         torch.manual_seed(6)
