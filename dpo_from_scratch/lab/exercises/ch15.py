@@ -171,7 +171,6 @@ def _worth_wrongs(answer) -> list:
         told += [
             (name, answer[name] ** 0.5,
              "that is the ratio of the errors: labels go with more than that."),
-            (name, answer[name] ** 0.25, "that is the root of the errors' ratio: turn it round."),
             (name, answer[name] ** -1, "the ratio is upside down: whose labels are worth less?"),
             (name, answer[name] ** -0.5, "upside down, and not squared."),
             (name, e[OTHER, STAR] - e[who, STAR], "that is the difference of the errors."),
