@@ -141,7 +141,7 @@ WRONG = {
         (of_margin(lambda m: square(m.detach())), "no gradient comes out"),
         (of_margin(lambda m: m.detach() * softplus(1 - m)), "is detached"),
         (of_margin(lambda m: softplus(1 - m.float()).double()), "or rounded"),
-        (of_margin(lambda m: square(m) / (1 + m.var())), "changes with the others'"),
+        (of_margin(lambda m: square(m) / (1 + m.mean() ** 2)), "changes with the others'"),
         (of_margin(lambda m: torch.exp(2 - m)), "it is not finite where the chosen"),
         (of_margin(lambda m: -torch.sigmoid(2 * m).log()), "not finite"),
         (anchored, "it depends on the log-probabilities themselves"),

@@ -84,6 +84,7 @@ RIGHT = {
         by_counting,
         by_torch,
         by_loop,
+        lambda a, b: round(by_counting(a, b), 3),
         lambda a, b: (1 + np.sign(np.array(a) - np.array(b)).mean()) / 2,
         lambda a, b: np.float32(np.heaviside(np.subtract(a, b), 0.5).mean()),
     ],
@@ -145,6 +146,15 @@ WRONG = {
         ),
         (lambda v: 1 - in_one_go(v), "one minus the right value"),
         (
+            lambda v: person_by_person(v, lambda v, i: np.median(np.delete(v, i, 1), 1), both),
+            "the others' median",
+        ),
+        (lambda v: 2 * in_one_go(v) - 1, "those who agree less those who don't; asked"),
+        (
+            lambda v: np.mean(v * np.sign(v.sum(1, keepdims=True) - v), 0),
+            "those who don't, by all pairs",
+        ),
+        (
             lambda v: [
                 np.mean([v[p, i] == v[p, j] for p in range(len(v)) for j in range(v.shape[1])
                          if j != i and v[p, i] * v[p, j] != 0])
@@ -174,5 +184,6 @@ WRONG = {
         ((63.4, 72.5, 2, 3), "in per cent"),
         ((0.366, 0.275, 2, 3), "one minus the right"),
         ((0.634, 0.725), "4 in all; you gave 2"),
+        ((0.634, 0.725, 0.776, 2), "the last two are numbers of lists"),
     ],
 }  # fmt: skip

@@ -254,6 +254,12 @@ WRONG = {
         ),
         ((MASK, MASK + " * (torch.arange(batch['loss_mask'].shape[1] - 1) % 2) * 2"), "once"),
         ((MASK, MASK + " * (torch.arange(batch['loss_mask'].shape[1] - 1) < 11)"), "one part"),
+        ((SUM, SUM.replace("mask).", "mask)[:, ::3].")), "one token in 3"),
+        (("logits[:, :-1].log_softmax", "logits[:, 1:].log_softmax"), "leave logits and labels"),
+        (
+            ('batch["input_ids"][:, 1:], batch', 'batch["input_ids"][:, :-1], batch'),
+            "leave logits and labels",
+        ),
         (("loss_mask", "input_ids"), "must stand exactly once"),
         ((MASK, MASK + " * torch.arange(7)"), "the patched script: it raises"),
         ((MASK, MASK + "["), "raises SyntaxError"),

@@ -66,6 +66,7 @@ PREFERENCE = Function(
         ("by how much someone rates A higher doesn't count, only that.",
          lambda a, b: float(np.mean(1 / (1 + np.exp(-np.subtract(a, b)))))),
     ],
+    rtol=2e-3,
     shows="Fifteen people's opinions have become one number between 0 and 1.",
 )  # fmt: skip
 
@@ -122,6 +123,23 @@ def compares_sizes(votes):
     return ((votes == others) & sure).sum(0) / sure.sum(0)
 
 
+def by_median(votes):
+    """The others' median in place of their sum."""
+    votes, found = np.asarray(votes), []
+    for i in range(votes.shape[1]):
+        middle = np.sign(np.median(np.delete(votes, i, 1), axis=1))
+        sure = (votes[:, i] != 0) & (middle != 0)
+        found.append((middle == votes[:, i])[sure].mean())
+    return np.array(found)
+
+
+def less_the_others(votes, over="sure"):
+    """Pairs on which they agree less those on which they don't."""
+    same, share = told_apart(votes, over="none"), told_apart(votes)
+    sure = same / share  # pairs
+    return (2 * same - sure) / (sure if over == "sure" else len(votes))
+
+
 def at_once(votes):
     """All people's pairs in one share."""
     votes = np.asarray(votes)
@@ -150,6 +168,10 @@ TOLD_APART = Function(
         ("a pair goes out wherever anybody ties; only the person and the others' sum must not.",
          lambda v: told_apart(v, any_tie=True)),
         ("a vote is held against the size of the others' sum: its sign is asked.", compares_sizes),
+        ("that is the others' median, which a few ties make 0: their sum is asked.", by_median),
+        ("those who agree less those who don't; asked is the share who do.", less_the_others),
+        ("those who agree less those who don't, by all pairs; asked is the share who do, without "
+         "ties.", lambda v: less_the_others(v, "all")),
         ("that is agreement with each other person in turn, not with their majority.", with_each),
         ("rows are pairs and columns are people: yours has them exchanged.",
          lambda v: told_apart(np.transpose(v))),
@@ -158,6 +180,7 @@ TOLD_APART = Function(
          lambda v: float(told_apart(v).mean())),
         ("that is one share for all people together; asked is one for each of them.", at_once),
     ],
+    rtol=2e-3,
     shows="People who rate two sentences differently mostly agree on which is the better: "
     "much of what looked like quarrel was ties.",
 )  # fmt: skip
@@ -221,7 +244,18 @@ def about_right(found: dict, answer: dict) -> str:
     return ""
 
 
-LISTS = Numbers(
+class Lists(Numbers):
+    """The last two are counts."""
+
+    def read(self, attempt) -> dict[str, float] | str:
+        """Whole ones."""
+        found = super().read(attempt)
+        if isinstance(found, dict) and any(found[n] not in range(4) for n in list(found)[2:]):
+            return "the last two are numbers of lists, from 0 to 3."
+        return found
+
+
+LISTS = Lists(
     {FIRST: ASKED[0], SECOND: ASKED[1], BELOW_ASKED: 2, BELOW_HEAD: 3},
     wrong_lists,
     "A model that was only asked is worth thousands of rated sentences to a word list.",

@@ -1,5 +1,6 @@
 """Chapter 22: what a score counts, ten runs without names, a bug of one's own, TRL's columns."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cache
@@ -242,6 +243,9 @@ def strays(now: dict, before: dict) -> str:
     """A cause, where the score counts something else."""
     if now["row"] != before["row"]:
         return "the text itself has changed; only what the score counts of it should."
+    was = dict(zip(before["at"], before["tokens"], strict=True))
+    if any(was.get(at, token) != token for at, token in zip(now["at"], now["tokens"], strict=True)):
+        return "other tokens are counted at these places: leave logits and labels as they are."
     if now["at"] == before["at"]:
         even = bool((now["weights"] - 1).abs().max() < 1e-3)
         same = "nothing has changed: the score still counts every token of the response."
@@ -252,7 +256,10 @@ def strays(now: dict, before: dict) -> str:
         return "the tokens that count should count once, as before."
     if now["at"] == before["at"][: len(now["at"])] or now["at"] == before["at"][-len(now["at"]) :]:
         return "that is one part of the response, not every second token of it."
-    return ""
+    places = [before["at"].index(at) for at in now["at"]]
+    apart = {b - a for a, b in itertools.pairwise(places)}
+    few = len(apart) == 1 and apart != {2}
+    return f"that is one token in {apart.pop()}; asked is every second." if few else ""
 
 
 def patterned(now: dict, before: dict) -> bool:
