@@ -159,7 +159,7 @@ FIRST = [
     (of(top=lambda a, m: -abs(a) * m), "lost their signs"),
     (of(top=lambda a, m: -a.clamp(min=0) * m), "bad tokens are pushed too"),
     (of(top=lambda a, m: -(a - a[m].mean()) * m), "the mean is taken off"),
-    (lambda a, m: of()(a, m) / 2, "goes in halved"),
+    (lambda a, m: of()(a, m) / 2, "half the right value"),
     (lambda a, m: of()(a, m)[m], "numbers of shape"),
 ]
 

@@ -123,17 +123,26 @@ class Numbers(Exercise):
         return unknown(f"{what} isn't it.")
 
     def why(self, found: dict, answer: dict, off: list[str]) -> str:
-        """The cause, or "": what the exercise knows, then what any number can suffer."""
+        """The cause, or "": what explains all that is wrong first, then a part of it."""
         told = self.wrongs(answer) if callable(self.wrongs) else self.wrongs
+        told = [((n,) if isinstance(n, str) else tuple(n), v, why) for n, v, why in told]
+        covers = [set(off) <= set(names) for names, *_ in told]
+        whole = [one for one, all_of in zip(told, covers, strict=True) if all_of]
+        part = [one for one, all_of in zip(told, covers, strict=True) if not all_of]
+        part = [one for one in part if set(off) & set(one[0])]
+        why = self.listed(whole, found) or self.swapped(found, answer)
+        why = why or self.listed(part, found)
+        if not why and self.tell:
+            why = self.tell(found, answer)
+        return why or self.common(found, answer, off)
+
+    def listed(self, told: Sequence[Wrong], found: dict) -> str:
+        """The first of these mistakes that gives the attempt's numbers."""
         for names, value, why in told:
-            names = (names,) if isinstance(names, str) else tuple(names)
-            here = [found[n] for n in names]
             value = [value] * len(names) if np.isscalar(value) else list(value)
-            if set(names) & set(off) and self.near(here, value):
+            if self.near([found[n] for n in names], value):
                 return why
-        if self.tell and (why := self.tell(found, answer)):
-            return why
-        return self.swapped(found, answer) or self.common(found, answer, off)
+        return ""
 
     def swapped(self, found: dict, answer: dict) -> str:
         """Right numbers in another order."""

@@ -76,15 +76,13 @@ class Search:
     # ------------------------------------------------------------ what any function can suffer
     def common(self) -> str:
         """A slip of the result, of an argument, or of both; then a known mistake and its sign."""
-        inputs, outputs = list(self.inputs()), list(self.outputs())
-        if why := self.first(iter(outputs)) or self.first(iter(inputs)):
+        inputs = list(self.inputs())
+        why = self.first(self.outputs()) or self.factor() or self.first(iter(inputs))
+        if why := why or self.told_factor() or self.shift():
             return why
-        if why := self.factor() or self.shift():
-            return why
-        turned = [*self.own_slips(), *inputs]
-        return self.first(
-            Slip(f"two things. First: {s.why} Second: the sign is turned.", _neg(s)) for s in turned
-        )
+        turned = "two things. First: {} Second: the sign is turned."
+        both = [*self.own_slips(), *inputs]
+        return self.first(Slip(turned.format(slip.why), _neg(slip)) for slip in both)
 
     def outputs(self) -> Iterator[Slip]:
         """The right value, changed afterwards."""
@@ -110,17 +108,25 @@ class Search:
                     lambda case, n=name, c=change: answer(*(dict(case) | {n: c(case[n])}).values()),
                 )
 
+    def ratios(self) -> list[float]:
+        """The factor of each case; none if a case has none, or if chance could give it."""
+        found = [ratio(g, a) for g, a in zip(self.gave, self.answers, strict=True)]
+        return [] if self.dull() or any(r is None for r in found) else found
+
     def factor(self) -> str:
-        """A factor that is the same in all cases, or that an argument tells."""
-        ratios = [ratio(g, a) for g, a in zip(self.gave, self.answers, strict=True)]
-        if any(r is None for r in ratios) or self.dull():
-            return ""
-        for told, by in self.scalars():
+        """A factor that is the same in all cases."""
+        found = self.ratios()
+        if found and np.ptp(found) < 1e-3 * abs(found[0]) and abs(found[0] - 1) > 1e-3:
+            return f"yours is {_known(found[0])}."
+        return ""
+
+    def told_factor(self) -> str:
+        """A factor that an argument tells."""
+        found = self.ratios()
+        for told, by in self.scalars() if found else ():
             with np.errstate(all="ignore"):
-                if np.ptp(by) > 1e-9 and np.allclose(ratios, by, rtol=1e-3):
+                if np.ptp(by) > 1e-9 and np.allclose(found, by, rtol=1e-3):
                     return f"yours is the right value times {told}."
-        if np.ptp(ratios) < 1e-3 * abs(ratios[0]) and abs(ratios[0] - 1) > 1e-3:
-            return f"yours is {_known(ratios[0])} the right value, whatever the input."
         return ""
 
     def shift(self) -> str:
@@ -175,14 +181,13 @@ class Search:
 
 def _known(ratio: float) -> str:
     named = {
-        -1.0: "minus", 2.0: "twice", 0.5: "half", -2.0: "minus twice", -0.5: "minus half",
-        math.log(2): "ln 2 times", 1 / math.log(2): "1 / ln 2 times (a logarithm to base 2?)",
-        1 / math.log(10): "1 / ln 10 times (a logarithm to base 10?)",
+        -1.0: "minus {}", 2.0: "twice {}", 0.5: "half {}", -2.0: "minus twice {}",
+        -0.5: "minus half {}", math.log(2): "ln 2 times {}",
+        1 / math.log(2): "{} over ln 2: a logarithm to base 2?",
+        1 / math.log(10): "{} over ln 10: a logarithm to base 10?",
     }  # fmt: skip
-    for value, text in named.items():
-        if abs(ratio - value) < 1e-3 * abs(value):
-            return text
-    return f"{ratio:.4g} times"
+    near = [text for value, text in named.items() if abs(ratio - value) < 1e-3 * abs(value)]
+    return [*near, f"{ratio:.4g} times {{}}, whatever the input"][0].format("the right value")
 
 
 def _numeric(value) -> bool:
