@@ -126,7 +126,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch12.py               12: certainty against margins, and paths out to the disaster
       ch13.py               13: two value functions, and shares of thumbs up
       ch14.py               14: lengths under the optimum's own, and KL step by step
-      ch15.py               15: ways to spend labels, and what each earns at equal KL
+      ch15.py               15: ways to spend labels at equal KL, and which pairs teach
       ch16.py               16: ways through the pairs, under the frontier
       ch17.py               17: paths of a game, and methods by exploitability and KL
       ch18.py               18: the best of equal methods, and the tournament by problem

@@ -1,5 +1,6 @@
 """Chapter 15's study: what its controls share with the rounds that they control."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -50,3 +51,19 @@ def test_curves_keep_whole_seeds_and_gaps_pair_them():
     assert ch15.told(found.values) == (0.0, 0.0)
     assert ch15.told(ch15.gap(Record({"points": points}), "a", "b", 5.0).values) is None
     assert ch15.told([1.0]) is None
+
+
+def test_no_seed_chooses_the_setting_that_it_is_judged_by():
+    rewards = [[1.0, 2.0], [1.5, 2.5], [9.0, 0.0]]  # the last seed alone likes the first setting
+    assert ch15.best_by_others(rewards).tolist() == [1.0, 1.5, 0.0]
+    with pytest.raises(ValueError, match="two seeds"):
+        ch15.best_by_others([[1.0, 2.0]])
+
+
+def test_a_line_for_each_way_to_train_and_one_for_texts_as_good_as_the_chosen():
+    earned = {name: {-1.0: np.array([0.0, 0.2]), 3.0: np.array([2.0, 2.2])} for name in "abcd"}
+    (ax,) = ch15.quality_and_gap(earned, -0.2).axes
+    assert [text.get_text() for text in ax.texts][2:] == list("abcd")
+    assert ax.lines[0].get_xydata().tolist() == [[-1.0, -1.0], [3.0, 3.0]]
+    assert ax.lines[2].get_ydata().tolist() == pytest.approx([0.1, 2.1])
+    plt.close("all")

@@ -1,4 +1,4 @@
-"""Chapter 15: ways to spend labels, under the frontier, and what each earns at equal KL."""
+"""Chapter 15: ways to spend labels, under the frontier and at equal KL; and which pairs teach."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -81,4 +81,39 @@ def under_the_frontier(record, panels: dict[str, dict[str, str]]):
         ax.set(title=title, xlim=(0, 6), ylim=(-0.4, 5.3))
         ax.set_xlabel("KL to the first model, nats per reply")
     axes[1].set_ylabel("")
+    return figure
+
+
+def best_by_others(rewards: np.ndarray) -> np.ndarray:
+    """Each seed's figure at the setting that is best on the mean of the *other* seeds, (S,).
+
+    rewards (S, P): S seeds, two or more, P settings. So no seed chooses what it is judged by.
+    """
+    rewards = np.asarray(rewards, float)
+    if len(rewards) < 2:
+        raise ValueError("to choose on the other seeds takes two seeds or more")
+    means = (rewards.sum(0) - rewards) / (len(rewards) - 1)
+    return rewards[np.arange(len(rewards)), means.argmax(1)]
+
+
+def quality_and_gap(earned: dict[str, dict[float, np.ndarray]], reference: float):
+    """A line for each way to train: true reward earned, against that of its chosen texts.
+
+    earned: name of the line -> {true reward of the chosen: (S,) of the seeds}; bars are 95 %.
+    """
+    figure, ax = plt.subplots(figsize=(7.6, 4.4))
+    looks = ((REJECTED, "s", "--"), (CHOSEN, "^", "-."), (POLICY, "o", "-"), (PPO, "D", ":"))
+    xs = [x for line in earned.values() for x in line]
+    ends, near = [min(xs), max(xs)], {"textcoords": "offset points", "fontsize": 9, "va": "center"}
+    ax.plot(ends, ends, color="black", lw=0.8)
+    ax.annotate("as good as\nthe chosen", (-0.6, -0.6), xytext=(10, -4), **near)
+    ax.axhline(reference, color=REFERENCE, lw=1, ls=(0, (1, 3)))
+    ax.annotate("the reference", (ends[1], reference), xytext=(9, 7), color=REFERENCE, **near)
+    for (name, line), (color, marker, dash) in zip(earned.items(), looks, strict=True):
+        mean, half = np.array([mean_and_half_width(values) for values in line.values()]).T
+        drawn = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.4, "capsize": 2}
+        ax.errorbar(list(line), mean, yerr=half, elinewidth=0.9, **drawn)
+        ax.annotate(name, (ends[1], mean[-1]), xytext=(9, 0), color=color, **near)
+    ax.set(xlabel="true reward of the chosen texts", xlim=(ends[0] - 0.2, ends[1] + 1.3))
+    ax.set_ylabel("true reward of the policy")
     return figure
