@@ -170,6 +170,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
       ch16_loop.py          16: the loop, read by what its models give to six texts
       ch17.py               17: a round of exact DNO, averages of rounds, Nash-MD
+      ch18.py               18: Holm's correction, looks until it works, runs that break
       ch19.py               19: pairs from scores, and exercises on judges
       ch19_pairs.py         19: from scores to pairs, read by how often each pair is made
       ch20.py               20: a preference from ratings, people who can tell, a rating's worth

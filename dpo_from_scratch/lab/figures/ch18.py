@@ -133,7 +133,7 @@ def in_all_seeds(figures: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
 
 # ---------------------------------------------------------------- pictures
 def curse(first: np.ndarray, again: np.ndarray):
-    """Figure: the winner's lead in the seeds that chose it, and in new ones; two histograms."""
+    """Figure: the best rival's lead in the seeds that chose it, and in new; two histograms."""
     figure, ax = plt.subplots()
     bins = np.linspace(min(again.min(), 0), first.max(), 60)
     looks = {"bins": bins, "density": True, "histtype": "step", "lw": 1.8}
@@ -147,7 +147,7 @@ def curse(first: np.ndarray, again: np.ndarray):
         place = {"textcoords": "offset points", "ha": "left", "color": color}
         ax.annotate(words, (np.quantile(values, 0.75), 0.85 * height), (10, 0), **place)
     ax.axvline(0, color=OPTIMUM, lw=1)
-    ax.set(xlabel="lead of the best of 24 equal methods over one of them", ylabel="density")
+    ax.set(xlabel="lead of the best of 23 rivals over an equal method", ylabel="density")
     return figure
 
 

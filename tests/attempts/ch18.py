@@ -1,0 +1,193 @@
+"""Attempts at chapter 18's exercises."""
+
+import math
+
+import numpy as np
+import torch
+from scipy.stats import t as student
+from scipy.stats import ttest_1samp
+
+
+# ---------------------------------------------------------------- 18.0: Holm's correction
+def looped(p):
+    """In plain Python, from the smallest on."""
+    out, before, m = [0.0] * len(p), 0.0, len(p)
+    for rank, (value, i) in enumerate(sorted((float(v), i) for i, v in enumerate(p))):
+        before = out[i] = min(1.0, max(before, value * (m - rank)))
+    return out
+
+
+def by_rank(p):
+    """Each p is the largest of what stands below it and at it."""
+    ranks = np.argsort(np.argsort(p))
+    times = p * (len(p) - ranks)
+    return np.array([min(1, times[ranks <= r].max()) for r in ranks])
+
+
+def in_torch(p):
+    p = torch.as_tensor(p)
+    sorted_p, order = p.sort()
+    raised = (sorted_p * torch.arange(len(p), 0, -1)).cummax(0).values.clamp(max=1)
+    return torch.empty_like(p).scatter(0, order, raised)
+
+
+def changed(times, ends=np.maximum.accumulate, cap=1.0, place="back"):
+    def attempt(p):
+        p = np.asarray(p)
+        order, m = np.argsort(p), len(p)
+        raised = np.minimum(ends(p[order] * times(m, np.arange(m))), cap)
+        out = np.empty(m)
+        out[order] = raised
+        return {"back": out, "sorted": raised, "again": raised[order]}[place]
+
+    return attempt
+
+
+falling, same = (lambda m, k: m - k), (lambda x: x)
+down = lambda x: np.minimum.accumulate(x[::-1])[::-1]
+
+HOLM_WRONG = [
+    (lambda p: np.minimum(1, p * len(p)), "Bonferroni's"),
+    (changed(falling, same), "fell below the one before"),
+    (changed(falling, cap=9), "some are above 1"),
+    (changed(falling, place="sorted"), "they come back sorted"),
+    (changed(falling, place="again"), "in the wrong places"),
+    (changed(lambda m, k: m - k - 1), "one too small"),
+    (changed(lambda m, k: m - k + 1), "one too large"),
+    (changed(lambda m, k: k + 1), "begins with the smallest"),
+    (changed(lambda m, k: k + 1, same), "begins with the smallest"),
+    (changed(falling, down), "Hochberg"),
+    (changed(lambda m, k: m / (k + 1), down), "Benjamini"),
+    (changed(lambda m, k: m / (k + 1), same), "Holm subtracts"),
+    (changed(falling, np.cumsum), "added up along the way"),
+    (changed(falling, same, 9), "Second: some are above 1"),
+    (changed(falling, same, place="sorted"), "Second: they come back sorted"),
+    (changed(lambda m, k: 1 / (m - k)), "becomes larger, not smaller"),
+    (lambda p: p * (len(p) - np.arange(len(p))), "follow the order given"),
+    (lambda p: np.array(looped(p)) < 0.05, "whether each is below 0.05"),
+    (lambda p: p.copy(), "nothing is corrected"),
+    (lambda p: looped(p)[0], "it gives one number"),
+]
+
+
+# ---------------------------------------------------------------- 18.1: until it works
+def p_of(d):
+    """A t-test of each row, by hand."""
+    n = d.shape[1]
+    statistic = d.mean(1) / d.std(1, ddof=1) * math.sqrt(n)
+    return 2 * student.sf(abs(statistic), n - 1)
+
+
+def by_hand(differences, first, level):
+    found = np.zeros(len(differences), bool)
+    for n in range(first, differences.shape[1] + 1):
+        found |= p_of(differences[:, :n]) < level
+    return found.mean()
+
+
+def one_by_one(differences, first, level):
+    count = 0
+    for row in differences:
+        n = first
+        while n <= len(row) and ttest_1samp(row[:n], 0).pvalue >= level:
+            n += 1
+        count += n <= len(row)
+    return count / len(differences)
+
+
+def looking(end, sizes=lambda first, n: range(first, n + 1), part=lambda d, n, _: d[:, :n], p=p_of):
+    def attempt(d, first, level):
+        found = np.array([p(part(d, n, first)) for n in sizes(first, d.shape[1])])
+        return end(found, level).mean()
+
+    return attempt
+
+
+some = lambda p, level: p.min(0) < level
+sided = lambda side: lambda d: ttest_1samp(d, 0, axis=1, alternative=side).pvalue
+
+PEEKING_WRONG = [
+    (lambda d, first, level: np.mean(p_of(d) < level), "one look, at all pairs"),
+    (lambda d, first, level: np.mean(p_of(d[:, :first]) < level), "one look, at the first pairs"),
+    (looking(lambda p, level: p < level), "share of looks"),
+    (looking(lambda p, level: p.max(0) < level), "every look must find"),
+    (looking(lambda p, level: p.mean(0) < level), "are averaged"),
+    (looking(lambda p, level: p.min(0) >= level), "find nothing"),
+    (looking(lambda p, level: p.min(0) < level / len(p)), "divided by the number of looks"),
+    (looking(some, lambda first, n: range(first, n)), "the last look"),
+    (looking(some, lambda first, n: range(first + 1, n + 1)), "the first look"),
+    (looking(some, lambda first, n: range(first + 1, n)), "Second: the last look"),
+    (looking(some, p=sided("greater")), "one-sided"),
+    (looking(some, p=sided("less")), "one-sided"),
+    (looking(some, part=lambda d, n, first: d[:, n - first : n]), "the newest pairs alone"),
+    (looking(some, p=lambda d: p_of(abs(d))), "lost their signs"),
+    (lambda *args: 100 * by_hand(*args), "in per cent"),
+    (lambda d, *args: len(d) * by_hand(d, *args), "a number of tries"),
+]
+
+
+# ---------------------------------------------------------------- 18.2: care for your own
+def picked(true, luck):
+    """In loops."""
+    tables, methods, _ = true.shape
+    best = lambda t, m: max(zip(true[t, m] + luck[t, m], true[t, m], strict=True))[1]
+    return [[best(t, m) for m in range(methods)] for t in range(tables)]
+
+
+def gathered(true, luck):
+    true, luck = torch.as_tensor(true), torch.as_tensor(luck)
+    return true.gather(2, (true + luck).argmax(2, keepdim=True)).squeeze(2)
+
+
+def masked(true, luck):
+    seen = true + luck
+    return np.where(seen == seen.max(2, keepdims=True), true, 0).sum(2)
+
+
+def taking(values, at):
+    return np.take_along_axis(values, at[..., None], 2)[..., 0]
+
+
+TUNED_WRONG = [
+    (lambda true, luck: (true + luck).max(2), "its luck included"),
+    (lambda true, luck: true.max(2), "which nobody sees"),
+    (lambda true, luck: taking(luck, (true + luck).argmax(2)), "the luck of the chosen"),
+    (lambda true, luck: taking(true, luck.argmax(2)), "by its luck alone"),
+    (lambda true, luck: taking(true, (true - luck).argmax(2)), "luck is subtracted"),
+    (lambda true, luck: taking(true, (true + luck).argmin(2)), "looks worst"),
+    (lambda true, luck: true.mean(2), "nothing is chosen"),
+    (lambda true, luck: (true + luck).mean(2), "nothing is chosen"),
+    (lambda true, luck: true[:, :, 0], "the first trial"),
+    (lambda true, luck: (true + luck).argmax(2), "the number of the trial"),
+    (lambda true, luck: np.take_along_axis(
+        true, (true + luck).mean(1).argmax(1)[:, None, None], 2)[..., 0], "the same trial"),
+    (lambda true, luck: true.max(2) + luck.max(2), "are added up"),
+    (lambda true, luck: taking(true, (true + luck).argmax(2)).mean(), "one number"),
+]  # fmt: skip
+
+# ---------------------------------------------------------------- 18.3: a run in twenty breaks
+RIGHT = {
+    "18.0": [looped, by_rank, in_torch, changed(falling)],
+    "18.1": [by_hand, one_by_one, lambda *args: torch.tensor(by_hand(*args))],
+    "18.2": [picked, gathered, masked],
+    "18.3": [(0.483, 0.48), {"deviation": 0.4835, "lead": 0.46}, np.array([0.484, 0.475])],
+}
+WRONG = {
+    "18.0": HOLM_WRONG,
+    "18.1": PEEKING_WRONG,
+    "18.2": TUNED_WRONG,
+    "18.3": [
+        ((0.141, 0.48), "without broken runs"),
+        ((0.342, 0.48), "of one run"),
+        ((0.234, 0.48), "its root is asked"),
+        ((0.462, 0.48), "comes on top"),
+        ((0.356, 0.48), "only one of the two"),
+        ((0.495, 0.48), "not taken off"),
+        ((0.684, 0.48), "variances add"),
+        ((0.483, 0.14), "without broken runs"),
+        ((0.483, 0.38), "found at 0.05"),
+        ((0.483, 0.335), "one run's deviation"),
+        ((0.483, 1.2), "five seeds"),
+        (0.483, "two numbers"),
+    ],
+}
