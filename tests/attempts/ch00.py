@@ -42,10 +42,22 @@ def in_a_loop_with_the_last(c, r, rc, rr, beta):
     return loss
 
 
+def one_by_one(chosen, rejected, ref_chosen, ref_rejected, beta):
+    out = []
+    for a, b, c, d in zip(chosen, rejected, ref_chosen, ref_rejected, strict=True):
+        out.append(torch.log(1 + torch.exp(-beta * ((a - c) - (b - d)))))
+    return torch.stack(out)
+
+
+def without_gradient(c, r, rc, rr, beta):
+    with torch.no_grad():
+        return -F.logsigmoid(margin(c, r, rc, rr, beta))
+
+
 LS = F.logsigmoid
 VALUES = (0.15298, 1.95298)
 RIGHT = {
-    "00.0": [loops, arrays, plain, soft],
+    "00.0": [one_by_one, plain, soft],
     "00.1": [
         VALUES,
         [0.153, 1.95],
@@ -64,6 +76,9 @@ RIGHT = {
 }
 WRONG = {
     "00.0": [
+        (loops, "no gradient flows back"),
+        (arrays, "no gradient flows back"),
+        (without_gradient, "no gradient flows back"),
         (lambda c, r, rc, rr, b: margin(c, r, rc, rr, b), "that is the margin"),
         (lambda c, r, rc, rr, b: torch.sigmoid(margin(c, r, rc, rr, b)), "the probability of what"),
         (lambda c, r, rc, rr, b: 1 - torch.sigmoid(margin(c, r, rc, rr, b)), "the other choice"),

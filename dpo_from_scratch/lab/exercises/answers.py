@@ -95,9 +95,10 @@ class Numbers(Exercise):
         names = list(self.own)
         order = f"({', '.join(names)})" if len(names) > 1 else names[0]
         if isinstance(attempt, Mapping):
-            if missing := [n for n in names if n not in attempt]:
+            missing = [n for n in names if n not in attempt]
+            if missing and (len(missing) < len(names) or len(attempt) != len(names)):
                 return f"these are missing: {', '.join(map(str, missing))}."
-            attempt = [attempt[n] for n in names]
+            attempt = list(attempt.values()) if missing else [attempt[n] for n in names]
         found = values.numbers(attempt)
         if found is None:
             return f"{values.show(attempt)} is no number; asked: {order}."

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from . import values
 from .answers import Numbers, Own
-from .functions import Function
+from .kit import Trains
 from .verdicts import Verdict, misformed, right, unknown, wrong
 
 
@@ -108,7 +108,7 @@ COMPARED = {
     "no beta": "β multiplies the policy's value alone, not the reference's.",
 }
 CROSSED = "the reference is added, or each text is compared with its value for the other text."
-LOSS = Function(
+LOSS = Trains(
     dpo_loss,
     pairs_of_numbers(),
     switches={
@@ -130,6 +130,7 @@ LOSS = Function(
         ("the sum over the batch is taken; every pair has its own loss.", loss_with(over="sum")),
         ("only the first pair has a loss; every pair is to have one.", loss_with(over="first")),
     ],
+    through=2,
     shows="The loss needs four log-probabilities and β, and no reward model.",
 )
 
@@ -204,6 +205,7 @@ REASONS = {
 
 def told(attempt, count: int, form: str) -> tuple[list[float], list] | Verdict:
     """`count` numbers, and what comes after them."""
+    attempt = list(attempt.values()) if isinstance(attempt, dict) else attempt
     if not isinstance(attempt, tuple | list):
         return misformed(f"write {form}.")
     found = values.numbers(list(attempt[:count]))

@@ -1,6 +1,7 @@
 """Chapter 03's exercises: the Gibbs optimum, by hand, backwards, twice, and the other KL."""
 
 import math
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -207,6 +208,7 @@ WHY = Choice(
 
 def _both(attempt) -> Verdict:
     """The two numbers first, then the reason."""
+    attempt = list(attempt.values()) if isinstance(attempt, Mapping) else attempt
     if not isinstance(attempt, tuple | list) or len(attempt) != 3:
         return misformed('asked: (first_grows, other_grows, "letter"), two numbers and a reason.')
     said = GROWTH.judge(list(attempt[:2]))

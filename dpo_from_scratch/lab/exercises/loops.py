@@ -266,6 +266,8 @@ def judge_step(attempt) -> Verdict:
     if told is None or told.size != 3:
         return misformed("asked is one number, the mean loss of the batch.")
     same = near_losses(told, known["losses"]), near_moves(found["moves"], known["moves"])
+    if all(same) and not found["empty"]:
+        return wrong("a gradient is left over when the step is done.")
     if all(same):
         return right(
             "Four numbers a pair are all that a step needs: two scores, and two that were kept."
