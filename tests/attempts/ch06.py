@@ -14,7 +14,6 @@ from dpo_from_scratch.models import Scorer
 
 # ---------------------------------------------------------------- 06.0
 def by_hand(policy, optimizer, batch, ref_chosen, ref_rejected, rate, beta):
-    optimizer.zero_grad()
     n = len(ref_chosen)
     logits = policy(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     told = logits[:, :-1].log_softmax(-1).gather(2, batch["input_ids"][:, 1:, None])[..., 0]
@@ -30,7 +29,19 @@ def by_hand(policy, optimizer, batch, ref_chosen, ref_rejected, rate, beta):
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
+    optimizer.zero_grad()
     return total.detach()
+
+
+def left_over(policy, optimizer, batch, ref_chosen, ref_rejected, rate, beta):
+    optimizer.zero_grad()
+    logps = Scorer(policy)(**batch)
+    loss = losses.dpo(*logps.chunk(2), ref_chosen, ref_rejected, beta=beta).mean()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    optimizer.param_groups[0]["lr"] = rate
+    optimizer.step()
+    return loss.item()
 
 
 def step(
@@ -79,6 +90,7 @@ def default_beta(logps, kept, beta):
 
 
 STEPS = [
+    (left_over, "a gradient is left over"),
     (no_backward, "no gradient is there when the optimizer steps"),
     (no_gradient, "raises RuntimeError"),
     (three_left, "grad can be implicitly created only for scalar outputs"),

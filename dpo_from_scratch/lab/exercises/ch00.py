@@ -246,13 +246,13 @@ def apart(small: float, large: float) -> str:
     if abs(small - large) < 0.15 * max(small, large):
         return "the two are alike: β didn't reach the training, or one model was measured twice."
     if 0.4 <= large <= 1.6 and 0.08 <= small <= 0.45:
-        return "the two runs are exchanged, or β: write the one with 0.2 first."
+        return "the first is smaller: are the runs exchanged, or is that β times the KL?"
     if small > 1.5 and large > 0.9 and small > large:
         return "both went much too far: were they copies of the trained policy, or 256 steps long?"
     if large > 0.45:
-        return "the second went too far: it must start from a fresh copy, not from the first."
+        return "the second is too far for 64 steps from a fresh copy, if it is the `kl`."
     if small > 1.8:
-        return "the first went too far: it must start from a fresh copy, not from the second."
+        return "the first is too far for 64 steps from a fresh copy, if it is the `kl`."
     if small > 1.25:
         return "is that a mean over the reference's own texts? A KL is over the policy's."
     return ""
