@@ -121,6 +121,7 @@ PEEKING_WRONG = [
     (looking(some, p=sided("less")), "one-sided"),
     (looking(some, part=lambda d, n, first: d[:, n - first : n]), "the newest pairs alone"),
     (looking(some, p=lambda d: p_of(abs(d))), "lost their signs"),
+    (lambda d, first, level: by_hand(d, first, level / 2), "the level is halved"),
     (lambda *args: 100 * by_hand(*args), "in per cent"),
     (lambda d, *args: len(d) * by_hand(d, *args), "a number of tries"),
 ]
