@@ -211,6 +211,7 @@ TWO = Numbers({"first": 0.153, "second": 1.953}, [("first", 0.5, "that is a coin
         (0.153, "form", "2 in all; you gave 1"),
         ("0.153", "form", "is no number"),
         ({"first": 0.153}, "form", "missing: second"),
+        ({"First": 0.153, "the second": 1.953}, "right", ""),
         ((math.nan, 1.953), "form", "NaN"),
     ],
 )

@@ -46,7 +46,7 @@ R_DPO_WRONG = [
      "Second: the lengths are multiplied by β"),
     (inside(lambda a, b, m, n, beta, al: beta * (a - b)), "that is DPO"),
     (inside(lambda a, b, m, n, beta, al: a - b + al * (m - n)), "β is left out"),
-    (inside(lambda a, b, m, n, beta, al: beta * (b - a) + al * (m - n)), "are exchanged"),
+    (inside(lambda a, b, m, n, beta, al: beta * (b - a) + al * (m - n)), "has its sign turned"),
     (inside(lambda a, b, m, n, beta, al: beta * (b - a) + al * (n - m)), "its sign turned"),
     (inside(lambda a, b, m, n, beta, al: beta * (a - b) + m - n), "`alpha` is left out"),
     (inside(lambda a, b, m, n, beta, al: beta * (a - b) + al * m), "only the chosen"),

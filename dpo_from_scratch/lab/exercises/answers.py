@@ -1,5 +1,6 @@
 """Exercises that ask for numbers, for a choice with its reason, or for something of their own."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
@@ -95,10 +96,14 @@ class Numbers(Exercise):
         names = list(self.own)
         order = f"({', '.join(names)})" if len(names) > 1 else names[0]
         if isinstance(attempt, Mapping):
-            missing = [n for n in names if n not in attempt]
-            if missing and (len(missing) < len(names) or len(attempt) != len(names)):
-                return f"these are missing: {', '.join(map(str, missing))}."
-            attempt = list(attempt.values()) if missing else [attempt[n] for n in names]
+            plain = lambda name: re.sub(r"[^a-z0-9]", "", str(name).lower())
+            told = {plain(name): value for name, value in attempt.items()}
+            if missing := [n for n in names if plain(n) not in told]:
+                if len(attempt) != len(names):
+                    return f"these are missing: {', '.join(map(str, missing))}."
+                attempt = list(attempt.values())  # other names, as many numbers
+            else:
+                attempt = [told[plain(n)] for n in names]
         found = values.numbers(attempt)
         if found is None:
             return f"{values.show(attempt)} is no number; asked: {order}."
@@ -165,7 +170,10 @@ class Numbers(Exercise):
             finite = all(np.isfinite(changed))
             apart = not any(self.near(c, answer[n]) for c, n in zip(changed, off, strict=True))
             apart &= not all(self.near(0.0, c) for c in changed)  # 0 is no hundredth
-            if finite and apart and self.near([found[n] for n in off], changed):
+            # but for the sign, closer than an answer need be, or chance names it
+            rtol = self.rtol if why is common.OF_A_NUMBER[0][1] else min(self.rtol, 0.004)
+            here = [found[n] for n in off]
+            if finite and apart and values.same(here, changed, rtol, self.atol):
                 which = "" if len(answer) == 1 else f"`{'`, `'.join(off)}`: "
                 return which + why
         return ""

@@ -69,7 +69,7 @@ def _best_alone(log_ref, rewards, beta):
 def _sums_to_one(ask, cases) -> str:
     totals = [np.exp(np.asarray(ask(case), float)).sum() for case in cases]
     off = not np.allclose(totals, 1, atol=1e-3)
-    return "its probabilities don't sum to one: is it divided by Z?" if off else ""
+    return "the probabilities that it gives don't sum to one." if off else ""
 
 
 def _constant_changes(ask, cases) -> str:

@@ -79,7 +79,7 @@ R_DPO = Function(
         "of": ("turned", "the lengths go in with the wrong sign: who has credit already?"),
         "reference": (0, "the reference is left out: the log-ratios ρ are asked."),
         "power": (2, "β goes in twice."),
-        "turned": (-1, "chosen and rejected log-ratios are exchanged."),
+        "turned": (-1, "the difference of log-ratios has its sign turned."),
         "price": ("times beta", "the lengths are multiplied by β, too: α is a price in rewards."),
         "sides": ("per token", "the log-ratios are divided by the lengths: that is LN-DPO's part."),
         "total": (True, "the mean over the batch is taken; a value for each pair is asked."),

@@ -58,6 +58,9 @@ class Function(Exercise):
             if trouble := self.trouble(value, answer):
                 why = slips.Search(self, gave, answers).known()  # a mean for a row, say
                 return wrong(why) if why else misformed(f"for {told(case)} {trouble}")
+        if values.cut(gave, answers):
+            kind = type(gave[0]).__name__
+            return misformed(f"it gives whole numbers ({kind}): something cut them off.")
         if all(self.near(a, b) for a, b in zip(gave, answers, strict=True)):
             return right(self.shows)
         ask = lambda case: attempts.call(attempt, case, clock).value
@@ -65,8 +68,6 @@ class Function(Exercise):
 
     def trouble(self, value, answer) -> str:
         """What is wrong with the form of a value."""
-        if values.whole_only(value, answer):
-            return f"it gives whole numbers ({type(value).__name__}): something cut them off."
         return values.form(value, answer)
 
     def near(self, a, b) -> bool:

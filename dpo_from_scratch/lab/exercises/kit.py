@@ -54,10 +54,11 @@ class Trains(Function):
             return said
         given = [copy.deepcopy(v) for v in self.cases[0].values()]
         policy = [v.requires_grad_() for v in given[: self.through]]
+        why = "the numbers are right, but no gradient flows back through them: stay in torch."
         try:
             slopes = torch.autograd.grad(attempt(*given).sum(), policy, allow_unused=True)
-            flows = all(s is not None for s in slopes)
         except (AttributeError, RuntimeError, TypeError, ValueError):  # no torch all the way
-            flows = False
-        why = "the numbers are right, but no gradient flows back through them: stay in torch."
-        return said if flows else wrong(why)
+            return wrong(why)
+        still = [n for n, s in zip(self.cases[0], slopes, strict=False) if s is None]
+        why = f"the numbers are right, but no gradient gets back to `{'`, `'.join(still)}`."
+        return wrong(why) if still else said

@@ -57,6 +57,12 @@ def whole_only(value, right) -> bool:
     return off and bool(np.all((found == np.trunc(wanted)) | (found == np.round(wanted))))
 
 
+def cut(found: list, wanted: list) -> bool:
+    """Whether whole numbers stand in the place of all right ones that are none."""
+    off = [i for i, (f, w) in enumerate(zip(found, wanted, strict=True)) if not same(f, w)]
+    return bool(off) and all(whole_only(found[i], wanted[i]) for i in off)
+
+
 def floating(kind) -> bool:
     """Whether a dtype, of torch or NumPy, holds fractions."""
     return kind.is_floating_point if isinstance(kind, torch.dtype) else kind.kind == "f"
