@@ -60,6 +60,16 @@ def test_no_seed_chooses_the_setting_that_it_is_judged_by():
         ch15.best_by_others([[1.0, 2.0]])
 
 
+def test_a_judge_s_line_by_sync_leaves_out_what_some_seed_does_not_reach():
+    earned = {
+        "nobody": {128: np.array([1.0, 1.2])},
+        "bag": {1: np.array([2.0, 2.2]), 128: np.array([1.0, np.nan])},
+    }
+    (ax,) = ch15.by_sync(earned | {"rm": {1: np.array([np.nan, 1.0])}}, 3.0).axes
+    assert [text.get_text() for text in ax.texts] == ["exact optimum", "nobody", "bag"]
+    plt.close("all")
+
+
 def test_a_line_for_each_way_to_train_and_one_for_texts_as_good_as_the_chosen():
     earned = {name: {-1.0: np.array([0.0, 0.2]), 3.0: np.array([2.0, 2.2])} for name in "abcd"}
     (ax,) = ch15.quality_and_gap(earned, -0.2).axes

@@ -63,6 +63,18 @@ class Choice(Exercise):
 Wrong = tuple[str | Sequence[str], object, str]  # which numbers, what they would be, why
 
 
+def by_name(attempt: Mapping, names: Sequence[str]) -> list | str:
+    """The values under these names, spelled in any way; else as many in their order."""
+    if all(name in attempt for name in names):
+        return [attempt[name] for name in names]
+    plain = lambda name: re.sub(r"[\W_]", "", str(name).casefold())
+    told = {plain(name): value for name, value in attempt.items()}
+    if missing := [name for name in names if plain(name) not in told]:
+        same = len(attempt) == len(names)
+        return list(attempt.values()) if same else f"these are missing: {', '.join(missing)}."
+    return [told[plain(name)] for name in names]
+
+
 @dataclass
 class Numbers(Exercise):
     """Some numbers by name, as a number, a tuple in this order, or a dict.
@@ -96,14 +108,9 @@ class Numbers(Exercise):
         names = list(self.own)
         order = f"({', '.join(names)})" if len(names) > 1 else names[0]
         if isinstance(attempt, Mapping):
-            plain = lambda name: re.sub(r"[^a-z0-9]", "", str(name).lower())
-            told = {plain(name): value for name, value in attempt.items()}
-            if missing := [n for n in names if plain(n) not in told]:
-                if len(attempt) != len(names):
-                    return f"these are missing: {', '.join(map(str, missing))}."
-                attempt = list(attempt.values())  # other names, as many numbers
-            else:
-                attempt = [told[plain(n)] for n in names]
+            attempt = by_name(attempt, names)
+            if isinstance(attempt, str):
+                return attempt
         found = values.numbers(attempt)
         if found is None:
             return f"{values.show(attempt)} is no number; asked: {order}."

@@ -117,3 +117,36 @@ def quality_and_gap(earned: dict[str, dict[float, np.ndarray]], reference: float
     ax.set(xlabel="true reward of the chosen texts", xlim=(ends[0] - 0.2, ends[1] + 1.3))
     ax.set_ylabel("true reward of the policy")
     return figure
+
+
+def by_sync(earned: dict[str, dict[int, np.ndarray]], best: float):
+    """True reward at one KL against how many steps the sampler stays behind; a line for a judge.
+
+    earned: judge -> {sync, in steps: (S,) of the seeds}; bars are 95 %; what some seed does not
+    reach is left out. A judge with one sync is a level line. best: the exact optimum's.
+    """
+    figure, ax = plt.subplots(figsize=(7.6, 4.2))
+    looks = ((REFERENCE, "", ":"), (POLICY, "o", "-"), (REJECTED, "s", "--"), (CHOSEN, "^", "-."))
+    near = {"textcoords": "offset points", "fontsize": 9, "va": "center"}
+    ax.axhline(best, color="black", lw=1)
+    ax.annotate("exact optimum", (1, best), xytext=(0, -9), **near)
+    apart = (8, -9, 0, 9)  # so that names don't lie on each other
+    for (judge, line), (color, marker, dash), up in zip(earned.items(), looks, apart, strict=False):
+        reached = {s: told(v) for s, v in line.items() if told(v) is not None}
+        if not reached:
+            continue
+        mean, half = np.array(list(reached.values())).T
+        drawn = {"color": color, "marker": marker, "ls": dash, "ms": 5, "lw": 1.4, "capsize": 2}
+        if len(line) == 1:
+            ax.axhspan(mean[0] - half[0], mean[0] + half[0], color=color, alpha=0.15, lw=0)
+            ax.axhline(mean[0], color=color, ls=dash)
+            ax.annotate(judge, (2, mean[0]), xytext=(0, up), color=color, **near)
+        else:
+            x = np.array(list(reached)) * 1.04 ** (len(ax.lines) % 7 - 3)  # side by side
+            ax.errorbar(x, mean, yerr=half, elinewidth=0.9, **drawn)
+            ax.annotate(judge, (max(reached), mean[-1]), xytext=(14, up), color=color, **near)
+    ax.set_xscale("log", base=2)
+    ax.set(xlabel="steps between two times that the sampler follows", xlim=(0.8, 420))
+    ax.set_xticks([1, 4, 16, 64, 128], ["1", "4", "16", "64", "never"])
+    ax.set_ylabel("true reward at equal KL")
+    return figure
