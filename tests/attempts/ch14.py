@@ -66,12 +66,14 @@ R_DPO_WRONG = [
     (mutant(lambda a, b, m, n, beta, al: -logsigmoid(beta * (a - b) + al * (m - n)).mean()),
      "the mean over the batch"),
     (mutant(lambda a, b, m, n, beta, al: beta * (a - b) + al * (m - n)), "argument itself"),
+    (inside(lambda a, b, m, n, beta, al: beta * (a - b) + al * (m - n).clamp(min=0)),
+     "may be negative"),
     (mutant(lambda a, b, m, n, beta, al: torch.sigmoid(-beta * (a - b) - al * (m - n))),
      "no logarithm is taken"),
     (lambda w, lost, rw, rl, m, n, beta, al: -logsigmoid(beta * (w - lost) + al * (m - n)),
      "the reference is left out"),
     (lambda w, lost, rw, rl, m, n, beta, al: -logsigmoid(
-        beta * (w - rl - lost + rw) + al * (m - n)), "`ref_w` and `ref_l` have changed places"),
+        beta * (w - rl - lost + rw) + al * (m - n)), "the reference goes in with the wrong sign"),
 ]  # fmt: skip
 
 
@@ -121,6 +123,9 @@ LEAST_WRONG = [
     (pairs(per_token, lambda s, n, b: torch.sigmoid(b * (s[:, None] - s))), "β goes into the"),
     (pairs(per_token, lambda s, n, b: (s[:, None] >= s).double()), "always wins"),
     (pairs(per_token, lambda s, n, b: 0 * s + 1.0), "the first one always wins"),
+    (pairs(per_token, lambda s, n, b: (s[:, None] < s).double()), "the worse one always"),
+    (pairs(per_token, lambda s, n, b: torch.sigmoid(s)[:, None] + 0 * s), "first score alone"),
+    (pairs(per_token, end=lambda t: torch.triu(t, 1).sum()), "unordered pairs"),
     (pairs(per_token, end=torch.sum), "the sum over pairs"),
     (pairs(per_token, end=lambda t: t.mean(1)), "a mean for each reply"),
     (pairs(per_token, end=lambda t: t), "a loss for each pair"),

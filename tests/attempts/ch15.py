@@ -74,7 +74,15 @@ def fitted_once(author, parts, label_of, policy_of):
     return won + (parts - 1) * label_of(policy_of(won))
 
 
+def fits_mean(author, parts, label_of, policy_of):
+    won = label_of(author)
+    for t in range(1, parts):
+        won = won + label_of(policy_of(won / t))
+    return won
+
+
 LOOP_WRONG = [
+    (fits_mean, "the fit is to the mean"),
     (loop(offline), "nothing samples the policy"),
     (loop(ordinary, more=1), "one round too many"),
     (loop(ordinary, more=-1), "one round too few"),

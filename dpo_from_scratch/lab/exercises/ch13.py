@@ -1,6 +1,7 @@
 """Exercises of chapter 13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -53,6 +54,12 @@ def _without_first(batch):
 ROWS_WRONG = (
     ("the last row is missing: its next is the first.", _without_first),
     ("the rows stand in the opposite order.", lambda b: mismatched(b)[::-1]),
+    ("every prompt with every other response: only the next row's is asked.",
+     lambda batch: [Example(_prompt(a) + _reply(b), a.prompt_length)
+                    for a in batch for b in batch if a is not b]),
+    ("two things. First: the last row is missing. Second: `prompt_length` is the next row's.",
+     lambda batch: [Example(_prompt(a) + _reply(b), b.prompt_length)
+                    for a, b in pairwise(batch)]),
     ("the whole next row is appended, its prompt too: take its response alone.",
      _pieces(lambda own, other: Example(_prompt(own) + tuple(other.ids), own.prompt_length))),
     ("the next response comes after the row's own one: that must go.",
@@ -175,6 +182,8 @@ def _weight_wrongs(answer) -> list:
         (both, (0.01 * 0.99, 0.01 * 0.99 * 4 / 3), "the shares are multiplied; the ratio counts."),
         (both, (low, 4 / 3), "the upper bound forgets the counts."),
         (both, (low, low + 1 / 3), "the upper bound is 4/3 of the ratio; 1/3 is added."),
+        (both, (1, 1), "then the thumbs-up weigh 99 times as much together; TRL would warn."),
+        (both, (0.01, 0.013), "give three digits: 1 to 99 and 1 to 100 differ in the third."),
         (both, (1 / 99**2, 4 / 3 / 99**2), "the counts go in twice."),
         (both, (low**0.5, high**0.5), "that is the root: the ratio itself is bounded."),
     ]  # fmt: skip
@@ -233,6 +242,10 @@ WEIGHT = Function(
          _share_wrong(lambda a, b, u, p, q: 1 - p)),
         ("thumbs-up in this kind against thumbs-up in the others: the conditional is turned round.",
          _share_wrong(lambda a, b, u, p, q: p / q)),
+        ("that is 1 - p, with p the chance that a row of this kind is up; asked is p / (1 - p).",
+         _share_wrong(lambda a, b, u, p, q: b / (a + b))),
+        ("this kind against the others within the liked rows: the disliked ones don't go in.",
+         _share_wrong(lambda a, b, u, p, q: a / (1 - a))),
         ("that is the kind's share among the rows that are up, undivided.",
          _share_wrong(lambda a, b, u, p, q: a)),
         ("that is the kind's share among the rows that are down; divide by it.",

@@ -87,6 +87,12 @@ R_DPO = Function(
     wrongs=(
         ("that is DPO: the lengths don't go in.", _rewritten(lambda m, a: -logsigmoid(m))),
         ("β is left out.", _as(power=0)),
+        ("the reference goes in with the wrong sign, or its two sides are exchanged.",
+         lambda w, lost, ref_w, ref_l, *rest: r_dpo(w, lost, ref_l, ref_w, *rest)),
+        ("a chosen response that is shorter counts too: the difference may be negative.",
+         _rewritten(lambda m, a: -logsigmoid(m + a.clamp(min=0)))),
+        ("the lengths lose the batch's mean: each pair's own difference counts.",
+         _rewritten(lambda m, a: -logsigmoid(m + a - a.mean()))),
         ("the lengths are divided by β: α is a price in rewards, and so is βρ.",
          _as(price="over beta")),
         ("only the chosen response's length goes in.", _as(of="chosen")),
@@ -205,7 +211,8 @@ def mean_loss(log_p, score, sizes, beta, *, by="own", labels="soft", start=1, ov
     gap = score[:, None] - score[None]
     wins = {
         "soft": torch.sigmoid(gap), "turned": torch.sigmoid(-gap),
-        "scaled": torch.sigmoid(beta * gap),
+        "scaled": torch.sigmoid(beta * gap), "loses": (gap < 0).double(),
+        "alone": torch.sigmoid(score)[:, None] + 0 * gap,
         "hard": (gap > 0).double() + 0.5 * (gap == 0), "first": torch.ones_like(gap),
         "linear": gap, "per token": torch.sigmoid(score[:, None] / mine - score[None] / yours),
     }[labels]  # fmt: skip
@@ -259,6 +266,15 @@ LEAST = Function(
         ("the lengths multiply ρ: they divide it.", _slip(by="times")),
         ("β goes into the labels: they are σ of the scores' difference.", _slip(labels="scaled")),
         ("the better one always wins: a label is drawn with chance p.", _slip(labels="hard")),
+        ("the worse one always wins: a label is drawn with chance p, by the scores.",
+         _slip(labels="loses")),
+        ("p is σ of the first score alone: it is of the scores' difference.",
+         _slip(labels="alone")),
+        ("the reference goes in with the wrong sign: its log is -log N.", _slip(start=-1)),
+        ("ρ is a ratio of probabilities; its logarithm is asked.",
+         lambda log_p, *rest: mean_loss(log_p.exp() * len(log_p), *rest, start=0)),
+        ("the sum over unordered pairs: the mean over all ordered ones is asked.",
+         lambda *args: torch.triu(mean_loss(*args, over="each"), 1).sum()),
         ("the first one always wins: a label is drawn with chance p.", _slip(labels="first")),
         ("p is the scores' difference itself: a sigmoid is missing.", _slip(labels="linear")),
         ("the scores are divided by the lengths, too: the labels know no lengths.",

@@ -64,6 +64,13 @@ def _with_author(author, parts, label_of, policy_of):
     return won
 
 
+def _fits_the_mean(author, parts, label_of, policy_of):
+    won = label_of(author)
+    for t in range(1, parts):
+        won = won + label_of(policy_of(won / t))
+    return won
+
+
 def _doubled(author, parts, label_of, policy_of):
     won = label_of(author)
     for _ in range(parts - 1):
@@ -114,6 +121,7 @@ LOOP = Function(
          _mixture),
         ("the author's pairs come again in every round: they are the first round alone.",
          _with_author),
+        ("the fit is to the mean of the rounds: all their wins, added up, go in.", _fits_the_mean),
         ("what was won before is added twice in each round.", _doubled),
         ("that is the last policy; the wins of all rounds are asked.",
          lambda *args: args[3](collect(*args))),

@@ -108,6 +108,10 @@ def _resting_wrongs() -> list:
     _, log_pi = m.rounds(_middle)
     right = -m.beta * m.star.log_Z
     from_right = lambda n: m.rounds(_middle, ODDS, n, right - np.log(ODDS))[0]
+    for n in (2, 3, 4):
+        delta, fit = m.rounds(_middle, n=n)
+        why = f"that is after {n} rounds; eight are asked."
+        told += [(AT_REST, delta, why), (AWAY, exact.kl(fit, m.star.log_probs), why)]
     return told + [
         (AT_REST, m.rounds(_middle, n=1)[0], "that is δ after one round: go on with it."),
         (AT_REST, right, "that is -β log Z, where π* is; asked is where BCO's own δ goes."),
@@ -118,9 +122,13 @@ def _resting_wrongs() -> list:
         (AWAY, exact.kl(m.rounds(_middle, n=1)[1], m.star.log_probs), "that is after one round."),
         (AWAY, np.exp(log_pi) @ m.reward, "that is the fit's true reward, no KL."),
         (AWAY, m.beta * exact.kl(log_pi, m.star.log_probs), "that is β times the KL."),
+        (AWAY, exact.kl(log_pi, m.star.log_probs) / m.beta, "that is the KL over β."),
+        ((AT_REST, AWAY), (_resting()[AT_REST], 3.82),
+         "that is with a ninth of the odds; asked is the KL of the eighth fit."),
         (FALLEN, m.rounds(_middle, 9.0, FALL)[0], "that is with nine times the odds."),
         (FALLEN, m.rounds(_middle, n=FALL)[0], "that is with the odds as they are."),
         (FALLEN, m.rounds(_middle, ODDS, 1)[0], "that is the first round's δ."),
+        (FALLEN, -1.99, "that is by how much δ moves in the last round; δ itself is asked."),
         (FALLEN, m.rounds(_middle, ODDS, 3)[0], "that is δ after three rounds."),
         (FALLEN, m.rounds(_middle, ODDS, 5)[0], "that is δ after five rounds."),
         (FALLEN, m.rounds(_middle, ODDS, BALANCED)[0], "that is δ after eight rounds."),
