@@ -181,7 +181,7 @@ Laboratory, how the book measures                               -> core, doctor,
       loops.py              06: a reader's training step, tried on a very small model
       ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes
-      worked.py             numbers that end a calculation, one-line formulas, losses with gradient
+      worked.py             numbers that end a calculation, losses with their gradient
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures

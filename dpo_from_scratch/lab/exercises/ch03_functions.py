@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .worked import Formula
+from .functions import Function
 
 
 # ---------------------------------------------------------------- 03.0, the optimum
@@ -95,7 +95,7 @@ def _few() -> list[dict]:
     return cases
 
 
-KEY = Formula(
+KEY = Function(
     gibbs,
     _few(),
     switches={
@@ -147,7 +147,7 @@ def at_once(beta, times):
     return beta / times
 
 
-TWICE = Formula(
+TWICE = Function(
     at_once,
     [{"beta": b, "times": n} for b, n in ((0.5, 2), (0.6, 3), (1.7, 5), (0.8, 1))],
     wrongs=[

@@ -3,7 +3,8 @@
 import numpy as np
 
 from .ch04_functions import KEY, RANKING
-from .worked import Formula, worked
+from .functions import Function
+from .worked import worked
 
 
 # ---------------------------------------------------------------- 04.1, three replies
@@ -184,7 +185,7 @@ def _few() -> list[dict]:
     return cases
 
 
-FORGETFUL = Formula(
+FORGETFUL = Function(
     forgetful,
     _few(),
     switches={

@@ -18,6 +18,7 @@ from . import attempts, drift, loops, values
 from .answers import Numbers, Own
 from .functions import Function
 from .verdicts import UNTRIED, Verdict, misformed, right, unknown, wrong
+from .worked import Lazy
 
 BETA, LN2 = 0.6, math.log(2)
 PARTS = ("score", "loss", "step")
@@ -246,7 +247,7 @@ def part_cases() -> list[dict]:
     return [{"policy": loops.moved(), "parts": case(c)} for c in cuts]
 
 
-CASES = loops.Lazily(part_cases)
+CASES = Lazy(part_cases)
 EXERCISES = {
     "06.0": Own(loops.judge_step, own=loops.dpo_step),
     "06.1": Own(judge_loop, own=own_loop),

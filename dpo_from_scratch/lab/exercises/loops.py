@@ -5,7 +5,7 @@ It is compared with what the right step and each known mistake do there.
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from itertools import combinations
 
@@ -22,19 +22,6 @@ from .verdicts import Verdict, misformed, right, unknown, wrong
 CLIP = 1.0
 SIZE = {"n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
 SIZE |= dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
-
-
-class Lazily(Sequence):
-    """Cases that are made when they are first needed."""
-
-    def __init__(self, make: Callable[[], list]):
-        self.make = cache(make)
-
-    def __getitem__(self, i):
-        return self.make()[i]
-
-    def __len__(self) -> int:
-        return len(self.make())
 
 
 # ---------------------------------------------------------------- the chapter's model and pairs

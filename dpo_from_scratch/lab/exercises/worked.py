@@ -1,6 +1,5 @@
-"""More kinds: numbers that end a calculation, one-line formulas, losses with their gradient."""
+"""More kinds: numbers that end a calculation, and losses with their gradient."""
 
-import dis
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -69,21 +68,6 @@ class _Given:
             if np.isfinite(list(way.values())).all():
                 found.append((why, way))
         return found
-
-
-IDLE = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "POP_TOP"}
-
-
-@dataclass
-class Formula(Function):
-    """A function whose answer may be one operation: `return a / b` is tried, and no blank."""
-
-    def judge(self, attempt) -> Verdict:
-        """Blank only if it does nothing at all."""
-        code = getattr(attempt, "__code__", None)
-        if code and {step.opname for step in dis.get_instructions(code)} - IDLE:
-            return self.tried(attempt)
-        return super().judge(attempt)
 
 
 class Lazy(Sequence):
