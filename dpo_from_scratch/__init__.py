@@ -177,7 +177,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch22.py               22: ten runs without a name, a bug of one's own, another's log
       ch22_runs.py          22: what speaks against a name for one of the ten runs
       drift.py              06: five steps against a reference that moves along
-      kit.py                mistakes with their names, and losses that must also train
+      kit.py                mistakes with their names, alone and two at a time
       loops.py              06: a reader's training step, tried on a very small model
       ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes

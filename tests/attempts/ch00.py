@@ -76,9 +76,9 @@ RIGHT = {
 }
 WRONG = {
     "00.0": [
-        (loops, "no gradient flows back"),
-        (arrays, "no gradient flows back"),
-        (without_gradient, "no gradient flows back"),
+        (loops, "no gradient gets back"),
+        (arrays, "no gradient gets back"),
+        (without_gradient, "no gradient gets back"),
         (lambda c, r, rc, rr, b: margin(c, r, rc, rr, b), "that is the margin"),
         (lambda c, r, rc, rr, b: torch.sigmoid(margin(c, r, rc, rr, b)), "the probability of what"),
         (lambda c, r, rc, rr, b: 1 - torch.sigmoid(margin(c, r, rc, rr, b)), "the other choice"),

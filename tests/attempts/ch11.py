@@ -105,7 +105,7 @@ WRONG = {
         (lambda m, e: robust(m, e) * 3, "times a factor"),
         (lambda m, e: ((1 - e) * loss(m) - e * loss(-m)) / (1 - 2 * e) ** 2, "times a factor"),
         (lambda m, e: robust(m), "doesn't look at `eps`"),
-        (through_numpy, "no gradient flows"),
+        (through_numpy, "no gradient gets back"),
     ],
     "11.1": [
         (lambda c, f: 1.0 * (c - f), "how far the agreement falls"),

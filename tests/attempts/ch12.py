@@ -123,8 +123,8 @@ WRONG = {
         (lambda *a: softplus(-a[4] * delta_of(*a[:4])), "DPO's loss"),
         (lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2, "looked at alone"),
         (lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2, "log-ratio is added"),
-        (detached, "no gradient flows"),
-        (in_numpy, "no gradient flows"),
+        (detached, "no gradient gets back"),
+        (in_numpy, "no gradient gets back"),
     ],
     "12.1": [
         (with_epsilon(1 / (1 + math.exp(5 / 3))), "ε: β is left out"),

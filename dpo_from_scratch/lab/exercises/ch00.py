@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from . import values
 from .answers import Numbers, Own
-from .kit import Trains
 from .verdicts import Verdict, misformed, right, unknown, wrong
+from .worked import Trainable
 
 
 # ---------------------------------------------------------------- 00.0: the loss of a pair
@@ -108,7 +108,7 @@ COMPARED = {
     "no beta": "β multiplies the policy's value alone, not the reference's.",
 }
 CROSSED = "the reference is added, or each text is compared with its value for the other text."
-LOSS = Trains(
+LOSS = Trainable(
     dpo_loss,
     pairs_of_numbers(),
     switches={
@@ -130,7 +130,7 @@ LOSS = Trains(
         ("the sum over the batch is taken; every pair has its own loss.", loss_with(over="sum")),
         ("only the first pair has a loss; every pair is to have one.", loss_with(over="first")),
     ],
-    through=2,
+    through=("chosen", "rejected"),
     shows="The loss needs four log-probabilities and β, and no reward model.",
 )
 

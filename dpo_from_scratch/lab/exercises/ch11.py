@@ -6,7 +6,8 @@ from torch import sigmoid
 from torch.nn.functional import logsigmoid
 
 from .functions import Function
-from .kit import Trains, mistakes, then
+from .kit import mistakes, then
+from .worked import Trainable
 
 
 # ---------------------------------------------------------------- 0: robust DPO
@@ -87,7 +88,7 @@ WRONG_ROBUST = mistakes(robust, {
         lambda m, eps: clean(m) / (1 - 2 * eps),
     "the sum over the pairs is taken: each margin has its own loss.": {"over": "sum"},
 })  # fmt: skip
-ROBUST = Trains(
+ROBUST = Trainable(
     robust,
     MARGINS,
     switches={
@@ -99,6 +100,7 @@ ROBUST = Trains(
     wrongs=WRONG_ROBUST
     + then(WRONG_ROBUST, lambda loss, *_: loss.mean(), "the mean over the pairs is taken."),
     traits=[mean_over_flips],
+    through=("m",),
     shows="On labels flipped with probability ε it is, on average, DPO's loss on right ones.",
 )  # fmt: skip
 

@@ -9,7 +9,8 @@ from scipy.special import expit, logit
 
 from .answers import Numbers
 from .functions import Function
-from .kit import Trains, mistakes, then
+from .kit import mistakes, then
+from .worked import Trainable
 
 
 # ---------------------------------------------------------------- 0: IPO's loss
@@ -76,7 +77,7 @@ WRONG_IPO = mistakes(ipo, {
     "the rejected log-ratio is added where it is taken off.":
         lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2,
 })  # fmt: skip
-IPO = Trains(
+IPO = Trainable(
     ipo,
     batches(),
     switches={
@@ -91,7 +92,7 @@ IPO = Trains(
     wrongs=WRONG_IPO
     + then(WRONG_IPO, lambda loss, *_: loss.mean(), "the mean over the batch is taken.")
     + then(WRONG_IPO, lambda loss, *_: loss.sum(), "the sum over the batch is taken."),
-    through=2,
+    through=("chosen", "rejected"),
     shows="A square about a target: it rests there, however sure the labels are.",
 )  # fmt: skip
 

@@ -1,13 +1,6 @@
-"""For the chapters' exercises: mistakes with their names, and losses that must also train."""
+"""For the chapters' exercises: mistakes with their names, alone and two at a time."""
 
-import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-
-import torch
-
-from .functions import Function
-from .verdicts import Verdict, wrong
 
 
 def mistakes(
@@ -39,26 +32,3 @@ def mixed(first: Mapping, second: Mapping) -> list[tuple[str, Callable]]:
         if why:
             told.append((why, lambda *args, f=f, g=g: (f(*args), g(*args))))
     return told
-
-
-@dataclass
-class Trains(Function):
-    """A loss that must also hand a gradient back to its first arguments, `through` of them."""
-
-    through: int = 1
-
-    def tried(self, attempt) -> Verdict:
-        """As any function; then once more with arguments that want a gradient."""
-        said = super().tried(attempt)
-        if said.state != "right":
-            return said
-        given = [copy.deepcopy(v) for v in self.cases[0].values()]
-        policy = [v.requires_grad_() for v in given[: self.through]]
-        why = "the numbers are right, but no gradient flows back through them: stay in torch."
-        try:
-            slopes = torch.autograd.grad(attempt(*given).sum(), policy, allow_unused=True)
-        except (AttributeError, RuntimeError, TypeError, ValueError):  # no torch all the way
-            return wrong(why)
-        still = [n for n, s in zip(self.cases[0], slopes, strict=False) if s is None]
-        why = f"the numbers are right, but no gradient gets back to `{'`, `'.join(still)}`."
-        return wrong(why) if still else said
