@@ -171,6 +171,10 @@ def test_exercises_have_minutes_difficulty_hints_and_executed_folded_solutions(b
     assert 2 <= len(found) <= 5
     parts = re.split(r"^\*\*\d\. ", section, flags=re.M)[1:]
     assert all("<details><summary>Hint" in part for part in parts)
+    # Jupyter reads Markdown inside HTML between blank lines only
+    assert len(re.findall(r"</summary>\n\n(?:(?!</?details>).)*\n\n</details>", prose, re.S)) == (
+        prose.count("<details>")
+    )
     assert len(parts) == len(found) == len(solutions)
     for cell in solutions:
         assert cell["metadata"]["jupyter"]["source_hidden"] is True
