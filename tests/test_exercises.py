@@ -1,6 +1,7 @@
 """The book listens: right attempts pass in any style, wrong ones are told their mistake."""
 
 import math
+import time
 from importlib import import_module
 
 import numpy as np
@@ -258,6 +259,21 @@ def test_use_gives_the_readers_if_it_is_right_and_else_the_books(monkeypatch, ca
     assert exercises.use("04.0", None) is loss
     assert exercises.use("04.0", lambda c, r, b: loss(r, c, b)) is loss
     assert "The chapter goes on with its own." in capsys.readouterr().out
+    assert exercises.use("04.0", lambda c, r, b: loss(c, r, b).numpy()) is loss
+    assert "its own, which gives a Tensor, not a ndarray." in capsys.readouterr().out
+
+
+def test_an_attempt_that_waits_gets_three_times_as_long_and_one_that_works_does_not():
+    for wait, least, most in ((lambda x: time.sleep(9), 0.9, 3), (endless, 0.3, 0.9)):
+        clock, began = attempts.Clock(0.3), time.monotonic()
+        done = attempts.call(wait, {"x": 1.0}, clock)
+        assert done.trouble == "it had not ended after 0.3 seconds."
+        assert least <= time.monotonic() - began < most
+
+
+def endless(x):
+    while True:
+        x += 1
 
 
 def test_progress_is_drawn_and_a_place_that_cant_be_written_is_said(capsys, monkeypatch, tmp_path):

@@ -60,11 +60,12 @@ def use(number: str, attempt=None, by: str = "reader"):
 
     For a chapter's key cell, so that the rest of the chapter runs either way.
     """
-    said = _told(number, attempt, by)
-    if said.state == "right":
+    said, exercise = _told(number, attempt, by), find(number)
+    why = exercise.unfit(attempt) if said.state == "right" else ""
+    if said.state == "right" and not why:
         return attempt
-    print("The chapter goes on with its own.")
-    return find(number).own
+    print(f"The chapter goes on with its own{why}.")
+    return exercise.own
 
 
 def _told(number: str, attempt, by: str) -> Verdict:

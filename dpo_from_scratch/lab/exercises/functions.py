@@ -66,6 +66,13 @@ class Function(Exercise):
         ask = lambda case: attempts.call(attempt, case, clock).value
         return self.verdict(gave, answers, ask)
 
+    def unfit(self, attempt) -> str:
+        """A list is as right as an array, but later cells may reckon with an array."""
+        clock, case = attempts.Clock(self.seconds), self.cases[0]
+        mine, own = (attempts.call(f, case, clock).value for f in (attempt, self.own))
+        same = values.kind(mine) == values.kind(own)
+        return "" if same else f", which gives a {values.kind(own)}, not a {values.kind(mine)}"
+
     def trouble(self, value, answer) -> str:
         """What is wrong with the form of a value."""
         return values.form(value, answer)

@@ -24,6 +24,11 @@ def numbers(value) -> np.ndarray | None:
     return found.astype(float) if found.dtype.kind in "fiub" else None
 
 
+def kind(value) -> str:
+    """What a value is, for those who go on with it; all single numbers are of one kind."""
+    return "number" if isinstance(value, Number | np.generic) else type(value).__name__
+
+
 def form(value, right) -> str:
     """A sentence if the value has another form than the right one: type, dtype, shape, NaN."""
     found, wanted = numbers(value), numbers(right)

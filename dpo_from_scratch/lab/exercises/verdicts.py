@@ -79,3 +79,7 @@ class Exercise:
     def tried(self, attempt) -> Verdict:
         """What an attempt is worth that was made."""
         raise NotImplementedError
+
+    def unfit(self, attempt) -> str:
+        """Why a right attempt is none that a chapter's later cells can use; "" if it is one."""
+        return ""
