@@ -100,7 +100,7 @@ def slips() -> tuple:
         (four(lambda e: e.mean()), "errors of both signs cancel: take absolute values first."),
         (
             four(lambda e: float(np.sqrt((e * e).mean()))),
-            "squares are averaged, in place of absolute values.",
+            "that is the root mean square error, or nearly: average absolute values.",
         ),
         (four(lambda e: (e * e).mean()), "errors are squared; absolute values are asked."),
         (four(lambda e: np.abs(e).max()), "that is the largest error; the mean is asked."),
@@ -114,6 +114,7 @@ def slips() -> tuple:
         (four(size, shift=0), "the shift is missing: position t predicts token t + 1."),
         ([a, b, a, b], "taking 100 off changed nothing: it has to come before the rounding."),
         ([c, d, a, b], "with and without the 100 are exchanged."),
+        ([0.0] * 4, "nothing was rounded, or the truth is of rounded logits, too."),
         (four(size, second=10), "that is 10 taken off, not 100."),
         (four(size, second=1000), "that is 1000 taken off, not 100."),
         (four(size, kind=torch.float16), "that is float16, with eleven significant bits."),

@@ -19,7 +19,7 @@ BY_HAND = Numbers(
         ("share", _sigmoid(4), "β goes in twice."),
         ("share", _sigmoid(-2), "that is the share of the worse reply."),
         ("share", 0.5, "that is the reference: the better reply gains."),
-        ("share", 1.0, "that is the best reply for ever, the optimum at β 0."),
+        ("share", 1.0, "that is the best reply for ever, the optimum at β 0, or next to it."),
         ("share", math.exp(2), "that is the weight e^(r/β), or the odds; divide by the sum of the"
          " weights for a share."),
         ("share", math.exp(2) / 2, "that is the weight π_ref e^(r/β); it isn't divided by Z."),
