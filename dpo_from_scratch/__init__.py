@@ -112,8 +112,12 @@ Laboratory, how the book measures                               -> core, doctor,
     plots.py                the book's style, and pictures that several chapters share
     figures/                single chapters' figures, drawn from what their cells computed
       ch00.py               00: the course of the loss, and the run under the frontier
+      ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
+      ch00_runs.py          00: which way beta works, and swapped columns, both trained
       ch01.py               01: model against grammar, and what a token costs
+      ch01_replies.py       01: one word of a reply, and the chain rule
       ch02.py               02: the fit of the scores, and the ceiling of labels
+      ch02_labels.py        02: how many labels agree with the true reward
       ch03.py               03: the climb, the paths of a recursion, the frontier
       ch04.py               04: the formula taken apart, and one step of one pair
       ch05.py               05: the loss of SFT, and references by their gap to the grammar
@@ -153,6 +157,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch02b.py              02: a labeller who flips, and twenty labels spent well
       ch03.py               03: the Gibbs optimum, backwards, twice; the other KL
       ch03_functions.py     03: what asks for a function: the optimum, and optimising again
+      ch03_other_kl.py      03: how both KL divergences grow as beta falls
       ch04.py               04: the DPO loss, its derivation by numbers, no reference, rankings
       ch04_functions.py     04: what asks for a loss: of a pair, and of a ranking
       ch05.py               05: SFT's loss, perplexity, mixed batches, the prompt in the loss
@@ -178,6 +183,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch22_runs.py          22: what speaks against a name for one of the ten runs
       drift.py              06: five steps against a reference that moves along
       kit.py                mistakes with their names, alone and two at a time
+      lettered.py           numbers, and then the letter of a reason
       loops.py              06: a reader's training step, tried on a very small model
       ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes

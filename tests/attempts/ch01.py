@@ -95,6 +95,12 @@ def unshifted_mean(g, y, m):
     return not_shifted(g, y, m) / m.sum(-1)
 
 
+def scaled_at_the_end(g, y, m):
+    m = m[:, 1:]
+    picked = (g[:, :-1].gather(-1, y[:, 1:, None]).squeeze(-1) * m).sum(-1)
+    return picked - (g[:, :-1] * m[..., None]).sum(1).logsumexp(-1)
+
+
 P, TIMES = 3.5446e-4, 3.2975
 ERRORS = (0.0448, 0.0469, 0.4155, 0.413)
 RIGHT = {
@@ -107,7 +113,12 @@ RIGHT = {
         torch.tensor([P, TIMES]),
     ],
     "01.2": [(-6.7764, -4.1878), [-6.78, -4.19], torch.tensor([-6.7764, -4.1878])],
-    "01.3": [(*ERRORS, "c"), [0.04, 0.05, 0.42, 0.41, "C"], (*map(np.float32, ERRORS), "c.")],
+    "01.3": [
+        (ERRORS, "c"),
+        (*ERRORS, "c"),
+        [0.04, 0.05, 0.42, 0.41, "C"],
+        (*map(np.float32, ERRORS), "c."),
+    ],
     "01.4": [
         ("\n\nThe plot was good.", "a"),
         [{"role": "assistant", "content": "\n\n\nx"}, "A"],
@@ -146,6 +157,17 @@ WRONG = {
         (kept(lambda m: m.flip(1).cumsum(1).flip(1) > 0), "the prompt is scored too"),
         (lambda g, y, m: torch.exp(-(each(g, y) * m[:, 1:]).sum(-1) / m.sum(-1)), "perplexity"),
         (lambda g, y, m: -each(g, y)[m[:, 1:]].mean(), "a mean loss"),
+        (scaled_at_the_end, "once a text"),
+        (kept(lambda m: m.cumsum(1) > 0), "the padding too"),
+        (
+            lambda g, y, m: (
+                F.logsigmoid(g)[:, :-1].gather(-1, y[:, 1:, None])[..., 0] * m[:, 1:]
+            ).sum(-1),
+            "a sigmoid of its own",
+        ),
+        (lambda g, y, m: (g.log_softmax(-1).amax(-1)[:, :-1] * m[:, 1:]).sum(-1), "the likeliest"),
+        (lambda g, y, m: (each(g, y) * m[:, 1:]).mean(), "the mean over all places"),
+        (lambda g, y, m: (each(g, y) * m[:, 1:]).cumsum(-1), "along the way"),
         (lambda g, y, m: (each(g, y) * m).sum(-1), "it raises RuntimeError"),
         (lambda g, y, m: (each(g, y) * m[:, 1:]).sum(-1)[0], "only the first row"),
     ],
@@ -162,6 +184,17 @@ WRONG = {
         ((P, 2.47e-4), "probabilities are subtracted"),
         ((1.13e-8, 3.3), "10 to the power"),
         ((0.035446, 3.3), "in per cent"),
+        ((0.05129, 3.2763), "the one word alone"),
+        ((5.991e-4, 3.2975), "first token isn't scored"),
+        ((2.7101, 1.0136), "probabilities are added"),
+        ((3.478e-4, 3.25), "the grammar's own"),
+        ((0.00869505, 3.25), "the mini world's"),
+        ((P, 9302), "one in so many for the other"),
+        ((P, 0.6967), "by what share"),
+        ((P, 0.7673), "share of the two"),
+        ((P, -9.1378), "the log-probability of the other"),
+        ((-3.4504, TIMES), "to base 10"),
+        ((4.62e-4, TIMES), "either text"),
         ((TIMES, P), "not in the order"),
     ],
     "01.2": [
@@ -174,6 +207,11 @@ WRONG = {
         ((0.00114, 0.01518), "that is the probability"),
         ((-6.7764, -10.9642), "that is the whole reply"),
         ((6.7764, 4.1878), "the sign is turned round"),
+        ((-10.964, -0.00027), "the cut could be there"),
+        ((-1.1902, -4.1878), "the mark alone"),
+        ((-0.5248, -4.1878), "the first token alone"),
+        ((-9.9754, -11.368), "Second: the rest has"),
+        ((-0.753, -0.4653), "the length of the reply"),
         ((-6.7764,), "you gave 1"),
     ],
     "01.3": [
@@ -188,6 +226,12 @@ WRONG = {
         ((0.0, 0.0469, 0.0, 0.413, "c"), "the truth is of the rounded logits"),
         ((*ERRORS, "a"), "saves hardly anything"),
         ((*ERRORS, "b"), "both ways cast before"),
+        ((0.0387, 0.0402, 0.3604, 0.3594, "c"), "20 to 29 tokens, or a median"),
+        ((0.0356, 0.0396, 0.3641, 0.3675, "c"), "20 to 29 tokens, or a median"),
+        ((0.0213, 0.0215, 0.1609, 0.1601, "c"), "up to 9 tokens"),
+        ((0.0048, 0.0053, 0.0534, 0.0536, "c"), "float16"),
+        ((0.0448, 0.0469, 6.0, 6.0, "c"), "1000 taken off"),
+        ((0.0, 0.0, 0.0, 0.0, "c"), "nothing was rounded"),
         (ERRORS, "four numbers and a letter"),
     ],
     "01.4": [

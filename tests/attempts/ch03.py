@@ -56,6 +56,15 @@ KEY_WRONG = [
     (lambda ref, r, b: np.where(r == r.max(), 0.0, -np.inf), "the best reply alone"),
     (lambda ref, r, b: scaled(ref + r / b**2), "divided by β twice"),
     (lambda ref, r, b: scaled(r), "First"),
+    (lambda ref, r, b: scaled((ref + r) / b), "divided by β, too"),
+    (lambda ref, r, b: scaled(ref * r / b), "among logarithms they add"),
+    (lambda ref, r, b: ref + (r - np.exp(ref) @ r) / b, "a step of the climb"),
+    (lambda ref, r, b: (ref + r / b) / lse(ref + r / b), "divided by log Z"),
+    (lambda ref, r, b: b * (scaled(ref + r / b) - ref), "the implicit reward"),
+    (lambda ref, r, b: scaled(ref + (r - r.mean()) / r.std() / b), "by their spread"),
+    (lambda ref, r, b: scaled(ref + r / b * math.log(2)), "powers of 2"),
+    (lambda ref, r, b: np.sort(scaled(ref + r / b)), "sorted"),
+    (lambda ref, r, b: r / b, "alone"),
 ]
 
 
@@ -77,6 +86,15 @@ HAND_WRONG = [
     (88.1, "per cent"),
     (math.log(S(2.0)), "the logarithm of the right number"),
     (0.8, "the base is 2"),
+    (0.75, "e^ is left out"),
+    (2 / 3, "e^ is left out"),
+    (S(1 / 0.6), "at β 0.6"),
+    (S(10), "at β 0"),
+    (0.5 * math.exp(0.5), "that is a weight"),
+    (math.exp(1), "the odds without β"),
+    (math.exp(-2), "the odds of the worse reply"),
+    (math.log(2 * S(2)), "the log-ratio"),
+    (0.328, "the KL divergence"),
     (2 * S(2.0) - 1, "the difference of the two shares"),
 ]
 
@@ -106,6 +124,14 @@ BACK_WRONG = [
     ((KL, V), "not in the order"),
     ((V, V / 0.5 + math.log(Z)), "log Z is added"),
     ((V, 0.5 * math.log(Z) - V), "the sign is turned"),
+    ((V, V / 0.5 - math.log10(Z)), "base 10"),
+    ((V, KL / 3), "over the three steps"),
+    ((V, V - Q @ REWARD), "exceeds the reference's"),
+    ((V, math.log(Z)), "log Z, no divergence"),
+    ((V, 0.5 * math.log(Z)), "β log Z, no divergence"),
+    ((V, V), "the mean reward again"),
+    ((V - Q @ REWARD, KL), "exceeds the reference's"),
+    ((Z, KL), "Z of the start"),
 ]
 
 # ---------------------------------------------------------------- 03.3
@@ -123,6 +149,14 @@ TWICE_WRONG = [
     (lambda beta, times: beta * 2**times, "β doubles"),
     (lambda beta, times: beta / times**0.5, "the root of the number"),
     (lambda beta, times: 1 / times, "the number of times alone"),
+    (lambda beta, times: times, "by how much β shrinks"),
+    (lambda beta, times: 0.0, "the limit"),
+    (lambda beta, times: 2 * beta / (times * (times + 1)), "1, 2, ... up to"),
+    (lambda beta, times: beta / (2 * times), "twice as far"),
+    (lambda beta, times: beta / (2 * times - 1), "each later one twice"),
+    (lambda beta, times: beta / math.factorial(times), "are multiplied"),
+    (lambda beta, times: beta * math.exp(1 - times), "shrinks by e"),
+    (lambda beta, times: beta + times - 1, "n − 1 more"),
     (lambda beta, times: beta ** (1 / times), "the root is taken"),
 ]
 
@@ -145,6 +179,13 @@ OTHER_WRONG = [
     ((GREW[0] - 1, GREW[1] - 1, "b"), "one too few"),
     ((GREW[0], GREW[0], "b"), "both are weighted by the optimum"),
     ((GREW[1], GREW[1], "b"), "both are weighted by the reference"),
+    ((FAR[1] / FAR[0], FAR[1] / FAR[0], "e"), "none of"),
+    ((NEAR[1] / NEAR[0], FAR[1] / FAR[0], "b"), "the second divergence over the first"),
+    ((10 / 3, 10 / 3, "c"), "how many times β falls"),
+    ((100 / 9, 100 / 9, "c"), "β squared"),
+    ((10 / 3, 100 / 9, "b"), "powers of"),
+    ((math.log(GREW[0]), math.log(GREW[1]), "b"), "those are logarithms"),
+    ((100 * GREW[0], 100 * GREW[1], "b"), "in per cent"),
     ((GREW[1], GREW[0], "b"), "not in the order"),
     ((*GREW, "a"), "never writes what the reference can't"),
     ((*GREW, "c"), "why does one grow faster"),
@@ -159,7 +200,7 @@ RIGHT = {
     "03.2": [(V, KL), (2.19, 1.41), {"mean_reward": V, "kl": KL}],
     "03.3": [lambda beta, times: beta / times, by_counting,
              lambda beta, times: torch.tensor(beta) / times],
-    "03.4": [(*GREW, "b"), [3.19, 6.24, "B"], (3.2, 6.2, "(b)")],
+    "03.4": [(GREW, "b"), (*GREW, "b"), [3.19, 6.24, "B"], (3.2, 6.2, "(b)")],
 }  # fmt: skip
 WRONG = {
     "03.0": KEY_WRONG,

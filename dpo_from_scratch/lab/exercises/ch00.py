@@ -1,14 +1,12 @@
 """Exercises of chapter 00: the loss, the loss by hand, which way β works, swapped columns."""
 
-import math
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 
-from . import values
-from .answers import Numbers, Own
-from .verdicts import Verdict, misformed, right, unknown, wrong
+from .ch00_by_hand import BY_HAND
+from .ch00_runs import OTHER_WAY, WHICH_WAY
 from .worked import Trainable
 
 
@@ -44,6 +42,8 @@ REFERENCE: dict[str, Callable] = {
     "exp": lambda own, ref, beta: torch.exp(own - ref),
     "apart": lambda own, ref, beta: torch.exp(own) - torch.exp(ref),
     "no beta": lambda own, ref, beta: own - ref / beta,
+    "beta of ref": lambda own, ref, beta: own / beta - ref,
+    "mixed": lambda own, ref, beta: own - ref.mean(),
 }
 ENDS: dict[str, Callable] = {
     "": lambda w, r: -F.logsigmoid(w - r),
@@ -62,6 +62,25 @@ ENDS: dict[str, Callable] = {
     "abs": lambda w, r: -F.logsigmoid((w - r).abs()),
     "cut": lambda w, r: -F.logsigmoid((w - r).clamp(min=0)),
     "mean first": lambda w, r: -F.logsigmoid((w - r).mean()),
+    "sum first": lambda w, r: -F.logsigmoid((w - r).sum()),
+    "only r": lambda w, r: -F.logsigmoid(-r),
+    "square": lambda w, r: (1 - (w - r)) ** 2,
+    "half square": lambda w, r: (0.5 - (w - r)) ** 2,
+    "perceptron": lambda w, r: torch.relu(r - w),
+    "counted": lambda w, r: (w < r).to(w.dtype),
+    "smoothed": lambda w, r: -0.9 * F.logsigmoid(w - r) - 0.1 * F.logsigmoid(r - w),
+    "target": lambda w, r: -F.logsigmoid(w - r - 1),
+    "both ways": lambda w, r: -F.logsigmoid(w - r) - F.logsigmoid(r - w),
+    "weight": lambda w, r: -torch.sigmoid(r - w),
+    "entropy": lambda w, r: -torch.sigmoid(w - r) * F.logsigmoid(w - r),
+    "likelihood too": lambda w, r: w - F.logsigmoid(w - r),
+    "price": lambda w, r: (w + r) / 2 - F.logsigmoid(w - r),
+    "price of both": lambda w, r: w + r - F.logsigmoid(w - r),
+    "price, a mean": lambda w, r: ((w + r) / 2).mean() - F.logsigmoid(w - r),
+    "price of chosen, a mean": lambda w, r: w.mean() - F.logsigmoid(w - r),
+    "paid": lambda w, r: -w - F.logsigmoid(w - r),
+    "sigmoids apart": lambda w, r: torch.sigmoid(r) - torch.sigmoid(w),
+    "tanh": lambda w, r: -torch.tanh(w - r),
 }
 
 
@@ -105,7 +124,31 @@ COMPARED = {
     "log": "a logarithm is taken of log-probabilities: they are logarithms already.",
     "exp": "the ratio stands in place of the log-ratio: an exp too many.",
     "apart": "probabilities are subtracted; a log-ratio is a difference of logarithms.",
+    "beta of ref": "β multiplies the reference's value alone, not the policy's.",
+    "mixed": "the reference's values are averaged; each text has its own.",
     "no beta": "β multiplies the policy's value alone, not the reference's.",
+}
+PENALTY = "a KL penalty is added; what keeps the policy near is the reference in the margin."
+ENDINGS |= {
+    "sum first": "the sum over the batch is taken, and before σ; every pair has its own loss.",
+    "only r": "the chosen text doesn't count.",
+    "square": "that is a square, least at a margin of 1; -log σ falls for ever.",
+    "half square": "that is a square, least at a margin of one half; -log σ falls for ever.",
+    "perceptron": "the loss is zero as soon as the side is right; -log σ never is.",
+    "counted": "that counts mistakes; a loss has to have a slope.",
+    "smoothed": "the labels are smoothed by a tenth: that is another loss.",
+    "target": "a margin of 1 is taken off; there is no such target in the loss.",
+    "both ways": "both choices are counted; only the one that was made belongs in.",
+    "weight": "that is minus σ(−margin), the weight in the gradient, not the loss.",
+    "entropy": "the logarithm is weighted with its probability; the choice was made, once.",
+    "likelihood too": PENALTY,
+    "price": PENALTY,
+    "price of both": PENALTY,
+    "price, a mean": PENALTY,
+    "price of chosen, a mean": PENALTY,
+    "paid": "the chosen text's log-ratio is taken off besides; the loss has the margin alone.",
+    "sigmoids apart": "sigmoids are subtracted; the difference belongs inside σ, then a logarithm.",
+    "tanh": "tanh stands in place of log σ.",
 }
 CROSSED = "the reference is added, or each text is compared with its value for the other text."
 LOSS = Trainable(
@@ -134,161 +177,9 @@ LOSS = Trainable(
     shows="The loss needs four log-probabilities and β, and no reward model.",
 )
 
-# ---------------------------------------------------------------- 00.1: the loss by hand
-NAMES = ("right way", "wrong way")
-SLIPS: list[tuple[Callable[[float], float], str]] = [  # of the sign of the margin, 1 or -1
-    (lambda s: cost(3 * s), "β is left out of the margin."),
-    (lambda s: cost(0.36 * 3 * s), "β goes in twice."),
-    (lambda s: cost(3 * s / 0.6), "the log-ratios are divided by β."),
-    (lambda s: cost(0.6 * s), "that has a margin of β · 1, but 2 and −1 don't differ by 1."),
-    (
-        lambda s: cost(1.0 * s),
-        "2 and −1 don't differ by 1; and β is left out.",
-    ),
-    (lambda s: cost(1.2 * s), "only the chosen text is counted in the margin."),
-    (lambda s: 0.6 * cost(3 * s), "β stands before the logarithm; it belongs into the margin."),
-    (lambda s: 0.6 * cost(1.8 * s), "the loss itself is multiplied by β once more."),
-    (lambda s: cost(0.6 * s * (math.exp(2) - math.exp(-1))), "nats are logarithms: no exp here."),
-    (lambda s: 1 / (1 + math.exp(-1.8 * s)), "that is σ of the margin: no logarithm was taken."),
-    (lambda s: -1 / (1 + math.exp(-1.8 * s)), "that is minus σ: no logarithm was taken."),
-    (lambda s: 1.8 * s, "that is the margin, not yet the loss."),
-    (lambda s: -1.8 * s, "that is minus the margin: σ is missing."),
-    (lambda s: math.exp(-1.8 * s), "the 1 in 1 + exp(−margin) is missing, and the logarithm."),
-    (lambda s: 1 + math.exp(-1.8 * s), "the logarithm is missing."),
-    (lambda s: max(0.0, 1 - 1.8 * s), "that is a hinge; the loss is a logarithm."),
-    (lambda s: math.log(2), "that is the loss at a margin of zero."),
-    (lambda s: cost(1.8 * s) / math.log(2), "that is in bits: a logarithm to base 2."),
-    (lambda s: cost(1.8 * s) / math.log(10), "that is a logarithm to base 10; ours is natural."),
-    (lambda s: -cost(1.8 * s), "the minus of −log σ is missing."),
-]
-
-
-def cost(margin: float) -> float:
-    """-log sigmoid."""
-    return math.log1p(math.exp(-margin))
-
-
-def both_ways() -> dict[str, float]:
-    """The book's loss for log-ratios of 2 and -1 at β = 0.6, and with the labels swapped."""
-    nil = torch.zeros(2, dtype=torch.float64)
-    of = dpo_loss(nil + torch.tensor([2.0, -1.0]), nil + torch.tensor([-1.0, 2.0]), nil, nil, 0.6)
-    return dict(zip(NAMES, of.tolist(), strict=True))
-
-
-def by_hand(answer: dict[str, float]) -> list:
-    """Every slip in both numbers, then in one of them alone."""
-    slips = [(NAMES, [f(1), f(-1)], why) for f, why in SLIPS]
-    slips += [(NAMES, [f(-1), f(1)], f"the two are exchanged, and {why}") for f, why in SLIPS]
-    good = answer[NAMES[0]]
-    slips += [
-        (NAMES, [good, -good], "swapped labels turn the margin's sign, not the loss's."),
-        (NAMES, [good, good], "swapping the labels does change the loss."),
-        (NAMES, [good, 1 - good], "a loss is no probability: the two don't add up to one."),
-        (NAMES, [good, 1 / good], "swapped labels turn the margin's sign; nothing is inverted."),
-    ]
-    for name, sign in zip(NAMES, (1, -1), strict=True):
-        slips += [(name, f(sign), f"`{name}`: {why}") for f, why in SLIPS]
-        turned = f"`{name}`: the margin's sign is turned, and "
-        slips += [(name, f(-sign), turned + why) for f, why in SLIPS]
-    return slips
-
-
-# ---------------------------------------------------------------- 00.2: which way β works
-REASONS = {
-    "a": "β is a factor of the gradient, but AdamW divides a gradient by its usual size. "
-    "And compare: which of your two runs went farther?",
-    "b": None,
-    "c": "the loss that was trained has no KL term: look at its three lines.",
-    "d": "your own two numbers differ, so something of β is left.",
-}
-
-
-def told(attempt, count: int, form: str) -> tuple[list[float], list] | Verdict:
-    """`count` numbers, and what comes after them."""
-    attempt = list(attempt.values()) if isinstance(attempt, dict) else attempt
-    if not isinstance(attempt, tuple | list):
-        return misformed(f"write {form}.")
-    found = values.numbers(list(attempt[:count]))
-    if found is None or found.size != count:
-        return misformed(f"write {form}, the first {count} of them numbers.")
-    if not all(map(math.isfinite, found.ravel())):
-        return misformed("one of the numbers isn't finite.")
-    return found.ravel().tolist(), list(attempt[count:])
-
-
-def which_way(attempt) -> Verdict:
-    """(KL at 0.2, KL at 2, reason)."""
-    form = '(KL at β = 0.2, KL at β = 2, "a" to "d")'
-    read = told(attempt, 2, form)
-    if isinstance(read, Verdict):
-        return read
-    (small, large), rest = read
-    letter = str(rest[0]).strip(' ."()').lower() if len(rest) == 1 else ""
-    if letter not in REASONS:
-        return misformed(f"write {form}; the reason is one letter.")
-    if why := apart(small, large):
-        return wrong(why)
-    if not (0.4 <= small <= 1.6 and 0.08 <= large <= 0.45 and small > 1.8 * large):
-        return unknown(f"{small:.2f} and {large:.2f} are not what these two runs give.")
-    if REASONS[letter]:
-        return wrong(REASONS[letter])
-    return right("With a small β the loss is flat only after several nats.")
-
-
-def apart(small: float, large: float) -> str:
-    """What is wrong with the two distances, or ""."""
-    if abs(small) < 0.03 and abs(large) < 0.03:
-        return "neither model has moved: was the reference itself measured, or trained in place?"
-    if min(abs(small), abs(large)) < 0.03:
-        return "one of the models has not moved at all: was the copy trained that you measure?"
-    if small < 0 and large < 0:
-        return "the policy and the reference are exchanged: a KL is negative only by noise."
-    if abs(small - large) < 0.15 * max(small, large):
-        return "the two are alike: β didn't reach the training, or one model was measured twice."
-    if 0.4 <= large <= 1.6 and 0.08 <= small <= 0.45:
-        return "the first is smaller: are the runs exchanged, or is that β times the KL?"
-    if small > 1.5 and large > 0.9 and small > large:
-        return "both went much too far: were they copies of the trained policy, or 256 steps long?"
-    if large > 0.45:
-        return "the second is too far for 64 steps from a fresh copy, if it is the `kl`."
-    if small > 1.8:
-        return "the first is too far for 64 steps from a fresh copy, if it is the `kl`."
-    if small > 1.25:
-        return "is that a mean over the reference's own texts? A KL is over the policy's."
-    return ""
-
-
-# ---------------------------------------------------------------- 00.3: the other way round
-def other_way(attempt) -> Verdict:
-    """(mean true reward, KL) after training on swapped columns."""
-    read = told(attempt, 2, "(mean true reward, KL), both of the model trained on swapped pairs")
-    if isinstance(read, Verdict):
-        return read
-    (reward, kl), rest = read
-    if rest:
-        return misformed(f"two numbers are asked; you gave {2 + len(rest)}.")
-    if abs(kl) < 0.03:
-        return wrong("this model has not moved: it is the reference, or an untrained copy.")
-    if reward > 0 > kl or (kl < -0.5 and reward > -3):
-        return wrong("(mean true reward, KL) in this order: the second is a distance.")
-    if reward > 0.95:
-        return wrong("it learned the readers' taste: the columns were not swapped, or twice.")
-    if reward > -0.7:
-        return wrong("something was unlearned: did you train a fresh copy of the reference?")
-    if kl > 1.6 and reward < -2.6:
-        return wrong("that is too far for 64 steps of 16: asked are the first 1,024 pairs, once.")
-    if -3.2 < reward <= -0.7 and 0.25 < kl < 1.8:
-        return right("DPO learns what it is told, the opposite taste as readily.")
-    return unknown(f"a true reward of {reward:.2f} at a KL of {kl:.2f} isn't what this run gives.")
-
-
 EXERCISES = {
     "00.0": LOSS,
-    "00.1": Numbers(
-        both_ways,
-        by_hand,
-        "A margin the wrong way costs 13 times as much.",
-    ),
-    "00.2": Own(which_way, (0.81, 0.22, "b")),
-    "00.3": Own(other_way, (-1.96, 0.73)),
+    "00.1": BY_HAND,
+    "00.2": WHICH_WAY,
+    "00.3": OTHER_WAY,
 }

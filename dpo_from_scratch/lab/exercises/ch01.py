@@ -1,20 +1,14 @@
 """Exercises of chapter 01: the log-probability of a reply, one word, the chain rule."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import cache
+from collections.abc import Callable
 
-import numpy as np
 import torch
 
-from ...models import Scorer, load_model, pad_id
-from ...scoring import score_examples
-from ...tokens import encode
 from . import ch01b
-from .answers import Numbers, Own
+from .answers import Own
+from .ch01_replies import CHAIN, ONE_WORD
 from .functions import Function
 
-PROMPT, REPLY = "film : how was the plot ?", "the plot was superb ! thank you ."
 NO_SHIFT = "nothing is shifted: position t predicts token t + 1, not the token that it has read."
 PER_ROW = "one number is asked for each row of the batch"
 
@@ -52,6 +46,10 @@ KEPT: dict[str, Callable] = {
     "cut before": lambda m: m & (torch.arange(m.shape[1]) > 0),
     "no last": lambda m: m & (m.flip(1).cumsum(1).flip(1) > 1),
     "no first": lambda m: m & (m.cumsum(1) > 1),
+    "one before": lambda m: m | (m.roll(-1, 1) & (torch.arange(m.shape[1]) < m.shape[1] - 1)),
+    "one after": lambda m: m | (m.roll(1, 1) & (torch.arange(m.shape[1]) > 0)),
+    "padding": lambda m: m.cumsum(1) > 0,
+    "prompt alone": lambda m: m.cumsum(1) == 0,
     "first": lambda m: m & (m.cumsum(1) == 1),
     "last": lambda m: m & (m.flip(1).cumsum(1).flip(1) == 1),
 }
@@ -64,6 +62,11 @@ LOGS: dict[str, Callable] = {
     "places": lambda g: g.log_softmax(1),
     "batch": lambda g: g.log_softmax(0),
     "log": lambda g: g.log(),
+    "sigmoid": torch.nn.functional.logsigmoid,
+    "largest": lambda g: g - g.amax(-1, keepdim=True),
+    "mean off": lambda g: g - g.mean(-1, keepdim=True),
+    "likeliest": lambda g: 0 * g + g.log_softmax(-1).amax(-1, keepdim=True),
+    "entropy": lambda g: 0 * g - (g.log_softmax(-1) * g.softmax(-1)).sum(-1, keepdim=True),
 }
 ENDS: dict[str, Callable] = {
     "": lambda e, m: (e * m).sum(-1),
@@ -83,7 +86,26 @@ ENDS: dict[str, Callable] = {
     "log of sum": lambda e, m: torch.log((e.exp() * m).sum(-1)),
     "log of mean": lambda e, m: torch.log((e.exp() * m).sum(-1) / m.sum(-1)),
     "product": lambda e, m: torch.where(m, e, 1.0).prod(-1),
+    "mean of places of the batch": lambda e, m: (e * m).mean(),
+    "root": lambda e, m: (e * m).sum(-1) / m.sum(-1).sqrt(),
+    "exp of mean": lambda e, m: torch.exp((e * m).sum(-1) / m.sum(-1)),
+    "least": lambda e, m: torch.where(m, e, 0.0).amin(-1),
+    "along": lambda e, m: (e * m).cumsum(-1),
 }
+
+
+def _scaled_at_the_end(logits, labels, mask):
+    """One logsumexp a text, of the logits' sum."""
+    before, scored = logits[:, :-1], mask[:, 1:]
+    picked = before.gather(-1, labels[:, 1:, None]).squeeze(-1)
+    return (picked * scored).sum(-1) - (before * scored.unsqueeze(-1)).sum(1).logsumexp(-1)
+
+
+def _scaled_once(logits, labels, mask):
+    """One logsumexp a text, over all its places."""
+    picked = logits[:, :-1].gather(-1, labels[:, 1:, None]).squeeze(-1)
+    each = logits[:, :-1].logsumexp(-1).masked_fill(~mask[:, 1:], -torch.inf)
+    return (picked * mask[:, 1:]).sum(-1) - each.logsumexp(-1)
 
 
 def batches() -> list[dict]:
@@ -122,6 +144,15 @@ SINGLE = {
     ("logs", "twice"): "softmax is taken twice: log-softmax of what is a softmax already.",
     ("logs", "places"): "the softmax runs over the places, not over the possible tokens.",
     ("logs", "batch"): "the softmax runs over the rows, not over the possible tokens.",
+    ("keep", "one before"): "the prompt's last token is scored too: one place too early.",
+    ("keep", "one after"): "the place after the reply is scored too.",
+    ("keep", "padding"): "all that comes after the prompt is scored, the padding too.",
+    ("keep", "prompt alone"): "the prompt is scored, the reply is not.",
+    ("logs", "sigmoid"): "each logit has a sigmoid of its own; a softmax makes them one choice.",
+    ("logs", "largest"): "the largest logit is subtracted; it should be their logsumexp.",
+    ("logs", "mean off"): "the mean of the logits is subtracted; it should be their logsumexp.",
+    ("logs", "likeliest"): "the likeliest token is scored in each place, not the one that came.",
+    ("logs", "entropy"): "that is the entropy; asked is the logarithm of what came.",
     ("logs", "log"): "the logarithm of the logits themselves is taken: softmax is missing.",
     ("logs", "masked"): "the mask multiplies the logits; it belongs on the log-probabilities.",
     ("logs", "log of masked"): "the mask comes before the logarithm: log 0 is minus infinity.",
@@ -133,6 +164,11 @@ SINGLE = {
     ("ends", "batch"): f"all rows are added up: {PER_ROW}.",
     ("ends", "batch mean"): f"the mean over the batch is taken: {PER_ROW}.",
     ("ends", "token mean"): f"the mean over all tokens of the batch is taken: {PER_ROW}.",
+    ("ends", "mean of places of the batch"): f"the mean over all places is taken: {PER_ROW}.",
+    ("ends", "root"): "it is divided by the root of the number of tokens: the sum is asked.",
+    ("ends", "exp of mean"): "that is exp of the mean; the sum of the logarithms is asked.",
+    ("ends", "least"): "that is the least likely token alone; the sum is asked.",
+    ("ends", "along"): f"it is added up along the way: {PER_ROW}.",
     ("ends", "one"): f"only the first row is scored: {PER_ROW}.",
     ("ends", "minus token mean"): f"that is a mean loss over all tokens: {PER_ROW}.",
     ("ends", "minus batch"): f"that is a loss of the whole batch: {PER_ROW}.",
@@ -156,6 +192,10 @@ LOGPS = Function(
     },
     wrongs=[
         ("the last token, the end, is left out.", logps_with(keep="no last")),
+        *(
+            ("the logsumexp comes off once a text; each place has its own.", function)
+            for function in (_scaled_at_the_end, _scaled_once)
+        ),
         *((why, logps_with(**{key: value})) for (key, value), why in SINGLE.items()),
         *(
             (f"two things. First: {NO_SHIFT} Second: {why}", logps_with(shift="none", **{k: v}))
@@ -167,121 +207,10 @@ LOGPS = Function(
 )
 
 
-# ---------------------------------------------------------------- 01.1 and 01.2: single replies
-@cache
-def score(prompt: str, reply: str, cut: int = 0, end: bool = True) -> float:
-    """The model's log-probability of a reply, or of what follows its first `cut` tokens."""
-    model, tokenizer = load_model("tiny")
-    (whole,) = encode(tokenizer, prompt, reply)
-    ids = whole.ids if end else whole.ids[:-1]
-    part = replace(whole, ids=ids, prompt_length=whole.prompt_length + cut)
-    return score_examples(Scorer(model), [part], pad_id(tokenizer)).item()
-
-
-WORDS = ("the plot was good .", "the plot was superb .")
-WORD = ("probability", "times rarer")
-
-
-def one_word() -> dict[str, float]:
-    """The probability of the first text, and how many times rarer the second is."""
-    good, superb = (score(PROMPT, text) for text in WORDS)
-    return dict(zip(WORD, np.exp([good, good - superb]).tolist(), strict=True))
-
-
-def one_words_slips(answer: Mapping[str, float]) -> list:
-    """Mistakes with one word."""
-    p, q = (score(PROMPT, text) for text in WORDS)
-    chance, times = WORD
-    prompt_too, ended = score(PROMPT, WORDS[0], cut=-6), score(PROMPT, WORDS[0], end=False)
-    n = 6  # tokens of either reply, the end included
-    return [
-        (chance, p, "that is the log-probability; the probability is asked."),
-        (chance, -p, "that is minus the log-probability; the probability is asked."),
-        (chance, np.exp(ended), "without its end: it begins with this text, and may go on."),
-        (chance, np.exp(prompt_too), "the prompt is scored too."),
-        (chance, np.exp(p / n), "that is a mean over the tokens; the product is asked."),
-        (chance, np.exp(p / (n - 1)), "that is a mean over the tokens; the product is asked."),
-        (chance, np.exp(q), "that is the probability of the other text."),
-        (chance, 10**p, "exp undoes a natural logarithm; 10 to the power doesn't."),
-        (chance, 2**p, "exp undoes a natural logarithm; 2 to the power doesn't."),
-        (chance, np.exp(-p), "that is one in so many; the probability itself is asked."),
-        (times, p - q, "that is the difference of the logarithms; a ratio is its exp."),
-        (times, q - p, "that is the difference of the logarithms; a ratio is its exp."),
-        (times, q / p, "log-probabilities are divided; probabilities are to be."),
-        (times, p / q, "log-probabilities are divided; probabilities are to be."),
-        (times, np.exp(q - p), "that is how many times as likely; how many times rarer is asked."),
-        (times, np.exp((p - q) / n), "the mean over the tokens is taken; a ratio needs the sums."),
-        (times, np.exp(p) - np.exp(q), "probabilities are subtracted; how many times is a ratio."),
-        (times, np.exp(q), "that is the probability of the other text, not yet a ratio."),
-        (times, 10 ** (p - q), "exp undoes a natural logarithm; 10 to the power doesn't."),
-        (times, answer[times] - 1, "one less than the ratio: `times` is meant as a ratio."),
-    ]
-
-
-PARTS = ("first part", "rest")
-
-
-def chain() -> dict[str, float]:
-    """log pi of the first five tokens, and of the rest given them."""
-    whole, rest = score(PROMPT, REPLY), score(PROMPT, REPLY, cut=5)
-    return {"first part": whole - rest, "rest": rest}
-
-
-def chain_slips(answer: Mapping[str, float]) -> list:
-    """Mistakes with the chain rule."""
-    first, rest = PARTS
-    whole, alone = score(PROMPT, REPLY), score(PROMPT, "thank you .")
-    ended, prompt = score(PROMPT, "the plot was superb !"), score(PROMPT, REPLY, cut=-6) - whole
-    a, b = answer.values()
-    likely = "that is the probability; log-probabilities are asked."
-    return [
-        (PARTS, np.exp([a, b]), likely),
-        (PARTS, [b, a], "the right numbers, but not in the order (first part, rest)."),
-        (PARTS, [a / 5, b / 4], "those are means over the tokens; sums are asked."),
-        (PARTS, [b + whole, b], "the first part is to be scored, not the rest twice."),
-        (first, ended, "the first part has got an end of its own; the reply goes on after it."),
-        (first, whole, "that is the whole reply."),
-        (first, a + prompt, "the prompt is scored too, as if it were part of the reply."),
-        (first, a / 5, "that is a mean over the tokens; the sum is asked."),
-        (first, np.exp(a), likely),
-        (rest, alone, "the rest has to follow the first part, not the prompt."),
-        (rest, whole, "that is the whole reply."),
-        (rest, b / 4, "that is a mean over the tokens; the sum is asked."),
-        (rest, a + b, "the first part is scored too: it belongs to the prompt now."),
-        (rest, np.exp(b), likely),
-        (rest, b + a + prompt, "prompt and first part are scored too."),
-    ]
-
-
-def cut_elsewhere(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
-    """Right scores for a cut at another place."""
-    whole = score(PROMPT, REPLY)
-    if abs(found["first part"] + found["rest"] - whole) < 0.02 and found["rest"] < 0.01:
-        return "the two add up to the whole reply, but the cut is at another place."
-    for cut in range(1, 9):
-        rest = score(PROMPT, REPLY, cut=cut)
-        if abs(found["rest"] - rest) < 0.02 and abs(answer["rest"] - rest) > 0.05:
-            return f"`rest`: the cut is after {cut} tokens of the reply; count them up to the mark."
-        if abs(found["first part"] + rest - whole) < 0.02 and abs(answer["rest"] - rest) > 0.05:
-            return f"`first part`: the cut is after {cut} tokens of the reply; count again."
-    return ""
-
-
 EXERCISES = {
     "01.0": LOGPS,
-    "01.1": Numbers(
-        one_word,
-        one_words_slips,
-        "A text is rare even if each of its words is likely.",
-        rtol=0.02,
-    ),
-    "01.2": Numbers(
-        chain,
-        chain_slips,
-        "Wherever you cut, the parts add up to the whole.",
-        rtol=0.005,
-        tell=cut_elsewhere,
-    ),
-    "01.3": Own(ch01b.half_precision, (0.045, 0.047, 0.415, 0.413, "c")),
+    "01.1": ONE_WORD,
+    "01.2": CHAIN,
+    "01.3": ch01b.HALF_PRECISION,
     "01.4": Own(ch01b.seam, ("\n\nThe plot was good.", "a")),
 }

@@ -5,10 +5,9 @@ from numbers import Integral
 
 import numpy as np
 
-from ... import world
-from ...data import data_path, read_rows
 from . import ch02b
 from .answers import Numbers, Own
+from .ch02_labels import AGREE
 from .functions import Function
 from .verdicts import Verdict, misformed, right, wrong
 
@@ -46,6 +45,16 @@ PARTS: dict[str, Callable] = {
     "shares, met": lambda w, n, z: (n > 0) * (w / np.where(n, n, 1) - sigmoid(z)),
     "product": lambda w, n, z: w - n @ sigmoid(z),
     "signs": lambda w, n, z: w + n * sigmoid(z),
+    "difference": lambda w, n, z: w - w.T,
+    "even": lambda w, n, z: w - n / 2,
+    "tanh": lambda w, n, z: w - n * np.tanh(z),
+    "doubled": lambda w, n, z: w - n * sigmoid(2 * z),
+    "curvature": lambda w, n, z: -n * sigmoid(z) * sigmoid(-z),
+    "later": lambda w, n, z: np.triu(w - n * sigmoid(z)),
+    "earlier": lambda w, n, z: np.tril(w - n * sigmoid(z)),
+    "softmax": lambda w, n, z: w - n / np.exp(-z).sum(1, keepdims=True),
+    "their wins": lambda w, n, z: w - w * sigmoid(z) + w.T * sigmoid(-z),
+    "size": lambda w, n, z: abs(w - n * sigmoid(z)),
     "softened": lambda w, n, z: w * sigmoid(-z) + w.T * sigmoid(z),
 }
 ENDS: dict[str, Callable] = {
@@ -75,6 +84,16 @@ WHYS = {
     ("part", "product"): "a matrix product (@) stands where entries are multiplied (*).",
     ("part", "signs"): "expected wins are added; they come off.",
     ("part", "softened"): "losses are added; a score pays for them.",
+    ("part", "difference"): "those are wins minus losses; scores, and what they expect, are out.",
+    ("part", "even"): "half of the comparisons come off, as if all scores were alike.",
+    ("part", "tanh"): "tanh stands in place of σ.",
+    ("part", "doubled"): "the difference of the scores goes in doubled.",
+    ("part", "curvature"): "that is the second derivative; the first is asked.",
+    ("part", "later"): "only opponents that come later are counted, not the earlier ones.",
+    ("part", "earlier"): "only opponents that come earlier are counted, not the later ones.",
+    ("part", "softmax"): "a softmax over all answers stands in place of σ, pair by pair.",
+    ("part", "their wins"): "losses are added; a score pays for them.",
+    ("part", "size"): "the sign of each pair's part is lost.",
     ("ends", "none"): "it isn't added up over the opponents: each answer has one slope.",
     ("ends", "games"): "it is divided by the number of comparisons of each answer.",
     ("ends", "choices"): "it is divided by the number of choices: a sum is asked.",
@@ -128,6 +147,18 @@ SLOPE = Function(
             lambda scores, wins: scores + 0.3 * gradient(scores, wins),
         ),
         (
+            "that is a Newton step: the slope over the curvature.",
+            lambda scores, wins: gradient(scores, wins) / -gradient(scores, wins, part="curvature"),
+        ),
+        (
+            "that is a step of the climb, the scores included; the slope alone is asked.",
+            lambda scores, wins: scores + gradient(scores, wins),
+        ),
+        (
+            "the slope of a prior is in it, too.",
+            lambda scores, wins: gradient(scores, wins) - scores,
+        ),
+        (
             "the slope of a prior is in it, too.",
             lambda scores, wins: gradient(scores, wins) - scores / 4,
         ),
@@ -138,78 +169,11 @@ SLOPE = Function(
 )
 
 
-# ---------------------------------------------------------------- 02.1: who agrees with whom
-def gaps(labels) -> np.ndarray:
-    """True reward of the chosen text less that of the rejected one."""
-    both = [[world.reward(r["prompt"], r[s]) for s in ("chosen", "rejected")] for r in labels]
-    return np.array(both) @ (1, -1)
-
-
-def agreements(labels) -> int:
-    """In how many labels the true reward is higher for the chosen text."""
-    return int((gaps(labels) > 0).sum())
-
-
-def told(labels, measure: Callable) -> int:
-    """In how many labels the chosen text has more of something."""
-    of = lambda row, side: measure(row["prompt"], row[side])
-    return sum(of(row, "chosen") > of(row, "rejected") for row in labels)
-
-
-def some_labels() -> list[dict]:
-    """The shipped labels of a question, all of them with some turned round, and other pairs."""
-    shipped = read_rows(data_path("reviews_labels.jsonl"))[0]
-    turn = lambda row: row | {"chosen": row["rejected"], "rejected": row["chosen"]}
-    mixed = [turn(row) if i % 3 == 0 else row for i, row in enumerate(shipped)]
-    drawn = world.make_pairs(40, world=world.REVIEWS, seed=3)
-    return [{"labels": rows} for rows in (mixed, drawn[:33], shipped[:10], mixed[4:11])]
-
-
-AGREE = Function(
-    agreements,
-    some_labels(),
-    wrongs=[
-        ("those are the labels that disagree.", lambda rows: int((gaps(rows) <= 0).sum())),
-        ("that is a share; the number of labels is asked.", lambda rows: (gaps(rows) > 0).mean()),
-        ("in per cent; the number is asked.", lambda rows: 100 * (gaps(rows) > 0).mean()),
-        ("those that disagree are taken off.", lambda rows: np.sign(gaps(rows)).sum()),
-        ("rewards are added up; labels are to be counted.", lambda rows: gaps(rows).sum()),
-        ("that is a mean of rewards; labels are to be counted.", lambda rows: gaps(rows).mean()),
-        (
-            "it counts chosen texts of positive reward; compare them with the rejected.",
-            lambda rows: sum(world.reward(r["prompt"], r["chosen"]) > 0 for r in rows),
-        ),
-        ("it compares lengths, not rewards.", lambda rows: told(rows, lambda p, t: len(t))),
-        ("it compares lengths, not rewards.", lambda rows: told(rows, lambda p, t: len(t.split()))),
-        (
-            "the prompt plays no part: a text is rewarded for answering this question.",
-            lambda rows: told(rows, lambda p, t: world.reward(rows[0]["prompt"], t)),
-        ),
-        (
-            "the prompt plays no part: a text is rewarded for answering this question.",
-            lambda rows: told(rows, lambda p, t: world.reward("", t)),
-        ),
-        (
-            "prompt and text are exchanged.",
-            lambda rows: told(rows, lambda p, t: world.reward(t, p)),
-        ),
-        ("that is the number of labels.", len),
-        ("it counts differences above 1, not all.", lambda rows: int((gaps(rows) > 1).sum())),
-        ("it stops at the first label.", lambda rows: int(gaps(rows)[0] > 0)),
-        ("one more than there are.", lambda rows: agreements(rows) + 1),
-        ("the last label is left out.", lambda rows: agreements(rows[:-1])),
-        ("the first label is left out.", lambda rows: agreements(rows[1:])),
-        ("a yes or no for each label; how many are a yes?", lambda rows: gaps(rows) > 0),
-        ("that is a share of 20; the number is asked.", lambda rows: agreements(rows) / 20),
-    ],
-    shows="Two tastes agree mostly, and not always.",
-    common=False,
-)
-
-
 # ---------------------------------------------------------------- 02.2: which contradiction
 def contradiction(attempt) -> Verdict:
     """The pairs (winner, loser) that make the best scores finite."""
+    attempt = attempt.tolist() if hasattr(attempt, "tolist") else attempt
+    attempt = list(attempt) if isinstance(attempt, dict) else attempt
     pairs = [attempt] if is_pair(attempt) else attempt
     if not isinstance(pairs, list | tuple | set | frozenset) or not all(map(is_pair, pairs)):
         return misformed("write a list of pairs, [(winner, loser), ...], counted from 0.")

@@ -21,11 +21,17 @@ FLIPS = ("ceiling", "difference")
 
 
 @cache
-def best_accuracy() -> float:
-    """The mini world's ceiling."""
+def ceiling(flips: float = 0.0) -> tuple[float, float]:
+    """Best accuracy and least loss in the mini world."""
     replies = world.MINI.replies(SOUP)
     probs = np.exp(world.MINI.log_probs(SOUP, replies))
-    return exact.ceiling(probs, exact.preferences(world.rewards(SOUP, replies)))[0]
+    labels = exact.preferences(world.rewards(SOUP, replies))
+    return exact.ceiling(probs, flips + (1 - 2 * flips) * labels)[:2]
+
+
+def best_accuracy() -> float:
+    """The mini world's ceiling."""
+    return ceiling()[0]
 
 
 def logit(p: float) -> float:
@@ -52,8 +58,34 @@ def flip_slips(answer: Mapping[str, float]) -> list:
         (top, 0.8, "that is how often a label is kept, whatever its ceiling was."),
         (top, 0.8 + 0.2 * best, "p is kept with 1 − ε and becomes 1 − p with ε, not 1."),
         (top, 0.2 + 0.8 * best, "p is kept with 1 − ε and becomes 1 − p with ε, not 1."),
-        (top, 0.1 + 0.8 * best, "that is a coin tossed with ε; a flip turns the label round."),
+        (
+            top,
+            0.1 + 0.8 * best,
+            "that is ε = 0.1, or a coin tossed with ε: a flip turns the label round.",
+        ),
         (top, 0.4 + 0.2 * best, "that is ε = 0.4: two flips, or 2ε taken for ε."),
+        (top, 0.2 + 0.6 * p, "that is the share for the one pair; asked is the mini world's."),
+        (top, p, "that is the share for the one pair, without flips; asked is the mini world's."),
+        (top, ceiling(0.2)[1], "that is the least loss; asked is the accuracy."),
+        (top, ceiling()[1], "that is the least loss, without flips; asked is the accuracy."),
+        (top, 0.5 + (best - 0.5) / 2, "ε is 0.2, and what is above a half shrinks by 1 − 2ε."),
+        (top, best - 0.2 * best + 0.2 * 0.5, "a flipped label is turned round, and not tossed."),
+        (top, 0.5, "the labels still say something: a flip turns one in five round."),
+        (top, 0.6, "1 − 2ε shrinks what is above a half; it is no accuracy itself."),
+        (top, best - 0.2 * (1 - best), "a label that was wrong gets right by its flip."),
+        (top, 1 - 0.6 * best, "ε is missing: ε + (1 − 2ε) p."),
+        (gap, logit(0.8), "those are the log-odds of a label that isn't flipped; p is missing."),
+        (gap, logit(0.4 + 0.2 * p), "that is ε = 0.4: two flips, or 2ε taken for ε."),
+        (gap, logit(0.2 + 0.6 * sigmoid(0.5)), "p is σ(1): the difference isn't halved."),
+        (gap, logit(0.2 + 0.6 * sigmoid(2.0)), "p is σ(1): the difference isn't doubled."),
+        (gap, 1 - answer[gap], "that is by how much it shrinks; asked is what is left."),
+        (gap, 1 / answer[gap], "that is one over it; flips make a difference smaller."),
+        (gap, 2 * (0.2 + 0.6 * p) - 1, "p − (1 − p) is no difference of scores; take log-odds."),
+        (gap, 0.0, "the labels still favour the better one."),
+        (gap, answer[gap] / math.log(2), "that is a logarithm to base 2; ours are natural."),
+        (gap, 0.2, "that is ε itself."),
+        (gap, sigmoid(0.6), "the probability is shrunk by 1 − 2ε, not the difference."),
+        (gap, logit(answer[gap]), "the log-odds are taken twice."),
         (gap, 0.2 + 0.6 * p, "that is the probability of the label; its log-odds are asked."),
         (gap, p, "that is a probability, and without flips."),
         (gap, 1, "that is the true difference, without flips."),
@@ -62,7 +94,11 @@ def flip_slips(answer: Mapping[str, float]) -> list:
         (gap, logit(0.8 * p), half),
         (gap, logit(0.6 * p), "ε is missing in front: ε + (1 − 2ε) p."),
         (gap, logit(0.2 + 0.8 * p), "p is kept with 1 − ε and becomes 1 − p with ε, not 1."),
-        (gap, logit(0.1 + 0.8 * p), "that is a coin tossed with ε; a flip turns it round."),
+        (
+            gap,
+            logit(0.1 + 0.8 * p),
+            "that is ε = 0.1, or a coin tossed with ε: a flip turns the label round.",
+        ),
         (gap, logit(best_accuracy()), "that is the ceiling's log-odds; asked is one pair."),
         (gap, logit(answer[top]), "that is the ceiling's log-odds; asked is one pair."),
         (gap, math.log(0.2 + 0.6 * p), "that is a logarithm; log-odds divide by 1 − p first."),
@@ -104,6 +140,49 @@ def plan_slips(answer: Mapping[str, float]) -> list:
             errors(of=lambda v, j: math.sqrt(v[0, 0] + v[j, j])),
             "the covariance of the two scores is left out.",
         ),
+        (errors(2, 2), "the second plan has five labels for each of its pairs, not two."),
+        (errors(5, 5), "the first plan has two labels for each of its pairs, not five."),
+        (errors(2, 4), "20 labels for four pairs are five for each."),
+        (errors(2, 20), "20 labels for four pairs are five for each."),
+        (errors(2, 1), "the second plan has five labels for each of its pairs, not one."),
+        (errors(20, 5), "20 labels for ten pairs are two for each."),
+        (errors(spread=0.5), "the scores are one apart, not one half."),
+        (errors(spread=2.0), "the scores are one apart, not two."),
+        (errors(prior=1.0), "there is a prior in it; the formula has none."),
+        (
+            errors(of=lambda v, j: math.sqrt(v[0, 0]) + math.sqrt(v[j, j])),
+            "standard errors of the two scores are added; they are correlated, and squares add.",
+        ),
+        (
+            errors(of=lambda v, j: v[0, 0] + v[j, j]),
+            "those are variances, and the covariance is left out.",
+        ),
+        (
+            errors(of=lambda v, j: math.sqrt(v[0, 0] + v[j, j] + 2 * v[0, j])),
+            "that is the error of the sum of the two scores; of a difference, 2 cov comes off.",
+        ),
+        (
+            errors(
+                of=lambda v, j: (
+                    math.sqrt(v[1, 1] + v[2, 2] - 2 * v[1, 2])
+                    if j == 1
+                    else math.sqrt(v[0, 0] + v[4, 4] - 2 * v[0, 4])
+                )
+            ),
+            "the first two are answers 0 and 1; that is 1 and 2.",
+        ),
+        ([1 / v for v in (a, b, c, d)], "that is one over the standard error."),
+        ([0.5**0.5, 0.5**0.5, 0.2**0.5, 0.2**0.5], "that is 1/√n; a label tells p(1 − p) of it."),
+        (
+            [
+                math.sqrt(sigmoid(4) * sigmoid(-4) / 2),
+                math.sqrt(sigmoid(1) * sigmoid(-1) / 2),
+                math.sqrt(sigmoid(4) * sigmoid(-4) / 5),
+                math.sqrt(sigmoid(1) * sigmoid(-1) / 5),
+            ],
+            "those are standard errors of a share; asked are those of a difference of scores.",
+        ),
+        ([2 * v for v in (a, b, c, d)], "those are two standard errors; one is asked."),
         ([1.96 * v for v in (a, b, c, d)], "those are half-widths of 95 % intervals."),
         ([c, d, a, b], "the two plans are exchanged."),
         ([b, a, d, c], "the outer two and the first two are exchanged."),

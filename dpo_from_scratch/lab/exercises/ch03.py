@@ -1,14 +1,12 @@
 """Chapter 03's exercises: the Gibbs optimum, by hand, backwards, twice, and the other KL."""
 
 import math
-from collections.abc import Mapping
-from functools import cache
 
 import numpy as np
 
-from .answers import Choice, Numbers, Own
+from .answers import Numbers
 from .ch03_functions import KEY, TWICE, gibbs
-from .verdicts import Verdict, misformed
+from .ch03_other_kl import OTHER_KL
 from .worked import worked
 
 # ---------------------------------------------------------------- 03.1, by hand
@@ -21,7 +19,7 @@ BY_HAND = Numbers(
         ("share", _sigmoid(4), "β goes in twice."),
         ("share", _sigmoid(-2), "that is the share of the worse reply."),
         ("share", 0.5, "that is the reference: the better reply gains."),
-        ("share", 1.0, "that is the best reply for ever, the optimum at β 0."),
+        ("share", 1.0, "that is the best reply for ever, the optimum at β 0, or next to it."),
         ("share", math.exp(2), "that is the weight e^(r/β), or the odds; divide by the sum of the"
          " weights for a share."),
         ("share", math.exp(2) / 2, "that is the weight π_ref e^(r/β); it isn't divided by Z."),
@@ -34,6 +32,31 @@ BY_HAND = Numbers(
         ("share", math.exp(1) / (1 + math.exp(2)), "β is in Z and not in the numerator."),
         ("share", 2 ** 2 / (1 + 2 ** 2), "the base is 2; equation 4 takes powers of e."),
         ("share", 10 ** 2 / (1 + 10 ** 2), "the base is 10; equation 4 takes powers of e."),
+        ("share", 0.75, "e^ is left out: the weights are π_ref e^(r/β), not π_ref (1 + r/β)."),
+        ("share", 2 / 3, "e^ is left out: the weights are π_ref e^(r/β), neither 1 + r nor r/β"
+         " and 1."),
+        *(("share", _sigmoid(1 / beta), f"that is the share at β {beta}; it is 0.5 here.")
+          for beta in (0.1, 0.15, 0.2, 0.25, 0.6)),
+        ("share", 0.5 * math.exp(0.5), "that is a weight, with the reward multiplied by β, and it"
+         " isn't divided by Z."),
+        ("share", 0.5 * math.exp(1), "that is a weight without β; it isn't divided by Z."),
+        ("share", math.exp(1), "those are the odds without β; a share is asked."),
+        ("share", 0.5 + 0.5 * math.tanh(0.5), "β is left out: that is the share at β 1."),
+        ("share", 1 - math.exp(-2), "that is one minus the worse reply's odds; divide by the sum of"
+         " the weights."),
+        ("share", math.tanh(2), "that is the difference of the shares, and β goes in twice."),
+        ("share", math.exp(-2), "that is the odds of the worse reply; a share is asked."),
+        ("share", 0.5 * math.log((1 + math.exp(2)) / 2), "that is β log Z."),
+        ("share", math.log(2 * _sigmoid(2)), "that is the log-ratio to the reference."),
+        ("share", 0.5 * math.log(2 * _sigmoid(2)), "that is the implicit reward, β times the"
+         " log-ratio."),
+        ("share", _sigmoid(2) * math.log(2 * _sigmoid(2)) + _sigmoid(-2) * math.log(
+            2 * _sigmoid(-2)), "that is the KL divergence; asked is the share."),
+        ("share", _sigmoid(2) * _sigmoid(-2), "that is the share times the other, σ's slope."),
+        ("share", 0.5 + 0.5 * _sigmoid(2), "that is a mixture of reference and optimum."),
+        ("share", _sigmoid(2) / 0.5 - 1, "that is by how much the share has grown, less one."),
+        ("share", math.exp(2) / (1 + math.exp(2)) * 0.25, "the reference's half stands twice in the"
+         " numerator, and not in Z."),
         ("share", math.exp(2) / (math.exp(2) + 0.5), "the worse reply's weight is wrong: both"
          " replies carry the reference's half."),
         ("share", 0.5 * math.exp(2) / (0.5 * math.exp(2) + 1), "the reference is missing in the"
@@ -51,9 +74,19 @@ WAYS = {  # the toy grammar of the chapter: state -> (probability, reward, next 
 }
 
 
-def backwards(*, odds="optimum", then="V", unit=1.0, stop="start", distance="right", value="mean"):
+def backwards(
+    *,
+    odds="optimum",
+    then="V",
+    unit=1.0,
+    stop="start",
+    distance="right",
+    value="mean",
+    beta=0.5,
+    cut="",
+):
     """Mean reward and KL of the toy grammar's optimum, and slips on the way."""
-    beta, Z, V = 0.5, {"end": 1.0}, {"end": 0.0}
+    Z, V = {"end": 1.0}, {"end": 0.0}
     for state, ways in WAYS.items():
         Z[state] = sum(p * math.exp(r / beta) * Z[after] for p, r, after in ways)
     for state, ways in WAYS.items():
@@ -69,26 +102,34 @@ def backwards(*, odds="optimum", then="V", unit=1.0, stop="start", distance="rig
                 "once": tilt * earns + V[after], "times": tilt * earns * (V[after] or 1),
                 "late": earns + tilt * V[after], "Z": tilt * (earns + Z[after]),
             }[then]  # fmt: skip
-        V[state] = total
+        V[state] = 0.0 if state == cut else total
     top, log_Z = V[stop], math.log(Z["start"])
-    mean = {"mean": top, "top": beta * log_Z, "log Z": log_Z}[value]
+    ref = _of_the_reference()
+    mean = {
+        "mean": top, "top": beta * log_Z, "log Z": log_Z, "gain": top - ref, "Z": Z["start"],
+        "sum": sum(V.values()), "reference": ref,
+    }[value]  # fmt: skip
     kl = {
         "right": mean / beta - log_Z, "no β": mean - log_Z, "times": beta * (mean - beta * log_Z),
         "undivided": mean - beta * log_Z, "turned": log_Z - mean / beta, "bare": mean / beta,
         "added": mean / beta + log_Z, "Z": (mean - beta * Z["start"]) / beta,
-        "undone": beta * log_Z - mean, "half": (mean - log_Z) / beta, "other": _other_way(),
+        "undone": beta * log_Z - mean, "half": (mean - log_Z) / beta, "other": log_Z - ref / beta,
         "bits": (mean / beta - log_Z) / math.log(2), "squared": mean / beta**2 - log_Z,
+        "log10": mean / beta - math.log10(Z["start"]), "per step": (mean / beta - log_Z) / 3,
+        "log2": mean / beta - math.log2(Z["start"]), "reward": mean, "gain": mean - ref,
+        "gain over": (mean - ref) / beta, "log Z": log_Z, "top": beta * log_Z,
+        "exp": np.exp(mean / beta - log_Z), "minus one": mean / beta - log_Z - 1,
+        "times V": beta * mean - log_Z, "nothing": 0.0, "over": (mean + beta * log_Z) / beta,
     }[distance]  # fmt: skip
     return {"mean_reward": mean, "kl": kl}
 
 
-def _other_way() -> float:
-    """KL(reference || optimum): log Z minus the reference's mean reward over β."""
-    V, Z = {"end": 0.0}, {"end": 1.0}
+def _of_the_reference() -> float:
+    """The reference's mean reward."""
+    V = {"end": 0.0}
     for state, ways in WAYS.items():
         V[state] = sum(p * (r + V[after]) for p, r, after in ways)
-        Z[state] = sum(p * math.exp(r / 0.5) * Z[after] for p, r, after in ways)
-    return math.log(Z["start"]) - V["start"] / 0.5
+    return V["start"]
 
 
 BACKWARDS = worked(
@@ -129,6 +170,27 @@ BACKWARDS = worked(
          {"distance": "other"}),
         ("that is in bits, a logarithm to base 2; ours are natural.", {"distance": "bits"}),
         ("β goes in twice.", {"distance": "squared"}),
+        *((f"that is at β = {b}; it is 0.5 here.", {"beta": b}) for b in (1.0, 0.6, 0.2, 0.15)),
+        ("the last choice, `close`, earns nothing yet: V of it is missing.", {"cut": "close"}),
+        ("what `opinion` and all after it earn is missing.", {"cut": "opinion"}),
+        ("Z's logarithm has base 10; ours is natural.", {"distance": "log10"}),
+        ("Z's logarithm has base 2; ours is natural.", {"distance": "log2"}),
+        ("that is a mean over the three steps; the divergence is their sum.",
+         {"distance": "per step"}),
+        ("that is by how much the optimum's reward exceeds the reference's, no divergence.",
+         {"distance": "gain"}),
+        ("the reference's reward over β is subtracted, in place of log Z.",
+         {"distance": "gain over"}),
+        ("that is log Z, no divergence.", {"distance": "log Z"}),
+        ("that is β log Z, no divergence.", {"distance": "top"}),
+        ("that is the mean reward again.", {"distance": "reward"}),
+        ("that is e to the divergence.", {"distance": "exp"}),
+        ("V is multiplied by β, and should be divided.", {"distance": "times V"}),
+        ("zero would mean that the optimum is the reference.", {"distance": "nothing"}),
+        ("that is by how much the optimum's reward exceeds the reference's; asked is the"
+         " optimum's.", {"value": "gain"}),
+        ("that is Z of the start, no mean reward.", {"value": "Z"}),
+        ("V is added up over the states; V of the start has it all.", {"value": "sum"}),
     ],
     wrongs=[
         ("mean_reward", 2.65, "that is the reward of the best reply alone; asked is a mean."),
@@ -140,98 +202,10 @@ BACKWARDS = worked(
 )  # fmt: skip
 
 
-# ---------------------------------------------------------------- 03.4, the other KL
-@cache
-def _optima():
-    """log pi_ref, and log pi* at beta 0.5 and at 0.15, of the chapter's 2,812 replies."""
-    from ... import exact, world
-
-    prompt = "film : how was the plot ?"
-    replies = world.MINI.replies(prompt)
-    ref, r = world.MINI.log_probs(prompt, replies), world.rewards(prompt, replies)
-    return ref, [exact.gibbs(ref, r, b).log_probs for b in (0.5, 0.15)]
-
-
-def growth(*, weigh="each its own", over="ratio"):
-    """How many times both divergences grow from beta 0.5 to 0.15 in the mini world."""
-    (ref, optima), found = _optima(), []
-    for star in optima:
-        apart, p, q = star - ref, np.exp(star), np.exp(ref)
-        both = {
-            "each its own": (p @ apart, -q @ apart), "optimum": (p @ apart, -p @ apart),
-            "reference": (q @ apart, -q @ apart), "none": (apart.mean(), -apart.mean()),
-            "absolute": (p @ abs(apart), q @ abs(apart)),
-            "squares": (p @ apart**2, q @ apart**2),
-        }[weigh]  # fmt: skip
-        found.append(both)
-    near, far = np.array(found[0]), np.array(found[1])
-    way = {"ratio": far / near, "difference": far - near, "at 0.15": far, "at 0.5": near,
-           "percent": 100 * (far / near - 1), "more": far / near - 1,
-           "exp": np.exp(far - near), "one over": near / far}[over]  # fmt: skip
-    return {"first_grows": float(way[0]), "other_grows": float(way[1])}
-
-
-GROWTH = worked(
-    growth,
-    [
-        ("both are weighted by the optimum; the second is a mean over what the reference"
-         " writes.", {"weigh": "optimum"}),
-        ("both are weighted by the reference; the first is a mean over what the optimum writes.",
-         {"weigh": "reference"}),
-        ("the log-ratios are averaged over the list; each counts as often as it is written.",
-         {"weigh": "none"}),
-        ("the log-ratios have lost their sign.", {"weigh": "absolute"}),
-        ("the log-ratios are squared.", {"weigh": "squares"}),
-        ("those are differences; asked is how many times each grows.", {"over": "difference"}),
-        ("those are the divergences at β 0.15; divide by those at 0.5.", {"over": "at 0.15"}),
-        ("those are the divergences at β 0.5; asked is how many times each grows.",
-         {"over": "at 0.5"}),
-        ("that is the growth in per cent; asked is how many times.", {"over": "percent"}),
-        ("that is by how much each grows, one too few: asked is how many times as large.",
-         {"over": "more"}),
-        ("that is e to the differences; divide one divergence by the other.", {"over": "exp"}),
-        ("that is turned over: the divergence at 0.15 over that at 0.5.", {"over": "one over"}),
-    ],
-    rtol=0.015,
-)  # fmt: skip
-WHY = Choice(
-    {
-        "a": "the optimum never writes what the reference can't: equation 4 multiplies.",
-        "b": None,
-        "c": "a smaller β makes every log-ratio larger, for both divergences; why does one grow"
-        " faster?",
-        "d": "both are means over all replies; what differs is whose probabilities weigh them.",
-    },
-    "KL(reference || optimum) is a mean over what the optimum has all but given up.",
-)
-
-
-def _both(attempt) -> Verdict:
-    """The two numbers first, then the reason."""
-    attempt = list(attempt.values()) if isinstance(attempt, Mapping) else attempt
-    if not isinstance(attempt, tuple | list) or len(attempt) != 3:
-        return misformed('asked: (first_grows, other_grows, "letter"), two numbers and a reason.')
-    said = GROWTH.judge(list(attempt[:2]))
-    return said if said.state != "right" else WHY.judge(str(attempt[2]).strip(" ()."))
-
-
-class _OtherKL(Own):
-    """Two numbers and a letter; the book's answer is computed when it is asked for."""
-
-    @property
-    def own(self):
-        """(first_grows, other_grows, letter)."""
-        return (*GROWTH.own.values(), WHY.own)
-
-    @own.setter
-    def own(self, value):
-        """Nothing is kept."""
-
-
 EXERCISES = {
     "03.0": KEY,
     "03.1": BY_HAND,
     "03.2": BACKWARDS,
     "03.3": TWICE,
-    "03.4": _OtherKL(_both),
+    "03.4": OTHER_KL,
 }
