@@ -414,7 +414,7 @@ WRONG["20.1"] += [
     ),
     (
         lambda v: each(v, lambda m, o, V, i: (np.sign(o) == m)[both(m, o)].sum() / (m != 0).sum()),
-        "the pairs that agree are divided by all on which the per",
+        "nothing to agree with",
     ),
     (
         lambda v: each(v, lambda m, o, V, i: (np.sign(o) == m)[both(m, o)].sum() / (o != 0).sum()),
