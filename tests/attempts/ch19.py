@@ -194,8 +194,6 @@ BOTH_WRONG = [
 
 
 def by_loop(d, bias):
-    import math
-
     sigma = lambda x: math.exp(x) / (1 + math.exp(x))
     return [round((sigma(x + bias) + 1 - sigma(bias - x)) / 2, 3) for x in d]
 

@@ -232,7 +232,7 @@ WRONG["20.0"] += [
     ),
     (lambda a, b: sigmoid(np.subtract(a, b)).mean(), "that is a mean of σ"),
     (lambda a, b: 0.5 + np.mean(np.subtract(a, b)) / 8, "that is a difference of means"),
-    (lambda a, b: 0.5 + np.mean(np.subtract(a, b)) / 16, "that is a difference of means"),
+    (lambda a, b: 0.5 + np.mean(np.subtract(a, b)) / 16, "(a difference of means"),
     (
         lambda a, b: float(
             0.5 * (1 + math.erf(np.subtract(a, b).mean() / np.subtract(a, b).std() / 2**0.5))
@@ -358,7 +358,7 @@ WRONG["20.0"] += [
         "ties count a half above",
     ),
     (lambda a, b: float(np.mean(a)), "that is the mean rating of A alone"),
-    (lambda a, b: float((np.subtract(a, b).mean() + 8) / 16), "that is a difference of means"),
+    (lambda a, b: float((np.subtract(a, b).mean() + 8) / 16), "(a difference of means"),
 ]
 WRONG["20.1"] += [
     (lambda v: each(v, lambda m, o, V, i: (np.sign(o) == m).mean()), "nothing is left out"),
@@ -577,7 +577,6 @@ WRONG["20.2"] += [
     ((0.366, 0.275, 2, 3), "`512 sentences`"),
     ((0.725, 0.725, 2, 3), "that is the list of 2"),
     ((0.5, 0.5, 2, 3), "that is what a coin gets"),
-    ((0.634, 0.725, "SmolLM2", 3), ""),
     ((0.634, 0.725, 0.74, 0.85), "the last two are numbers of lists"),
     ((0.62, 0.73, 2, 3), "about right"),
     ((0.634, 0.716, 2, 3), "about right"),

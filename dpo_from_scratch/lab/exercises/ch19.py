@@ -117,7 +117,8 @@ BOTH = Function(
     wrongs=[
         ("that is the judge asked once (or twice in the same order, or the larger of two answers).",
          lambda d, b: sigmoid(d + b)),
-        ("that is the judge asked in the other order alone (or the smaller of two answers).", lambda d, b: 1 - sigmoid(b - d)),
+        ("that is the judge asked in the other order alone (or the smaller of two answers).",
+         lambda d, b: 1 - sigmoid(b - d)),
         ("that is the second text's probability, asked once.", lambda d, b: 1 - sigmoid(d + b)),
         ("the judge likes the first place in both orders; in one of yours it doesn't.",
          lambda d, b: (sigmoid(d) + sigmoid(d - b)) / 2),

@@ -26,7 +26,8 @@ RATINGS: dict[str, Callable] = {
     SIZES + " (Ties count a half.)":
         lambda a, b: (np.maximum(gaps(a, b), 0).sum() + np.equal(a, b).sum() / 2)
         / (abs(gaps(a, b)).sum() + np.equal(a, b).sum()),
-    "that is a difference of means, moved to a scale from 0 to 1; asked is a share of people.":
+    "by how much someone rates A higher counts, in yours (a difference of means, moved to a scale "
+    "from 0 to 1); asked is a share of people.":
         lambda a, b: 0.5 + gaps(a, b).mean() / 16,
     "that is a difference of means, put beside one half; asked is a share of people.":
         lambda a, b: 0.5 + gaps(a, b).mean() / 8,
