@@ -192,3 +192,194 @@ WRONG = {
         (0.483, "two numbers"),
     ],
 }
+
+
+# ---------------------------------------------------------------- more of them
+WRONG["18.0"] += [
+    (lambda p: 1 - (1 - p) ** len(p), "1 −"),
+    (lambda p: np.sort(np.minimum(1, p * len(p))), "Second: they come back sorted"),
+    (
+        lambda p: np.where(p == p.min(), np.minimum(1, p * len(p)), p),
+        "only the smallest p is corrected",
+    ),
+    (lambda p: float(min(1, p.min() * len(p))), "that is the smallest p"),
+    (lambda p: p / len(p), "each p is divided by M"),
+    (
+        lambda p: 0.05 / (len(p) - np.argsort(np.argsort(p))),
+        "those are levels that the p-values are held against",
+    ),
+    (lambda p: p * len(p), "Second: some are above 1: a p-value is a share"),
+    (lambda p: np.minimum(1, p * (len(p) - 1)), "M − 1 multiplies all of them"),
+    (lambda p: np.full(len(p), max(looped(p))), "all have become the largest one"),
+    (lambda p: np.argsort(np.argsort(p)) + 1.0, "those are ranks"),
+    (
+        lambda p: np.minimum(
+            1,
+            np.array(changed(lambda m, k: m / (k + 1), down, 9)(p))
+            * sum(1 / i for i in range(1, len(p) + 1)),
+        ),
+        "that is Benjamini and Yekutieli's",
+    ),
+    (changed(lambda m, k: m / (k + 1), down, 1, "sorted"), "M is divided by the rank"),
+    (lambda p: np.sort(looped(p))[::-1], "they come back sorted"),
+    (
+        lambda p: np.minimum(1, np.maximum.accumulate(p * (len(p) - np.argsort(np.argsort(p))))),
+        "the larger of two is kept in the order given",
+    ),
+    (
+        lambda p: np.minimum(1, p * (np.argsort(np.argsort(p)) + 1)),
+        "the largest p gets the largest factor",
+    ),
+    (
+        lambda p: np.where(np.array(looped(p)) < 0.05, looped(p), 1.0),
+        "those from the first one above 0.05 on have become 1",
+    ),
+    (lambda p: int((np.array(looped(p)) < 0.05).sum()), "that is the number of those below 0.05"),
+    (lambda p: np.array(looped(p)) < 0.05, "that is whether each is below 0.05"),
+    (lambda p: np.minimum(1, p * (len(p) - np.argsort(p))), "`argsort` tells places"),
+    (lambda p: np.minimum(0.05, looped(p)), "they are cut off at 0.05"),
+    (lambda p: np.maximum.accumulate(np.minimum(1, p * len(p))), "that is Bonferroni's factor"),
+    (lambda p: np.minimum(1, 2 * np.array(looped(p))), "`p` goes in doubled"),
+    (lambda p: 1 - np.array(looped(p)), "yours is one minus the right value"),
+]
+WRONG["18.2"] += [
+    (lambda t, x: np.median(t + x, 2), "that is the median over the trials"),
+    (lambda t, x: t[..., -1], "that is the last trial"),
+    (lambda t, x: taking(t, (t + x).argmax(2)).max(1), "that is the best of the methods"),
+    (lambda t, x: taking(t, (t + x).argmax(2)).mean(1), "that is the mean over the methods"),
+    (
+        lambda t, x: np.take_along_axis(t, (t + x).argmax(1)[:, None], 1)[:, 0],
+        "the best is looked for among the methods",
+    ),
+    (
+        lambda t, x: (t + x).max(2) - taking(t, (t + x).argmax(2)),
+        "that is the luck of the chosen trial",
+    ),
+    (
+        lambda t, x: t.max(2) - taking(t, (t + x).argmax(2)),
+        "that is what the choice loses on the best trial",
+    ),
+    (
+        lambda t, x: taking(t, (t + x).argmax(2)) + taking(x, (t + x).argmax(2)),
+        "that is what the best trial showed",
+    ),
+    (lambda t, x: taking(t, (t + x / 2).argmax(2)), "`luck` goes in halved"),
+    (lambda t, x: taking(t, (t * x).argmax(2)), "worth and luck are multiplied"),
+    (lambda t, x: taking(t, np.abs(t + x).argmax(2)), "what a trial shows has lost its sign"),
+    (
+        lambda t, x: np.full(t.shape[:2], t.ravel()[(t + x).argmax()]),
+        "one trial of all tables and methods is taken",
+    ),
+    (
+        lambda t, x: (t + x).max(2) - x.mean(2),
+        "the mean luck is taken off what the best trial showed",
+    ),
+    (
+        lambda t, x: taking(t, np.argsort(t + x, 2)[..., -2]),
+        "that is the trial that looks second best",
+    ),
+    (
+        lambda t, x: (
+            t[:, :, (t + x).argmax(2)][..., 0][:, :, 0] if 0 else np.take(t, (t + x).argmax(2))
+        ),
+        "the trial's number is used without its table and method",
+    ),
+    (
+        lambda t, x: (np.where((t + x) == (t + x).max(2, keepdims=True), t, 0)).mean(2),
+        "the chosen worth is divided by the number of trials",
+    ),
+    (lambda t, x: taking(t + x, x.argmax(2)), "the trial is chosen by its luck alone"),
+    (lambda t, x: taking(t + x, t.argmax(2)), "the trial is chosen by its true worth"),
+    (lambda t, x: t.min(2), "that is the least worth of all trials"),
+    (
+        lambda t, x: np.broadcast_to(taking(t, (t + x).argmax(2)).mean(0), t.shape[:2]),
+        "that is the mean over the tables",
+    ),
+    (
+        lambda t, x: taking(t, np.broadcast_to((t + x).mean(0).argmax(1), t.shape[:2])),
+        "all tables take the same trial",
+    ),
+    (
+        lambda t, x: (t.argmax(2) == (t + x).argmax(2)) * 1.0,
+        "that is whether the best trial was chosen",
+    ),
+]
+WRONG["18.1"] += [
+    (lambda d, f, level: by_hand(d, 2, level), "it doesn't look at `first`"),
+    (looking(some, sizes=lambda f, m: range(f, m + 1, 2)), "only every second look is taken"),
+    (looking(some, sizes=lambda f, m: (f, m)), "only the first look and the last are taken"),
+    (
+        lambda d, f, level: 1 - (1 - level) ** (d.shape[1] - f + 1),
+        "that is a formula for independent looks",
+    ),
+    (
+        lambda d, f, level: float(
+            np.mean(np.min([p_of(d[:, :m]) for m in range(f, d.shape[1] + 1)], 0))
+        ),
+        "that is the mean of each try's smallest p",
+    ),
+    (lambda d, f, level: float(p_of(d).mean()), "that is the mean p at all pairs"),
+    (looking(lambda p, level: (p < level).sum(0) >= 2), "two looks must find"),
+    (
+        looking(lambda p, level: ((p[1:] < level) & (p[:-1] < level)).any(0)),
+        "two looks in a row must find",
+    ),
+    (
+        lambda d, f, level: np.min([p_of(d[:, :m]) for m in range(f, d.shape[1] + 1)], 0) < level,
+        "those are the single tries",
+    ),
+    (
+        lambda d, f, level: np.array(
+            [(p_of(d[:, :m]) < level).mean() for m in range(f, d.shape[1] + 1)]
+        ),
+        "that is the share found at each look",
+    ),
+    (
+        lambda d, f, level: max((p_of(d[:, :m]) < level).mean() for m in range(f, d.shape[1] + 1)),
+        "that is the share of the look that finds most",
+    ),
+    (
+        lambda d, f, level: sum((p_of(d[:, :m]) < level).mean() for m in range(f, d.shape[1] + 1)),
+        "the shares of the looks are added up",
+    ),
+    (
+        lambda d, f, level: by_hand(d, f, level) - float((p_of(d) < level).mean()),
+        "that is what the looks before the last add",
+    ),
+    (
+        lambda d, f, level: by_hand(d, f, level) - level,
+        "that is how far the share lies above the level",
+    ),
+]
+WRONG["18.3"] += [
+    ((0.4835, 0.38), "that is found at 0.05"),
+    ((0.342, 0.34), "that is of one run"),
+    ((0.4835, 0.3395), "that is found in half of the cases"),
+    ((0.2338, 0.48), "that is the variance"),
+    ((0.327, 0.48), "only the breaking is in it"),
+    ((0.4624, 0.48), "only the breaking is in it"),
+    ((0.1, 0.48), "that is a run's luck without broken runs"),
+    ((0.4835, 0.335), "that is with one run's deviation"),
+    ((0.4835, 0.125), "that is without broken runs"),
+    ((0.4835, 0.14), "that is without broken runs"),
+    ((0.2, 0.48), "that is twice the luck of a run"),
+    ((0.1414, 0.14), "that is without broken runs"),
+    ((0.342, 0.48), "that is of one run"),
+    ((0.15, 0.48), "that is the mean loss of two runs"),
+    ((0.075, 0.48), "that is the mean loss of a run"),
+    ((0.4835, 0.075), "that is the mean loss of a run"),
+    ((0.4835, 0.15), "that is without broken runs"),
+    ((0.4123, 0.48), "the loss goes in as it is"),
+    ((0.4031, 0.48), "the loss goes in as it is"),
+    ((0.6432, 0.48), "the luck goes in as it is"),
+    ((0.473, 0.48), "luck is that of one run"),
+    ((0.854, 0.48), "deviations are added up and doubled"),
+    ((0.427, 0.48), "deviations are added up"),
+    ((0.0322, 0.48), "divided by the number of seeds"),
+    ((0.1292, 0.48), "that is of the mean of fifteen"),
+    ((1.8726, 0.48), "that is of the sum of fifteen"),
+    ((2.0724, 0.48), "q is left out of q (1 − q)"),
+    ((0.1768, 0.48), "that is the mean loss"),
+    ((48.35, 48), "that is a hundred times too large"),
+    ((-0.4835, 0.48), "a deviation isn't negative"),
+]

@@ -1,5 +1,6 @@
 """Chapter 19: attempts at pairs of scores, who wins, both orders, straight lines."""
 
+import math
 import random
 
 import numpy as np
@@ -193,8 +194,6 @@ BOTH_WRONG = [
 
 
 def by_loop(d, bias):
-    import math
-
     sigma = lambda x: math.exp(x) / (1 + math.exp(x))
     return [round((sigma(x + bias) + 1 - sigma(bias - x)) / 2, 3) for x in d]
 
@@ -228,3 +227,178 @@ RIGHT = {
     "19.3": [(0.31, 0.11), {"in its root": 0.1131, "in KL": 0.3148}, np.array([0.315, 0.113])],
 }
 WRONG = {"19.0": BINARISE_WRONG, "19.1": WHO_WRONG, "19.2": BOTH_WRONG, "19.3": LINES_WRONG}
+
+
+# ---------------------------------------------------------------- more of them
+WRONG["19.1"] += [
+    (
+        lambda judged: share(counts_of([g["scores"] for g in judged])),
+        "groups with a response fewer are counted",
+    ),
+    (
+        lambda judged: share(counts_of(fours(judged), lambda r: np.argsort(r)[1])),
+        "that is how often each source comes third",
+    ),
+    (
+        lambda judged: 1 - share(counts_of(fours(judged), np.argmin)),
+        "that is how often a source isn't the worst",
+    ),
+    (
+        lambda judged: np.array(
+            [np.mean([k in np.argsort(r)[2:] for r in fours(judged)]) for k in range(4)]
+        ),
+        "that is how often a source is among the best two",
+    ),
+    (
+        lambda judged: (
+            np.exp(fours(judged) - fours(judged).max(1, keepdims=True))
+            .__truediv__(
+                np.exp(fours(judged) - fours(judged).max(1, keepdims=True)).sum(1, keepdims=True)
+            )
+            .mean(0)
+        ),
+        "those are shares of a softmax over each group",
+    ),
+    (lambda judged: np.median(fours(judged), 0), "those are medians of the scores"),
+    (lambda judged: fours(judged).max(0), "those are the largest scores of each source"),
+    (lambda judged: fours(judged).std(0), "that is the spread of each source's scores"),
+    (
+        lambda judged: np.exp(fours(judged).mean(0)) / np.exp(fours(judged).mean(0)).sum(),
+        "that is a softmax of the mean scores",
+    ),
+    (
+        lambda judged: fours(judged).sum(0) / fours(judged).sum(),
+        "those are shares of all scores added up",
+    ),
+    (
+        lambda judged: np.array(
+            [(fours(judged)[:, k] > fours(judged)[:, (k + 1) % 4]).mean() for k in range(4)]
+        ),
+        "that is how often a source beats the next one",
+    ),
+    (
+        lambda judged: np.eye(4)[np.unravel_index(fours(judged).argmax(), fours(judged).shape)[1]],
+        "one source gets everything",
+    ),
+    (lambda judged: np.eye(4)[fours(judged).mean(0).argmax()], "one source gets everything"),
+    (lambda judged: (lambda p: p / (1 - p))(share(counts_of(fours(judged)))), "those are odds"),
+    (
+        lambda judged: share(counts_of(fours(judged))) - 0.25,
+        "that is how far the shares lie above a quarter",
+    ),
+    (lambda judged: share(counts_of(fours(judged))) * 4, "yours is 4 times the right value"),
+    (lambda judged: dict(enumerate(counts_of(fours(judged)))), "those are counts"),
+    (
+        lambda judged: share([sum(np.argmax(g["scores"]) == k for g in judged) for k in range(4)]),
+        "groups with a response fewer are counted",
+    ),
+    (lambda judged: fours(judged).argmax(1), "those are the winners of the groups"),
+    (lambda judged: share(counts_of(np.abs(fours(judged)))), "the scores have lost their signs"),
+    (
+        lambda judged: share(counts_of(fours(judged))) - share(counts_of(fours(judged), np.argmin)),
+        "that is how often a source wins less how often it comes ",
+    ),
+    (
+        lambda judged: share(
+            counts_of(
+                [[len(t) for t in g["responses"]] for g in judged if len(g["responses"]) == 4]
+            )
+        ),
+        "it doesn't look at `judged`",
+    ),
+    (lambda judged: fours(judged).argsort(1).argsort(1).mean(0) / 3, "those are mean ranks"),
+    (
+        lambda judged: fours(judged).argsort(1).mean(0),
+        "`argsort` tells which source stands at a place",
+    ),
+    (
+        lambda judged: (fours(judged) - fours(judged).mean(1, keepdims=True)).mean(0),
+        "those are mean scores",
+    ),
+    (
+        lambda judged: (fours(judged) - np.sort(fours(judged), 1)[:, [-2]]).mean(0),
+        "those are mean leads over the second best",
+    ),
+    (
+        lambda judged: (fours(judged) > fours(judged)[:, 3:]).mean(0),
+        "that is how often a source beats the last one",
+    ),
+    (
+        lambda judged: share(counts_of(fours(judged)[: len(fours(judged)) // 2])),
+        "only the first half of the groups is counted",
+    ),
+]
+WRONG["19.2"] += [
+    (lambda d, b: (s(d + b) + s(d - 2 * b)) / 2, "the bias goes in once"),
+    (lambda d, b: (1 - s(d + b) + s(b - d)) / 2, "yours is one minus the right value"),
+    (lambda d, b: np.maximum(s(d + b), 1 - s(b - d)), "that is the judge asked once"),
+    (
+        lambda d, b: np.minimum(s(d + b), 1 - s(b - d)),
+        "that is the judge asked in the other order alone",
+    ),
+    (
+        lambda d, b: (np.log(s(d + b)) + np.log(1 - s(b - d))) / 2,
+        "that is the mean of two logarithms",
+    ),
+    (
+        lambda d, b: s(d + b) * s(d - b) / (s(d + b) * s(d - b) + (1 - s(d + b)) * (1 - s(d - b))),
+        "the log-odds are added up",
+    ),
+    (
+        lambda d, b: s(d + b) / (s(d + b) + s(b - d)),
+        "that is the first order's answer as a share of both text",
+    ),
+    (lambda d, b: (s(d) + b + s(d) - b) / 2, "that is the judge without its bias"),
+    (lambda d, b: (s(d + 2 * b) + s(d - 2 * b)) / 2, "the bias goes in twice as large"),
+    (lambda d, b: (s(d + b / 2) + s(d - b / 2)) / 2, "`b` goes in halved"),
+    (lambda d, b: (((s(d + b) + 1 - s(b - d)) / 2) > 0.5) * 1.0, "those are labels"),
+    (lambda d, b: ((s(d + b) + 1 - s(b - d)) / 2) > 0.5, "those are labels"),
+    (
+        lambda d, b: float(((d + b > 0) != (d > 0)).mean()),
+        "that is the share of labels that one order gets wrong",
+    ),
+    (lambda d, b: (np.exp(d + b) + np.exp(d - b)) / 2, "that is a mean of odds"),
+    (
+        lambda d, b: (lambda p: np.log(p / (1 - p)))((s(d + b) + s(d - b)) / 2),
+        "those are log-odds of the mean",
+    ),
+    (lambda d, b: (np.tanh(d + b) + np.tanh(d - b)) / 2, "tanh stands in place of σ"),
+    (lambda d, b: (s(0.6 * (d + b)) + s(0.6 * (d - b))) / 2, "β 0.6 stands in the σ"),
+    (
+        lambda d, b: (s(d + b) + s(-d + b) - 1) / 2,
+        "the second text's σ in the other order goes in as it is",
+    ),
+    (
+        lambda d, b: s(d + b) + s(-d + b) - 1,
+        "the second text's σ in the other order goes in as it is",
+    ),
+    (lambda d, b: (1 - s(-d + b) + s(-d - b)) / 2, "both answers are the second text's in part"),
+    (lambda d, b: (s(d + b) + 1 - s(-d - b)) / 2, "that is the judge asked once"),
+    (lambda d, b: (np.sign(d + b) == np.sign(d - b)) * 1.0, "those are 1 where both orders agree"),
+    (lambda d, b: np.log((s(d + b) + s(d - b)) / 2), "yours is the logarithm of the right value"),
+    (
+        lambda d, b: -np.log((s(d + b) + s(d - b)) / 2),
+        "yours is minus the logarithm of the right value",
+    ),
+    (
+        lambda d, b: (s(d + b) + s(d) + s(d - b)) / 3,
+        "the judge without bias is the third in the mean",
+    ),
+]
+WRONG["19.3"] += [
+    ((0.315, 0.315), "both lines are straight in KL"),
+    ((0.113, 0.113), "both lines are straight in the root"),
+    ((0.315, 0.202), "that is the gap between the two lines"),
+    ((0.202, 0.113), "that is the gap between the two lines"),
+    ((4.62, 0.113), "that is the reading"),
+    ((0.315, 4.83), "that is the reading"),
+    ((0.008, 0.113), "at 5"),
+    ((0.315, 0.001), "at 5"),
+    ((0.064, 0.113), "that is a share of the optimum's reward"),
+    ((4.94, 4.94), "that is the optimum itself"),
+    ((0.315, -0.113), "the size is right"),
+    ((-0.315, 0.113), "the size is right"),
+    ((0.16, 0.06), "that is half the right number"),
+    ((0.315, 0.23), "that is twice the right number"),
+    ((4.62, 4.83), "those are the readings"),
+]

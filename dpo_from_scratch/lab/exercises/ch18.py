@@ -9,6 +9,19 @@ from scipy.stats import norm, ttest_1samp
 
 from ..comparisons import smallest_seen
 from .answers import Own
+from .ch18_others import (
+    CHANCE,
+    DEVIATION,
+    LEVEL,
+    LOOKS,
+    LOSS,
+    LUCK,
+    SEEDS,
+    TRIALS,
+    in_place,
+    p_values,
+    wrong_deviations,
+)
 from .functions import Function
 from .values import numbers
 from .verdicts import Verdict, misformed, right, unknown, wrong
@@ -86,27 +99,21 @@ HOLM = Function(
         ("that is whether each is below 0.05: the corrected p-values are asked.",
          _as(decide=True)),
         ("p is divided by its factor: it becomes larger, not smaller.",
-         lambda p: _in_place(p, lambda s, m: s / m)),
+         lambda p: in_place(p, lambda s, m: s / m)),
         ("nothing is corrected.", lambda p: np.asarray(p, float)),
+        *p_values(holm).items(),
     ),
     shows="Of many comparisons the best must be better than one alone.",
 )  # fmt: skip
-
-
-def _in_place(p, change):
-    """Sorted p-values and their factors, changed, made to rise, and put back."""
-    p = np.asarray(p, float)
-    order, out = np.argsort(p), np.empty(len(p))
-    out[order] = np.maximum.accumulate(change(p[order], np.arange(len(p), 0, -1)))
-    return out
 
 
 # ---------------------------------------------------------------- 18.1: until it works
 def found_by_looking(differences, first, level, *, start=0, end=0, of="any", test="t"):
     """The share of tries, rows of (tries, N), in which a look at n = first ... N pairs finds."""
     d = np.asarray(differences, float)
-    sizes = range(first + start, d.shape[1] + 1 + end)
-    p = np.array([_p(d[:, n - first : n] if test == "window" else d[:, :n], test) for n in sizes])
+    p = _looked(d.tobytes(), d.shape, first, start, end, test)
+    if callable(of):
+        return of(p, level)
     ends = {
         "any": lambda: (p < level).any(0), "all": lambda: (p < level).all(0),
         "last": lambda: p[-1] < level, "first": lambda: p[0] < level,
@@ -114,6 +121,16 @@ def found_by_looking(differences, first, level, *, start=0, end=0, of="any", tes
         "none": lambda: ~(p < level).any(0), "corrected": lambda: (p < level / len(p)).any(0),
     }  # fmt: skip
     return float(ends[of]().mean())
+
+
+@cache
+def _looked(rows, shape, first, start, end, test):
+    """p-values of all looks, (looks, tries)."""
+    d = np.frombuffer(rows).reshape(shape)
+    sizes = range(first + start, shape[1] + 1 + end)
+    return np.array(
+        [_p(d[:, n - first : n] if test == "window" else d[:, :n], test) for n in sizes]
+    )
 
 
 def _p(d, test):
@@ -168,6 +185,7 @@ PEEKING = Function(
         ("that is in per cent: a share is asked.", lambda *args: 100 * found_by_looking(*args)),
         ("that is a number of tries: a share is asked.",
          lambda d, *args: len(d) * found_by_looking(d, *args)),
+        *((why, _looks(of=take)) for why, take in LOOKS.items()),
     ),
     shows="Every look is one more chance for luck.",
     common=False,
@@ -220,16 +238,13 @@ TUNED = Function(
         ("the best trial's true worth and the largest luck are added up.",
          lambda t, x: t.max(2) + x.max(2)),
         ("that is the median over the trials: nothing is chosen.", lambda t, x: np.median(t, 2)),
+        *TRIALS.items(),
     ),
     shows="What looks best is better than the rest, and worse than it looks.",
 )  # fmt: skip
 
 
 # ---------------------------------------------------------------- 18.3: a run in twenty breaks
-LUCK, LOSS, CHANCE, SEEDS, LEVEL = 0.1, 1.5, 0.05, 15, 0.05 / 4
-DEVIATION = math.sqrt(2 * (LUCK**2 + CHANCE * (1 - CHANCE) * LOSS**2))
-
-
 @cache
 def lead_seen(power=0.8, level=LEVEL) -> float:
     """The lead that a paired t-test finds with this power, if runs break."""
@@ -241,26 +256,6 @@ def lead_seen(power=0.8, level=LEVEL) -> float:
     return float(np.interp(power, found, leads))
 
 
-def _wrong_deviations() -> list[tuple[float, str]]:
-    broken = CHANCE * (1 - CHANCE) * LOSS**2
-    run = DEVIATION / math.sqrt(2)
-    return [
-        (math.sqrt(2) * LUCK, "that is without broken runs."),
-        (LUCK, "that is a run's luck without broken runs."),
-        (run, "that is of one run; a difference has the luck of two."),
-        (DEVIATION**2, "that is the variance: its root is asked."),
-        (run**2, "that is the variance of one run."),
-        (math.sqrt(2 * broken), "only the breaking is in it: the luck of 0.1 comes on top."),
-        (math.sqrt(broken), "only the breaking is in it, and of one run."),
-        (math.sqrt(2 * LUCK**2 + broken), "only one of the two methods breaks, in yours."),
-        (math.sqrt(2 * (LUCK**2 + CHANCE * LOSS**2)), "the square of the mean loss is not taken "
-         "off: that is a distance from zero."),
-        (2 * run, "deviations are added up or doubled; variances add."),
-        (math.sqrt(2) * (LUCK + math.sqrt(broken)), "deviations are added up; variances add."),
-        (DEVIATION / math.sqrt(SEEDS), "that is of the mean of fifteen; asked is of one."),
-    ]  # fmt: skip
-
-
 def _wrong_leads() -> list[tuple[float, str]]:
     return [
         (smallest_seen(math.sqrt(2) * LUCK, SEEDS, LEVEL), "that is without broken runs."),
@@ -269,6 +264,8 @@ def _wrong_leads() -> list[tuple[float, str]]:
         (smallest_seen(DEVIATION, 5, LEVEL), "that is for five seeds; asked is fifteen."),
         (smallest_seen(DEVIATION / math.sqrt(2), SEEDS, LEVEL), "that is with one run's deviation; "
          "a difference has the luck of two."),
+        (lead_seen(power=0.9), "that is found in nine of ten; asked is four of five."),
+        (CHANCE * LOSS, "that is the mean loss of a run; asked is a lead."),
     ]  # fmt: skip
 
 
@@ -287,8 +284,8 @@ def _broken(attempt) -> Verdict:
         return right("A few broken runs blind a design more than all its other luck.")
     near = lambda a, b, tol: abs(a - b) <= tol
     if off_deviation:
-        for value, why in _wrong_deviations():
-            if near(deviation, value, 0.006 * value):
+        for value, why in wrong_deviations():
+            if near(deviation, value, 0.006 * abs(value)):
                 return wrong(f"the deviation: {why}")
         return unknown(f"the deviation isn't {deviation:.4g}.")
     told = [(abs(lead - value), why) for value, why in _wrong_leads() if near(lead, value, 0.015)]

@@ -7,6 +7,7 @@ import numpy as np
 
 from ... import world
 from . import Function, Numbers
+from .ch19_others import ONE, ONE_OF, ORDERS, SCORES, fours, sigmoid
 from .ch19_pairs import BINARISE
 
 
@@ -19,12 +20,8 @@ def wins(judged, *, best="max", only=4, over="kept"):
     return counts / {"kept": len(rows), "all": len(judged), "none": 1}[over]
 
 
-def _fours(judged):
-    return np.array([g["scores"] for g in judged if len(g["scores"]) == 4])
-
-
 def _duels(judged):
-    s = _fours(judged)
+    s = fours(judged)
     return np.array([(s[:, [k]] > np.delete(s, k, 1)).mean() for k in range(4)])
 
 
@@ -54,22 +51,22 @@ WHO_WINS = Function(
         ("the share is taken of all groups, also of those that were not counted.",
          lambda judged: wins(judged, over="all")),
         ("those are mean scores; a source can score well and seldom win.",
-         lambda judged: _fours(judged).mean(0)),
+         lambda judged: fours(judged).mean(0)),
         ("that is how often a source beats one other; all three must be beaten.", _duels),
         ("that is a share of pairs won in all; a group has one winner.",
          lambda judged: _duels(judged) / 2),
         ("that is how often a source beats the first one.",
-         lambda judged: (_fours(judged) > _fours(judged)[:, :1]).mean(0)),
+         lambda judged: (fours(judged) > fours(judged)[:, :1]).mean(0)),
         ("those are mean ranks; asked is how often each has the highest score.",
-         lambda judged: _fours(judged).argsort(1).argsort(1).mean(0)),
+         lambda judged: fours(judged).argsort(1).argsort(1).mean(0)),
         ("those are mean ranks; asked is how often each has the highest score.",
-         lambda judged: _fours(judged).argsort(1).argsort(1).mean(0) + 1),
+         lambda judged: fours(judged).argsort(1).argsort(1).mean(0) + 1),
         ("those are mean ranks; asked is how often each has the highest score.",
-         lambda judged: (-_fours(judged)).argsort(1).argsort(1).mean(0) + 1),
+         lambda judged: (-fours(judged)).argsort(1).argsort(1).mean(0) + 1),
         ("that is how often a source is above its group's mean.",
-         lambda judged: (_fours(judged) > _fours(judged).mean(1, keepdims=True)).mean(0)),
+         lambda judged: (fours(judged) > fours(judged).mean(1, keepdims=True)).mean(0)),
         ("that is how often a source has a score above 0.",
-         lambda judged: (_fours(judged) > 0).mean(0)),
+         lambda judged: (fours(judged) > 0).mean(0)),
         ("the shares are sorted by size; they must stand in the sources' order.",
          lambda judged: np.sort(wins(judged))[::-1]),
         ("the shares are sorted by size; they must stand in the sources' order.",
@@ -78,13 +75,15 @@ WHO_WINS = Function(
          lambda judged: np.argmax(wins(judged))),
         ("only the groups with a response fewer are counted.", lambda judged: wins(judged, only=3)),
         ("those are sums of scores; asked is how often each has the highest score.",
-         lambda judged: _fours(judged).sum(0)),
+         lambda judged: fours(judged).sum(0)),
         ("the counts are divided by the sources, not by the groups.",
          lambda judged: wins(judged, over="none") / 4),
         ("that is how often each source comes second.",
-         lambda judged: (_fours(judged).argsort(1)[:, [2]] == np.arange(4)).mean(0)),
+         lambda judged: (fours(judged).argsort(1)[:, [2]] == np.arange(4)).mean(0)),
+        *((why, lambda judged, f=f: f(fours(judged))) for why, f in SCORES.items()),
+        *((ONE, lambda judged, f=f: f(fours(judged))) for f in ONE_OF),
         ("that is the winning score where each source wins, not how often it does.",
-         lambda judged: np.array([_fours(judged)[_fours(judged).argmax(1) == k, k].mean()
+         lambda judged: np.array([fours(judged)[fours(judged).argmax(1) == k, k].mean()
                                   for k in range(4)])),
     ],
     shows="A source that nearly always won would teach the policy to sound like it.",
@@ -96,11 +95,6 @@ WHO_WINS = Function(
 
 
 # ---------------------------------------------------------------- 19.2: both orders
-def sigmoid(x):
-    """σ."""
-    return 1 / (1 + np.exp(-np.asarray(x, float)))
-
-
 def both_orders(d, bias, *, turn=True, second="biased", half=True):
     """Mean probability of the first text, asked in both orders, (N,)."""
     once = sigmoid(d + bias)
@@ -121,9 +115,10 @@ BOTH = Function(
         "half": (False, "the two are added up; their mean is asked."),
     },
     wrongs=[
-        ("that is the judge asked once (or twice in the same order).",
+        ("that is the judge asked once (or twice in the same order, or the larger of two answers).",
          lambda d, b: sigmoid(d + b)),
-        ("that is the judge asked in the other order alone.", lambda d, b: 1 - sigmoid(b - d)),
+        ("that is the judge asked in the other order alone (or the smaller of two answers).",
+         lambda d, b: 1 - sigmoid(b - d)),
         ("that is the second text's probability, asked once.", lambda d, b: 1 - sigmoid(d + b)),
         ("the judge likes the first place in both orders; in one of yours it doesn't.",
          lambda d, b: (sigmoid(d) + sigmoid(d - b)) / 2),
@@ -154,6 +149,8 @@ BOTH = Function(
         ("those are log-odds or differences; a probability needs σ.", lambda d, b: 1.0 * d),
         ("that is the mean over all pairs; one for each pair is asked.",
          lambda d, b: both_orders(d, b).mean()),
+        *((why, lambda d, b, f=f: f(sigmoid(d + b), sigmoid(d - b), d, b))
+          for why, f in ORDERS.items()),
         ("that is how far the two orders are apart.",
          lambda d, b: sigmoid(d + b) - sigmoid(d - b)),
     ],
@@ -204,6 +201,24 @@ def _lines_wrong(answer):
     squared = there - read_at(5.0, np.square)
     unrooted = there - float(np.interp(5.0, np.sqrt(kls), rewards))
     half_rooted = there - float(np.interp(np.sqrt(5.0), kls, rewards))
+    each = [
+        (lows(1.0), "that is the gap at a KL of 1; asked: at 5."),
+        (
+            [there - low for low in answer.values()],
+            "that is the reading; how far it lies below the optimum is asked.",
+        ),
+        (lows(figures=runs), "that reading is of the runs' own rewards; read the optimum's."),
+        (
+            [low / there for low in answer.values()],
+            "that is a share of the optimum's reward; the gap itself is asked.",
+        ),
+        (
+            [100 * low / there for low in answer.values()],
+            "that is in per cent of the optimum's reward; the gap itself is asked.",
+        ),
+        ([100 * low for low in answer.values()], "that is a hundredfold: is it in per cent?"),
+    ]
+    single = [(n, v, why) for both, why in each for n, v in zip(LINES, both, strict=True)]
     return [
         (LINES, 0.0, "between its points the frontier is straight on neither scale."),
         (LINES, lows(1.0), "those are the gaps at a KL of 1; asked: at 5."),
@@ -227,6 +242,9 @@ def _lines_wrong(answer):
          "the rewards were rooted as well; only KL is."),
         ("in its root", answer["in KL"] - answer["in its root"],
          "that is the gap between the two lines, not to the optimum."),
+        ("in KL", answer["in KL"] - answer["in its root"],
+         "that is the gap between the two lines, not to the optimum."),
+        *single,
     ]  # fmt: skip
 
 

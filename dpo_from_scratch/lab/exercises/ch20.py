@@ -3,6 +3,7 @@
 import numpy as np
 
 from .answers import Numbers
+from .ch20_people import PEOPLE, RATINGS, of_people, person_by_person
 from .functions import Function
 
 
@@ -28,7 +29,7 @@ def of_means(a, b):
 
 RATED = [
     {"a": [3, 1, 0, -1, 2, 0, 4], "b": [2, 1, 2, -2, 2, -3, -1]},
-    {"a": [-1, -4, 0, -2, 1], "b": [1, -2, 0, -1, 0]},
+    {"a": [1, -1, -4, 0, -2], "b": [0, 1, -2, 0, -1]},
     {"a": [2, 3, 2, 1, 1, 3, -4, 0, -3], "b": [1, 3, -1, 1, -2, 2, 0, 0, -4]},
     {"a": [1, -2, 3, -1, 0], "b": [0, 2, 1, 2, -1]},
     {"a": [1, 2, 1, 0, -4, -2, 1, -4], "b": [0, 1, 0, -1, 3, 3, -1, -4]},
@@ -63,8 +64,7 @@ PREFERENCE = Function(
          lambda a, b: float(np.sum(np.greater(a, b)))),
         ("that counts pairs one place apart: the same place is one person.",
          lambda a, b: preference(a[1:], b[:-1])),
-        ("by how much someone rates A higher doesn't count, only that.",
-         lambda a, b: float(np.mean(1 / (1 + np.exp(-np.subtract(a, b)))))),
+        *RATINGS.items(),
     ],
     rtol=2e-3,
     shows="Fifteen people's opinions have become one number between 0 and 1.",
@@ -179,8 +179,11 @@ TOLD_APART = Function(
         ("that is the mean over the people; asked is one share for each of them.",
          lambda v: float(told_apart(v).mean())),
         ("that is one share for all people together; asked is one for each of them.", at_once),
+        *((why, person_by_person(figure)) for why, figure in PEOPLE.items()),
+        *of_people(told_apart).items(),
     ],
     rtol=2e-3,
+    read=lambda v: list(v.values()) if isinstance(v, dict) else v,
     shows="People who rate two sentences differently mostly agree on which is the better: "
     "much of what looked like quarrel was ties.",
 )  # fmt: skip
@@ -200,6 +203,8 @@ MEASURED = {
     ("drawn from all", 2, "different blocks"): (0.6337, 0.7396),
     ("the first", 2, "different blocks"): (0.5456, 0.5942),
 }
+FULL = 0.776  # the list of all sentences
+OTHERS = {0.748: "SmolLM2, asked", 0.792: "the reward model", FULL: "the full word list"}
 ASKED = MEASURED["drawn", 2, "different blocks"]
 SEEDS = ((0.605, 0.645), (0.710, 0.735))  # where other draws come out
 PAIRS_OF = "that is the accuracy on pairs of {}; asked are pairs in different blocks."
@@ -228,6 +233,25 @@ def wrong_lists(answer: dict) -> list:
         for what in ("SmolLM2", "the reward model")
     )
     column = "that is so on pairs of the same tone; look at the column of different blocks."
+    full = "that is the list of all sentences; asked are those of 512 and of 2,048."
+    found += [((FIRST, SECOND), v, full) for v in [(answer[FIRST], FULL), (FULL, answer[SECOND])]]
+    found += [((FIRST, SECOND), v, "that is what a coin gets.") for v in [(0.5, 0.5)]]
+    found += [
+        ((FIRST, SECOND), (answer[n], answer[n]), f"that is the list of {n} twice.")
+        for n in (FIRST, SECOND)
+    ]
+    found += [
+        (
+            SECOND,
+            answer[SECOND] - answer[FIRST],
+            "that is what it gains on the smaller list; its own accuracy is asked.",
+        )
+    ]
+    found += [
+        (n, v, f"that is the accuracy of {who}; asked is a smaller word list's.")
+        for n in (FIRST, SECOND)
+        for v, who in OTHERS.items()
+    ]
     found += [(BELOW_HEAD, 2, column), *((BELOW_HEAD, n, head) for n in (0, 1))]
     found += [(BELOW_ASKED, n, asked) for n in (0, 1, 3)]
     return found
