@@ -179,8 +179,9 @@ class Numbers(Exercise):
             apart &= not all(self.near(0.0, c) for c in changed)  # 0 is no hundredth
             # but for the sign, closer than an answer need be, or chance names it
             rtol = self.rtol if why is common.OF_A_NUMBER[0][1] else min(self.rtol, 0.004)
+            atol = self.atol if why in common.PLAIN else min(self.atol, 5e-4)
             here = [found[n] for n in off]
-            if finite and apart and values.same(here, changed, rtol, self.atol):
+            if finite and apart and values.same(here, changed, rtol, atol):
                 which = "" if len(answer) == 1 else f"`{'`, `'.join(off)}`: "
                 return which + why
         return ""

@@ -30,6 +30,8 @@ OF_A_NUMBER: tuple[tuple[Callable[[float], float], str], ...] = (
     (lambda v: v + 1, "that is one more than the right number."),
     (lambda v: v - 1, "that is one less than the right number."),
 )
+# slips that are likely before any number is seen; the others need more than two digits to be named
+PLAIN = {why for change, why in OF_A_NUMBER if change(3.0) in (-3.0, 6.0, 1.5)}
 
 
 def like(value, changed: np.ndarray):

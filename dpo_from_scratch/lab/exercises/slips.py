@@ -34,24 +34,24 @@ class Search:
         self.exercise, self.cases = exercise, list(exercise.cases)
         self.gave, self.answers = gave, answers
 
-    def explains(self, given: list) -> bool:
-        """Whether these values are the attempt's in all cases, and not the right ones."""
-        near, e = self.exercise.near, self.exercise
-        if not all(
-            values.numbers(g) is not None or not _numeric(a)
-            for g, a in zip(given, self.answers, strict=True)
-        ):
-            return False
-        off = not all(near(g, a) for g, a in zip(given, self.answers, strict=True))
-        return off and all(e.near(a, g) for a, g in zip(self.gave, given, strict=True))
+    def explains(self, slip: Slip) -> bool:
+        """Whether a slip gives the attempt's values in all cases, and not the right ones.
+
+        It is asked no further than the first case in which it doesn't.
+        """
+        near, off = self.exercise.near, False
+        for case, gave, answer in zip(self.cases, self.gave, self.answers, strict=True):
+            given = given_by(slip, case)
+            if given is None or (values.numbers(given) is None and _numeric(answer)):
+                return False
+            if not near(gave, given):
+                return False
+            off = off or not near(given, answer)
+        return off
 
     def first(self, found: Iterator[Slip]) -> str:
         """The first slip that explains the attempt."""
-        for slip in found:
-            given = attempt_all(slip, self.cases)
-            if given is not None and self.explains(given):
-                return slip.why
-        return ""
+        return next((slip.why for slip in found if self.explains(slip)), "")
 
     # ------------------------------------------------------------ what the exercise knows
     def known(self) -> str:
@@ -211,11 +211,11 @@ def ratio(found, wanted) -> float | None:
     return float(ratios[0]) if np.ptp(ratios) <= 1e-3 * abs(ratios[0]) else None
 
 
-def attempt_all(slip: Slip, cases) -> list | None:
-    """What a slip would give in all cases; None where it gives nothing."""
+def given_by(slip: Slip, case: Case):
+    """What a slip would give; None where it gives nothing."""
     try:
         with np.errstate(all="ignore"):
-            return [slip.gives(case) for case in cases]
+            return slip.gives(case)
     except Exception:  # a slip may make no sense for an input
         return None
 
