@@ -170,6 +170,7 @@ WRONG = {
         (lambda m, e: loss(m).mean() - e * (1 - 2 * e) * m.mean(), "so it is divided"),
         (lambda m, e: ((1 + e) * loss(m) - e * loss(-m)).mean(), "first order"),
         (lambda m, e: robust(m, e).clamp(min=0).mean(), "cut off"),
+        (lambda m, e: robust(m, e).mean().clamp(min=0), "cut off at 0"),
         (lambda m, e: robust(m, e).median(), "median"),
         (lambda m, e: (m > 0).double().mean(), "pairs in order"),
         (lambda m, e: cdpo(m, e).mean(), "cDPO's loss"),

@@ -184,6 +184,7 @@ TAUS = {
     "τ: that is one over the factor.": lambda b: b**-2,
     "τ: that is a root; τ goes with β itself.": lambda b: b**0.5,
     "τ: it doesn't depend on β in yours; where m is 1 depends on it.": lambda b: 1.0,
+    "τ: it doesn't depend on β in yours; where m is 1 depends on it. ": lambda b: 0.1,
     "τ: β is taken off where it divides.": lambda b: b - 0.5,
     "τ: a 2 too many stands below, and β with it.": lambda b: 1 / (4 * b),
     "τ: that is a third of β.": lambda b: b / 3,

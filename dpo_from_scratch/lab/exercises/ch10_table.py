@@ -85,9 +85,16 @@ OTHER_STEPS = {
     "π is taken as even; it is an argument.":
         lambda p, i, j: table_step(np.ones(len(p)) / len(p), i, j),
     "log π stands where π should.": lambda p, i, j: table_step(np.log(p), i, j),
-    "only the two own entries of the gradients are multiplied; the other logits' cancel only in "
-    "g_w − g_l.": lambda p, i, j: [
-        g[[i, j]] @ (w - v)[[i, j]] - 0 for w, v in [_gradients(p, i, j)] for g in (w, v)],
+    "both get the chosen one's change; the rejected one's own push is down.":
+        lambda p, i, j: [table_step(p, i, j)[0]] * 2,
+    "those are slopes of log π_w by the two logits; asked are the changes of two logarithms.":
+        lambda p, i, j: (1 - p[i], -p[j]),
+    "those are slopes of log π_w and of log π_l, each by the chosen logit.":
+        lambda p, i, j: (1 - p[i], -p[i]),
+    "the chosen one is the place after the one that is asked.":
+        lambda p, i, j: table_step(p, (i + 1) % len(p), j),
+    "the rejected one is the place after the one that is asked.":
+        lambda p, i, j: table_step(p, i, (j + 1) % len(p)),
     "that is the inner product of the two gradients, for both.":
         lambda p, i, j: [np.dot(*_gradients(p, i, j))] * 2,
     "those are the squared lengths of the two gradients; the inner product is missing.":

@@ -95,6 +95,8 @@ WRONG_CLEAN = mistakes(held_out, {
     "it is divided by 1 − 2ε twice.": lambda m, eps: robust(m, eps).mean() / (1 - 2 * eps),
     "losses below 0 are cut off; without them the mean isn't unbiased.":
         lambda m, eps: robust(m, eps).clamp(min=0).mean(),
+    "the mean is cut off at 0; it may be below.":
+        lambda m, eps: robust(m, eps).mean().clamp(min=0),
     "that is a mean probability; asked is a loss.": lambda m, eps: sigmoid(m).mean(),
     "the sum of the margins is taken off; it is their mean.":
         lambda m, eps: clean(m).mean() - eps / (1 - 2 * eps) * m.sum(),
@@ -112,7 +114,10 @@ WRONG_CLEAN = mistakes(held_out, {
 })  # fmt: skip
 CLEAN = Function(
     held_out,
-    [{"margins": case["m"] + 0.4, "eps": case["eps"]} for case in MARGINS],
+    [
+        *({"margins": case["m"] + 0.4, "eps": case["eps"]} for case in MARGINS),
+        {"margins": torch.tensor([3.2, 1.9, 4.1], dtype=torch.double), "eps": 0.3},  # below 0
+    ],
     switches={
         "opposite": (-1.0, "the opposite label's loss is added; that flips a second time."),
         "divide": ("", "the division by 1 − 2ε is missing."),
