@@ -182,7 +182,7 @@ FIRST = [
     (of(top=lambda a, m: -a.clamp(0.8, 1.2) * m), "not the advantage"),
     (of(top=lambda a, m: -a * ~m), "the mask is turned round"),
     (of(lambda m: m.sum() ** 0.5), "the root of the number"),
-    (lambda a, m: -a / a.numel(), "is left out"),
+    (lambda a, m: -a / a.numel(), "the mask isn't used"),
     (lambda a, m: -abs(a) * m / len(m), "two things"),
     (of(top=lambda a, m: a * m), "the sign is turned"),
     (of(lambda m: 1), "divide by how many there are"),

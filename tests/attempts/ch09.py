@@ -142,7 +142,6 @@ WRONG = {
     ],
     "09.2": [
         ((3.36, 0.162), "where the average is highest"),
-        ((1 / 1.62, 0.162), "one over it"),
         ((1.62, 16.2), "hundredths of a nat"),
         ((1.62, 0.2338), "in bits"),
         ((1.62, -0.162), "the sign is turned"),

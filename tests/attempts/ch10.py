@@ -171,7 +171,7 @@ WRONG = {
         (lambda f, w, v: f(w, v), "height of the loss"),
         (lambda f, w, v: -slopes(f, w, v)[0], "chosen response alone"),
         (lambda f, w, v: slopes(f, w, v)[1] - slopes(f, w, v)[0], "how fast the margin grows"),
-        (lambda f, w, v: [(1 - sigmoid(w - v)), -(1 - sigmoid(w - v))], "look at `loss`"),
+        (lambda f, w, v: [(1 - sigmoid(w - v)), -(1 - sigmoid(w - v))], "that is DPO's push"),
         (forgot_requires_grad, "does not require grad"),
     ],
     "10.1": [
@@ -241,7 +241,7 @@ WRONG = {
         (lambda p, w, v: (1 - p[w] - p[v], -1 + p[w] + p[v]), "two things. First: in dρ_w"),
         (lambda p, w, v: [g @ g for g in gradients(p, w, v)], "the squared lengths"),
         (lambda p, w, v: np.divide(with_step(p, w, v), len(p)), "number of replies"),
-        (lambda p, w, v: np.abs(with_step(p, w, v)), "lost their sign"),
+        (lambda p, w, v: np.abs(with_step(p, w, v)), "sign turned"),
         (lambda p, w, v: gradients(p, w, v), "the gradients themselves"),
         (along(1, 0), "along g_w alone"),
         (along(0, -1), "along −g_l alone"),

@@ -82,7 +82,7 @@ RIGHT = {
 }  # fmt: skip
 WRONG = {
     "11.0": [
-        (lambda m, e: (1 + e) * loss(m) - e * loss(-m), "a is 1 + ε"),
+        (lambda m, e: (1 + e) * loss(m) - e * loss(-m), "only the first order in ε"),
         (lambda m, e: loss((1 - 2 * e) * m), "stands inside σ"),
         (lambda m, e: robust(m, e).clamp(min=0), "cut off at 0"),
         (lambda m, e: robust(m, e / 2), "half of ε"),
@@ -168,7 +168,7 @@ WRONG = {
         (lambda m, e: m.mean() / (1 - 2 * e), "mean margin with right labels"),
         (lambda m, e: e / (1 - 2 * e) * m.mean(), "the correction alone"),
         (lambda m, e: loss(m).mean() - e * (1 - 2 * e) * m.mean(), "so it is divided"),
-        (lambda m, e: ((1 + e) * loss(m) - e * loss(-m)).mean(), "first order"),
+        (lambda m, e: ((1 + e) * loss(m) - e * loss(-m)).mean(), "shrunk their mean"),
         (lambda m, e: robust(m, e).clamp(min=0).mean(), "cut off"),
         (lambda m, e: robust(m, e).mean().clamp(min=0), "cut off at 0"),
         (lambda m, e: robust(m, e).median(), "median"),

@@ -83,7 +83,7 @@ def advantages(rewards, values, mask, lam, slip: str = ""):
     if slip == "sizes":
         surprise = surprise.abs()
     by = {"all count": 1.0, "λ on the value": 1.0, "one step": 0.0, "twice": lam * lam}
-    by = (by | {"rest": 1 - lam, "root": lam**0.5, "over": 1 / lam}).get(slip, lam)
+    by = (by | {"rest": 1 - lam, "root": lam**0.5, "over": 1 / (lam or 1.0)}).get(slip, lam)
     out, following = torch.zeros_like(rewards), torch.zeros_like(rewards[:, 0])
     places = range(rewards.shape[1])
     for t in places if slip == "forward" else reversed(places):

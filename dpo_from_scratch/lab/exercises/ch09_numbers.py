@@ -68,8 +68,6 @@ def still(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
     if FALLS.near([height, b], list(answer.values())):
         return ""
     if abs(b / answer["beta"] - 1) > 0.03:
-        if abs(b * answer["beta"] - 1) < 0.03:
-            return "β: that is one over it."
         if not 0.05 < b < 1e4:
             return "β: look between 0.3 and 10."
         where = "above" if average(b) > 0 else "below"
@@ -109,7 +107,7 @@ def pushed(
     start, true = world_of_one()
     p0, z = np.exp(start), start.copy()
     one = np.arange(len(z)) == np.argsort(-p0)[which]
-    other = np.arange(len(z)) == np.argsort(-p0)[len(z) // 2]
+    other = 1.0 * (np.arange(len(z)) == np.argsort(-p0)[len(z) // 2])
     for _ in range(steps):
         p = np.exp(z - np.logaddexp.reduce(z))
         z += way * (one - {"logit": 0.0, "start": p0, "pair": other}.get(how, p))

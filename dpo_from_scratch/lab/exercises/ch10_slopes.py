@@ -85,8 +85,6 @@ WRONG_SLOPE = mistakes(robust_slope, {
     "it is divided by 1 − ε².": lambda m, eps: robust_slope(m, eps, divide="") / (1 - eps**2),
     "a bracket is missing: 2ε is taken off, and the division is by 1.":
         lambda m, eps: robust_slope(m, eps, divide="") - 2 * eps,
-    "that is cDPO's slope over 1 − 2ε: the opposite label's term is taken off.":
-        lambda m, eps: (sigmoid(m) - (1 - eps)) / (1 - 2 * eps),
     "that is cDPO's push: sign and second term.": lambda m, eps: (1 - eps) - sigmoid(m),
     "that is the slope at m = 0.": lambda m, eps: robust_slope(0 * m, eps),
     "e-powers stand where σ should.": lambda m, eps: (
@@ -97,8 +95,6 @@ WRONG_SLOPE = mistakes(robust_slope, {
         lambda m, eps: (1 - eps) * robust_slope(m, eps) + eps * robust_slope(-m, eps),
     "that is the mean over the flips: DPO's slope on right labels; asked is this label's.":
         lambda m, eps: (1 - eps) * robust_slope(m, eps) - eps * robust_slope(-m, eps),
-    "that is what it tends to, less σ(m); σ(−m) belongs there.":
-        lambda m, eps: -eps / (1 - 2 * eps) - sigmoid(m),
     "that is DPO's push; ε is nowhere, and the sign is turned.": lambda m, eps: sigmoid(-m),
     "that is the loss, with the opposite label's added.": lambda m, eps: (
         ((1 - eps) * softplus(-m) + eps * softplus(m)) / (1 - 2 * eps)),

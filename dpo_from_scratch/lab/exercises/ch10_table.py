@@ -68,7 +68,11 @@ def _real(p, i, j):
     return np.log(q / q.sum() / p)[[i, j]]
 
 
+PI_ADDED = (
+    "π has the wrong sign: is it added to the gradients, or have the two responses changed places?"
+)
 OTHER_STEPS = {
+    PI_ADDED: lambda p, i, j: table_step(p, i, j, less=-1.0),  # before the signs, one by one
     "that is how the probabilities change, π times it; asked are their logarithms.":
         _taken(lambda d, g, p: p * d),
     "π is still in g_w − g_l once; it cancels.": _along(lambda w, v, p, i, j: w - v - p),
@@ -104,7 +108,6 @@ OTHER_STEPS = {
         _taken(lambda d, g, p: np.log(p) + d),
     "that is the change in a step of full length; asked is the first order, a product of "
     "gradients.": _real,
-    "both changes have lost their sign.": lambda p, i, j: np.abs(table_step(p, i, j)),
     "products of π stand in it: π cancels in g_w − g_l.":
         lambda p, i, j: ((1 - p[i]) * (1 + p[j]), -(1 - p[j]) * (1 + p[i])),
     "1 − π is a factor in yours; in the formula the π are added.":
@@ -121,7 +124,6 @@ OTHER_STEPS = {
         lambda p, i, j: (p[j] - p[i], p[j] - p[i]),
     "the chosen one counts from 1 in yours.": lambda p, i, j: table_step(p, i - 1, j),
     "the rejected one counts from 1 in yours.": lambda p, i, j: table_step(p, i, j - 1),
-    "the step is divided by two.": lambda p, i, j: np.array(table_step(p, i, j)) / 2,
     "both changes are added to 1: factors, not changes.":
         lambda p, i, j: np.exp(table_step(p, i, j)),
 }  # fmt: skip
@@ -129,8 +131,7 @@ TABLE = Function(
     table_step,
     [{"pi": np.array(p), "chosen": i, "rejected": j} for p, i, j in TABLES],
     switches={
-        "less": (-1.0, "π has the wrong sign: is it added to the gradients, or have the two "
-            "responses changed places?"),
+        "less": (-1.0, PI_ADDED),
         "along": ((-1.0, 1.0), "the step goes along g_l − g_w: that is uphill."),
         "order": (-1, "the two changes have changed places: the chosen one comes first."),
         "of": ("pi", "those are gradients of the probabilities; asked are those of their logs."),

@@ -79,8 +79,6 @@ WRONG_CLEAN = mistakes(held_out, {
         lambda m, eps: (clean(m) - eps / (1 - 2 * eps) ** 2 * m).mean(),
     "2ε/(1 − 2ε) times the mean margin is taken off; it is ε.":
         lambda m, eps: (clean(m) - 2 * eps / (1 - 2 * eps) * m).mean(),
-    "the weights are 1 + ε and −ε: only the first order in ε.":
-        lambda m, eps: ((1 + eps) * clean(m) - eps * clean(-m)).mean(),
     "ε is taken off, as if a flip cost 1.": lambda m, eps: (clean(m).mean() - eps) / (1 - 2 * eps),
     "the weight 1 − ε of the labels as they stand is missing.":
         lambda m, eps: (clean(m) - eps * clean(-m)).mean() / (1 - 2 * eps),

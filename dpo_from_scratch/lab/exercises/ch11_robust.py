@@ -68,7 +68,8 @@ WRONG_ROBUST = mistakes(robust, {
         lambda m, eps: (1 - eps) * clean(m) / (1 - 2 * eps) - eps * clean(-m),
     "the m that is taken off has the wrong sign: that pulls back, as cDPO does.":
         lambda m, eps: clean(m) + eps / (1 - 2 * eps) * m,
-    "ε m is taken off, and not divided by 1 − 2ε.": lambda m, eps: clean(m) - eps * m,
+    "ε m is taken off, and not divided by 1 − 2ε: only the first order in ε.":
+        lambda m, eps: clean(m) - eps * m,
     "ε/(1 − 2ε) is taken off as it stands; it belongs to m.":
         lambda m, eps: clean(m) - eps / (1 - 2 * eps),
     "ε m is divided by 1 − ε.": lambda m, eps: clean(m) - eps / (1 - eps) * m,
@@ -86,8 +87,6 @@ WRONG_ROBUST = mistakes(robust, {
     "that is DPO's loss over 1 − 2ε: the opposite label's loss is that of −m.":
         lambda m, eps: clean(m) / (1 - 2 * eps),
     "the sum over the pairs is taken: each margin has its own loss.": {"over": "sum"},
-    "a is 1 + ε and b is −ε: only the first order in ε.":
-        lambda m, eps: (1 + eps) * clean(m) - eps * clean(-m),
     "1 − 2ε stands inside σ; it divides the losses.": lambda m, eps: clean((1 - 2 * eps) * m),
     "1 − 2ε divides the margin; it divides the losses.": lambda m, eps: clean(m / (1 - 2 * eps)),
     "it is cut off at 0; this loss goes below.": lambda m, eps: robust(m, eps).clamp(min=0),
