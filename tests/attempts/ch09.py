@@ -164,6 +164,7 @@ WRONG = {
         ((0.3027, -0.1267), "another number of steps"),
         ((GAINED, -0.1524), "another of the likeliest"),
         ((0.2248, CHANGE), "those are two replies"),
+        ((0.8333, -0.4741), "the favourite up"),
         ((2.8095, CHANGE), "the gain over what they held"),
         ((GAINED, -0.85), "the three's added up"),
         ((0.12, CHANGE), "held before"),

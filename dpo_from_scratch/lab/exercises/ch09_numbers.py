@@ -133,13 +133,16 @@ def favourite_wrongs(answer: Mapping[str, float]) -> list:
     pair = lambda which: [which[key] for key in both]
     mass, worth = "the mass: ", "the reward: "
     return [
-        (both, pair(pushed(-1)), "that pushes the unlikeliest reply down, not the likeliest."),
+        (both, pair(pushed(-1)), "that pushes the unlikeliest reply down, or another unlikely one, "
+         "not the likeliest."),
         (both, pair(pushed(way=1.0)), "that pushes the favourite up."),
+        (both, (pushed(way=1.0, top=2)["gained"] - pushed(way=1.0)["lost"],
+                pushed(way=1.0)["change"]),
+         "that pushes the favourite up, and counts it among the three."),
         (both, pair(pushed(steps=1)), "that is after one step; asked is after 24."),
-        *((both, pair(pushed(n)), "that pushes another of the likeliest replies down; asked is "
-           "`order[0]`.") for n in (1, 2, 3)),
-        (both, pair(pushed(len(world_of_one()[0]) // 2)), "that pushes a middling reply down, not "
-         "the likeliest."),
+        *((both, pair(pushed(n)), "that pushes another of the likeliest down; asked is "
+           "`order[0]`. (Or, in the change, what the favourite lost is missing.)")
+          for n in (1, 2, 3)),
         *((both, pair(pushed(steps=n)), "that is after another number of steps; asked is after 24.")
           for n in (6, 8, 10, 12, 16, 20, 23, 25, 30, 32, 48)),
         *((both, pair(pushed(way=-b)), f"each step is shortened by {b:g}; `after` takes it whole.")
@@ -162,10 +165,8 @@ def favourite_wrongs(answer: Mapping[str, float]) -> list:
          "quotient; asked is how much they gained."),
         ("gained", pushed(top=4)["gained"] , mass + "those are four replies; asked are three."),
         ("gained", pushed(top=4)["after"] , mass + "that is what four replies hold afterwards."),
-        ("gained", pushed(top=2)["gained"], mass + "those are two replies; asked are three."),
-        ("gained", found["gained"] - pushed(top=1)["gained"] + pushed(top=4)["gained"]
-         - found["gained"], mass + "the first of the three is left out: after the push the "
-         "favourite isn't among the likeliest any more."),
+        ("gained", pushed(top=2)["gained"], mass + "those are two replies; asked are three. "
+         "(Or the first is left out: after the push the favourite isn't among them.)"),
         ("gained", found["likeliest"], mass + "the favourite itself is among your three."),
         ("gained", found["gainers"], mass + "that is what all gain that gain; asked are three."),
         ("gained", -found["gained"], mass + "the sign is turned."),
