@@ -165,9 +165,16 @@ Laboratory, how the book measures                               -> core, doctor,
       ch06.py               06: a training step, a loop of one's own, a pair's weight, parts
       ch07.py               07: parts of a KL, where to stop, best-of-n, calibration
       ch08.py               08: advantages, the first minibatch, PPO without KL, RLOO and GRPO
+      ch08_ends.py          08: the ends of lambda, the first minibatch
       ch09.py               09: quotients of gradients, when the goal falls, the favourite
+      ch09_numbers.py       09: when the goal falls, the favourite
       ch10.py               10: downhill in the plane, IPO in disguise, slopes
+      ch10_slopes.py        10: robust DPO's slope
+      ch10_table.py         10: a step on a table of logits
       ch11.py               11: cDPO, flips found from labels, two wrongs, a clean loss
+      ch11_clean.py         11: a clean loss from flipped labels
+      ch11_robust.py        11: robust DPO's loss
+      ch11_shares.py        11: flips found from labels, two wrongs
       ch12.py               12: IPO's loss, the epsilon that is IPO, a beta for a budget
       ch13.py               13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs
       ch14.py               14: R-DPO's loss, the right alpha, where LN-DPO is least

@@ -65,6 +65,22 @@ def previous(rewards, values, mask, lam):
 
 
 GAE = [
+    (
+        lambda r, v, m, lam: gae(inside=lambda v, m: v, keep=lambda f, m: f)(r, v, m, lam) * m,
+        "added up before the mask",
+    ),
+    (gae(by=lambda lam: lam**0.5), "the root of λ"),
+    (
+        lambda r, v, m, lam: gae(step=lambda r, now, after: r + lam * after - now, by=lambda _: 1)(
+            r, v, m, lam
+        ),
+        "none before A_{t+1}",
+    ),
+    (
+        lambda r, v, m, lam: gae(step=lambda r, now, after: lam * r + after - now)(r, v, m, lam),
+        "λ stands before R_t, too",
+    ),
+    (lambda r, v, m, lam: gae()(r, v, m, lam) - gae(by=lambda _: 0)(r, v, m, lam), "left out, or"),
     (gae(by=lambda lam: 1.0), "λ isn't used"),
     (gae(by=lambda lam: 0.0), "only the token's own surprise"),
     (gae(by=lambda lam: lam**2), "λ goes in twice"),
@@ -116,6 +132,19 @@ def with_chapters(rewards, values):
 
 
 ENDS = [
+    (two(high=lambda r, v, after: r.flip(0).cumsum(0) - v), "not turned back"),
+    (two(high=lambda r, v, after: r[-1] - v), "only the last reward"),
+    (two(high=lambda r, v, after: to_go(r) + v[-1] - v), "yours goes on with its own"),
+    (
+        two(lambda r, v, after: r, lambda r, v, after: to_go(r)),
+        "two things. First: at λ = 0: the values are left out. Second: at λ = 1: V_t is left out",
+    ),
+    (two(low=lambda r, v, after: (r + after - v).abs()), "at λ = 0: the sign is lost"),
+    (two(high=lambda r, v, after: 0.5 * (to_go(r) - v)), "0.5 times the right value"),
+    (
+        two(lambda r, v, after: r - v, lambda r, v, after: (to_go(r) - v).sin()),
+        "The other of the two isn't right either",
+    ),
     (lambda r, v: two()(r, v)[::-1], "the two answers are exchanged"),
     (two(low=lambda r, v, after: r - v), "at λ = 0: V_{t+1} is left out"),
     (two(low=lambda r, v, after: r + after), "at λ = 0: V_t is left out"),
@@ -147,6 +176,14 @@ def of(over=lambda m: m.sum(), top=lambda a, m: -a * m):
 
 
 FIRST = [
+    (lambda a, m: -(a * m).sum() / m.sum(), "that is the loss, one number"),
+    (lambda a, m: -(a * m).sum(1) / m.sum(), "one number a text"),
+    (of(top=lambda a, m: -a.sign() * m), "only the advantage's sign"),
+    (of(top=lambda a, m: -a.clamp(0.8, 1.2) * m), "not the advantage"),
+    (of(top=lambda a, m: -a * ~m), "the mask is turned round"),
+    (of(lambda m: m.sum() ** 0.5), "the root of the number"),
+    (lambda a, m: -a / a.numel(), "the mask isn't used"),
+    (lambda a, m: -abs(a) * m / len(m), "two things"),
     (of(top=lambda a, m: a * m), "the sign is turned"),
     (of(lambda m: 1), "divide by how many there are"),
     (of(lambda m: len(m)), "divides by the number of texts"),
@@ -165,6 +202,11 @@ FIRST = [
 
 # ---------------------------------------------------------------- 08.3
 RUNS = [
+    ((0.26, 1.59, -0.2, 16.7), "is it the KL, or a sum?"),
+    ((0.26, 1.59, -0.2, -103.2), "is it a sum over them?"),
+    ((-0.2, -0.43, -0.2, -0.43), "the true rewards again"),
+    ((0.0, 1.59, -0.2, -0.43), "0 is the KL of the first row"),
+    ((0.26, 1.59, -0.19968, -0.19968), "has your policy sampled?"),
     ((0.26, 1.19, -0.2, 1.03), "the true reward has risen as well"),
     ((0.27, 4.33, -0.2, -8.08), "doesn't go so high"),
     ((0.26, 16.7, -0.2, -0.43), "is it the KL"),
@@ -196,6 +238,17 @@ def by_rows(rewards):
 
 
 GROUPS = [
+    (grouped(lambda r: r - r.sum(1, keepdim=True) / (r.shape[1] - 1)), "still in the sum"),
+    (grouped(lambda r: r - r.amin(1, keepdim=True)), "the lowest is taken off"),
+    (grouped(lambda r: r), "RLOO: nothing is taken off"),
+    (grouped(grpo=lambda r: centred(r) / (r.std(1, keepdim=True) + 1)), "1 is added to the spread"),
+    (grouped(grpo=lambda r: centred(r).sign()), "only the sign is left"),
+    (grouped(grpo=lambda r: r - others(r)), "that is RLOO's again"),
+    (grouped(grpo=lambda r: (r - r.mean()) / r.std(1, keepdim=True)), "the mean is the group's"),
+    (
+        lambda r: (r - (r.sum(0) - r) / (len(r) - 1), (r - r.mean(0)) / r.std(0)),
+        "two things. First: RLOO: the others are those of another prompt",
+    ),
     (lambda r: grouped()(r)[::-1], "the two answers are exchanged"),
     (grouped(centred), "the text itself is in its mean"),
     (grouped(lambda r: r - (r.sum(1, keepdim=True) - r) / r.shape[1]), "they are K - 1"),

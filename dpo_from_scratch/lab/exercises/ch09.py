@@ -1,14 +1,13 @@
-"""Chapter 9: what a step does to a log-probability; why gradients are alike; goals; squeezing."""
+"""Chapter 9: what a step does to a log-probability; why gradients are alike.
 
-from collections.abc import Mapping
-from functools import cache
+The exercises that ask for numbers are in ch09_numbers.py.
+"""
 
-import numpy as np
 import torch
-from scipy.optimize import brentq, minimize_scalar
 from torch import sigmoid
+from torch.nn.functional import softplus
 
-from .answers import Numbers
+from .ch09_numbers import FALLS, FAVOURITE
 from .functions import Function
 from .kit import mistakes, mixed
 
@@ -30,6 +29,11 @@ def predicted(
     pulls = weights * ((g_w + joined * g_l) @ g)
     step = turn * eta * beta
     return step * {"mean": pulls.mean(), "sum": pulls.sum(), "": pulls}[over]
+
+
+def weighed(weights):
+    """A mistake: other weights than σ(−m), as a function of margins and β."""
+    return lambda g, w, v, m, eta, beta: eta * beta * (weights(m, beta) * ((w - v) @ g)).mean()
 
 
 def batches() -> list[dict]:
@@ -86,6 +90,67 @@ PUSH = Function(
         "the rejected gradients are weighed by σ(m): the pair has one weight, σ(−m).":
             lambda g, w, v, m, eta, beta: (
                 eta * beta * (sigmoid(-m) * (w @ g) - sigmoid(m) * (v @ g)).mean()),
+        "the pair's loss stands where its slope σ(−m) should.":
+            weighed(lambda m, beta: softplus(-m)),
+        "log σ(−m) stands where σ(−m) should, and the sign is turned.":
+            weighed(lambda m, beta: softplus(m)),
+        "only pairs that are out of order count; σ(−m) weighs all of them.":
+            weighed(lambda m, beta: (m < 0).double()),
+        "only pairs with a margin below 1 count, as in the hinge; σ(−m) weighs all of them.":
+            weighed(lambda m, beta: (m < 1).double()),
+        "β stands inside σ, and the margin has the wrong sign.":
+            weighed(lambda m, beta: sigmoid(beta * m)),
+        "the margins are divided by β inside σ; they go in as they are.":
+            weighed(lambda m, beta: sigmoid(-m / beta)),
+        "the weights are a softmax over the batch: each pair's is its own σ(−m).":
+            weighed(lambda m, beta: torch.softmax(-m, 0)),
+        "σ is taken of the margins' size: a margin has a sign.":
+            weighed(lambda m, beta: sigmoid(-m.abs())),
+        "σ is taken of the margins' size, and of plus: a margin has a sign.":
+            weighed(lambda m, beta: sigmoid(m.abs())),
+        "tanh stands where σ should.": weighed(lambda m, beta: torch.tanh(-m)),
+        "tanh stands where σ should, with the wrong sign.":
+            weighed(lambda m, beta: torch.tanh(m)),
+        "e to the m stands where σ(−m) should.": weighed(lambda m, beta: torch.exp(m)),
+        "one plus the margin's e-power isn't turned over: σ(−m) is one over it.":
+            weighed(lambda m, beta: 1 + torch.exp(m)),
+        "σ(−m) goes in squared.": weighed(lambda m, beta: sigmoid(-m) ** 2),
+        "`g` is brought to length one; an inner product keeps lengths.":
+            lambda g, *rest: predicted(g / g.norm(), *rest),
+        "it is divided by the length of `g` squared: that belongs to a ratio, not here.":
+            lambda g, *rest: predicted(g / (g @ g), *rest),
+        "only the batch's first pair is in it.": lambda g, w, v, m, eta, beta: predicted(
+            g, w[:1], v[:1], m[:1], eta, beta),
+        "only the batch's last pair is in it.": lambda g, w, v, m, eta, beta: predicted(
+            g, w[-1:], v[-1:], m[-1:], eta, beta),
+        "the differences g_w − g_l are brought to length one.": lambda g, w, v, m, eta, beta: (
+            eta * beta * (sigmoid(-m) * ((w - v) / (w - v).norm(dim=1, keepdim=True) @ g)).mean()),
+        "only the chosen gradients are weighed by σ(−m); the pair has one weight.":
+            lambda g, w, v, m, eta, beta: eta * beta * (sigmoid(-m) * (w @ g) - v @ g).mean(),
+        "only the rejected gradients are weighed by σ(−m); the pair has one weight.":
+            lambda g, w, v, m, eta, beta: eta * beta * (w @ g - sigmoid(-m) * (v @ g)).mean(),
+        "the inner products have lost their signs.": lambda g, w, v, m, eta, beta: (
+            eta * beta * (sigmoid(-m) * ((w - v) @ g).abs()).mean()),
+        "lengths are multiplied; an inner product also counts how alike the directions are.":
+            lambda g, w, v, m, eta, beta: eta * beta * (
+                sigmoid(-m)[:, None] * (w - v)).mean(0).norm() * g.norm(),
+        "lengths are multiplied, pair by pair; an inner product also counts the directions.":
+            lambda g, w, v, m, eta, beta: eta * beta * (
+                sigmoid(-m) * (w - v).norm(dim=1)).mean() * g.norm(),
+        "the products are averaged over the weights of the model, and the pairs added up.":
+            lambda g, w, v, m, eta, beta: predicted(
+                g, w, v, m, eta, beta, over="sum") / len(g),
+        "`g` isn't asked: that is what the step does to the batch's own margins.":
+            lambda g, w, v, m, eta, beta: (
+                eta * beta * (sigmoid(-m) * ((w - v) ** 2).sum(1)).mean()),
+        "`g` isn't asked: that is what the step does to the batch's own rejected responses.":
+            lambda g, w, v, m, eta, beta: (
+                eta * beta * (sigmoid(-m) * ((w - v) * v).sum(1)).mean()),
+        "the inner product isn't added up: those are its products, one a weight of the model.":
+            lambda g, w, v, m, eta, beta: (
+                eta * beta * (sigmoid(-m)[:, None] * (w - v)).mean(0) * g),
+        "that is the weight and the pull, without η and β.": lambda g, w, v, m, eta, beta: (
+            (sigmoid(-m) * ((w - v) @ g)).sum()),
         "η and β are left out.": lambda *a: predicted(*a[:4], 1.0, 1.0),
     }),
     shows="Any response moves by how alike its gradient is to what the batch pushes.",
@@ -112,8 +177,30 @@ COSINES = {
     "the cosine: that is one minus it, a distance.": lambda w, v: 1 - cosine_and_lengths(w, v)[0],
     "the cosine: that is a correlation, with the means taken off first.":
         lambda w, v: cosine_and_lengths(w - w.mean(), v - v.mean())[0],
-    "the cosine: its sign is lost or turned.": lambda w, v: -cosine_and_lengths(w, v)[0],
+    "the cosine: its sign is turned.": lambda w, v: -cosine_and_lengths(w, v)[0],
     "the cosine: that is its square.": lambda w, v: cosine_and_lengths(w, v)[0] ** 2,
+    "the cosine: that is the angle, in degrees.":
+        lambda w, v: torch.rad2deg(torch.arccos(cosine_and_lengths(w, v)[0])),
+    "the cosine: that is the sine of the angle.":
+        lambda w, v: (1 - cosine_and_lengths(w, v)[0] ** 2).sqrt(),
+    "the cosine: its sign is lost.": lambda w, v: cosine_and_lengths(w, v)[0].abs(),
+    "the cosine: it is cut at 0; it may be negative.":
+        lambda w, v: cosine_and_lengths(w, v)[0].clamp(min=0),
+    "the cosine: only its sign is left.": lambda w, v: cosine_and_lengths(w, v)[0].sign(),
+    "the cosine: it is moved to between 0 and 1.":
+        lambda w, v: (1 + cosine_and_lengths(w, v)[0]) / 2,
+    "the cosine: the products are averaged, not added up, and the lengths are missing.":
+        lambda w, v: (w * v).mean(),
+    "the cosine: the products are averaged, not added up.":
+        lambda w, v: cosine_and_lengths(w, v)[0] / len(w),
+    "the cosine: absolute values are added below; a length is the root of a sum of squares.":
+        lambda w, v: w @ v / (w.abs().sum() * v.abs().sum()),
+    "the cosine: the length of g_w is missing below.": lambda w, v: w @ v / v.norm(),
+    "the cosine: that is a distance, the length of a difference.": lambda w, v: (w - v).norm(),
+    "the cosine: that is the distance of two directions.":
+        lambda w, v: (w / w.norm() - v / v.norm()).norm(),
+    "the cosine: both gradients went through a softmax first.":
+        lambda w, v: cosine_and_lengths(w.softmax(0), v.softmax(0))[0],
 }  # fmt: skip
 LENGTHS = {
     None: lambda w, v: v.norm() / w.norm(),
@@ -124,6 +211,25 @@ LENGTHS = {
     "the lengths: absolute values are added; a length is the root of a sum of squares.":
         lambda w, v: v.abs().sum() / w.abs().sum(),
     "the lengths: that is a quotient of sums, not of lengths.": lambda w, v: v.sum() / w.sum(),
+    "the lengths: that is the difference's length over g_w's; asked is g_l's.":
+        lambda w, v: (v - w).norm() / w.norm(),
+    "the lengths: that is g_l's share of both; asked is g_l's over g_w's.":
+        lambda w, v: v.norm() / (w.norm() + v.norm()),
+    "the lengths: that is the logarithm of the quotient.": lambda w, v: (v.norm() / w.norm()).log(),
+    "the lengths: largest entries are compared; a length is the root of a sum of squares.":
+        lambda w, v: v.abs().max() / w.abs().max(),
+    "the lengths: that is a quotient of standard deviations; a length takes no mean off.":
+        lambda w, v: v.std() / w.std(),
+    "the lengths: that is the root of the quotient.": lambda w, v: (v.norm() / w.norm()).sqrt(),
+    "the lengths: the quotient is upside down, and squared.": lambda w, v: (w @ w) / (v @ v),
+    "the lengths: that is a mean of quotients, entry by entry.": lambda w, v: (v / w).mean(),
+    "the lengths: that is a mean of sizes of quotients, entry by entry.":
+        lambda w, v: (v / w).abs().mean(),
+    "the lengths: sums of absolute values are taken off each other.":
+        lambda w, v: v.abs().sum() - w.abs().sum(),
+    "the lengths: it is divided by g_w's twice.": lambda w, v: v.norm() / (w @ w),
+    "the lengths: the numbers of entries are compared, not the lengths.":
+        lambda w, v: torch.ones((), dtype=w.dtype),
     "the lengths: that is g_l's alone.": lambda w, v: v.norm(),
     "the lengths: that is g_w's alone.": lambda w, v: w.norm(),
     "the lengths: that is the whole ratio; the cosine is still in it.":
@@ -148,149 +254,16 @@ ALIKE = Function(
             lambda w, v: cosine_and_lengths(w, v)[::-1],
         "that is the ratio itself; asked are its two parts.": lambda w, v: w @ v / (w @ w),
         "that is the cosine alone.": lambda w, v: cosine_and_lengths(w, v)[0],
+        "those are the two lengths; asked are the cosine and their quotient.":
+            lambda w, v: (w.norm(), v.norm()),
+        "those are the two lengths; asked are the cosine and their quotient. ":
+            lambda w, v: (v.norm(), w.norm()),
+        "that is the product of the two, the ratio; asked are its two parts.":
+            lambda w, v: v @ w / (v @ v),
         "that is the quotient of lengths alone.": lambda w, v: cosine_and_lengths(w, v)[1],
     }) + mixed(COSINES, LENGTHS),
     shows="A cosine is never above 1: where the ratio is, a longer rejected gradient made it so.",
 )  # fmt: skip
 
-
-# ---------------------------------------------------------------- 2: when the goal begins to fall
-@cache
-def chosen_rewards() -> np.ndarray:
-    """True rewards of the chosen responses of the chapter's first 256 unseen pairs."""
-    from ... import world
-
-    rows = world.make_pairs(256, world.true_order, seed=6000)
-    return np.array([world.reward(row["prompt"], row["chosen"]) for row in rows])
-
-
-def average(beta: float) -> float:
-    """Mean log-ratio of these responses at the optimum for this β, nats."""
-    from ... import world
-
-    log_z = world.REVIEWS.policy(world.prompts()[0], beta).log_Z  # of every prompt the same
-    return float(chosen_rewards().mean() / beta - log_z)
-
-
-@cache
-def goal() -> dict[str, float]:
-    """The β where the average is zero, and its highest value over all β; where that is."""
-    top = minimize_scalar(lambda b: -average(b), bounds=(1, 20), method="bounded").x
-    beta = brentq(lambda b: average(b), 0.5, top, xtol=1e-4)
-    return {"beta": beta, "highest": average(top), "top": float(top)}
-
-
-def falling() -> dict[str, float]:
-    """What is handed in."""
-    return {key: goal()[key] for key in ("beta", "highest")}
-
-
-def goal_wrongs(answer: Mapping[str, float]) -> list:
-    """β, then the height."""
-    top = goal()["top"]
-    return [
-        ("beta", top, "β: that is where the average is highest; asked is where it is 0."),
-        ("highest", top, "the height: that is the β where it is reached."),
-        ("highest", top * answer["highest"], "the height: that is β times it; asked are nats."),
-        ("highest", 0.0, "the height: the average is above 0 somewhere; try a large β."),
-        *(("highest", average(b), "the height: between the β of a coarse table the average is "
-           "higher.") for b in (2.0, 8.0)),
-    ]  # fmt: skip
-
-
-def still(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
-    """What the optimum does at a wrong β; what can't be the highest."""
-    b, height = found["beta"], found["highest"]
-    if FALLS.near([height, b], list(answer.values())):
-        return ""
-    if abs(b / answer["beta"] - 1) > 0.03:
-        if not 0.05 < b < 1e4:
-            return "β: look between 0.3 and 10."
-        where = "above" if average(b) > 0 else "below"
-        return f"β: at yours the average is still {where} 0."
-    if height < 0:
-        return "the height: the average is above 0 somewhere; try a large β."
-    if height > 1.03 * answer["highest"]:
-        return "the height: no β lifts the *average* so far. (Is it one response's?)"
-    return "the height: some β lifts the average further."
-
-
-FALLS = Numbers(
-    falling,
-    goal_wrongs,
-    rtol=0.03,
-    tell=still,
-    shows="At a large β the goal lifts the average chosen response a little; at a small one even "
-    "the better of two replies is not good enough.",
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- 3: push down the favourite
-@cache
-def world_of_one() -> tuple[np.ndarray, np.ndarray]:
-    """Log-probabilities and true rewards of the mini world's replies to one prompt."""
-    from ... import world
-
-    prompt = world.prompts()[0]
-    replies = world.MINI.replies(prompt)
-    return world.MINI.log_probs(prompt, replies), world.rewards(prompt, replies)
-
-
-def pushed(which: int = 0, way: float = -1.0, steps: int = 24, top: int = 3) -> dict[str, float]:
-    """What steps on one reply's log-probability alone do; which: its place by likelihood."""
-    start, true = world_of_one()
-    p0, z = np.exp(start), start.copy()
-    one = np.arange(len(z)) == np.argsort(-p0)[which]
-    for _ in range(steps):
-        z += way * (one - np.exp(z - np.logaddexp.reduce(z)))
-    p = np.exp(z - np.logaddexp.reduce(z))
-    first = np.argsort(np.where(one, 0, -p))[:top]
-    return {"gained": float((p - p0)[first].sum()), "change": float((p - p0) @ true),
-            "after": float(p[first].sum()), "lost": float((p0 - p)[one].sum()),
-            "reward": float(p @ true), "theirs": float(true[first].mean())}  # fmt: skip
-
-
-def favourite() -> dict[str, float]:
-    """What is handed in."""
-    return {key: pushed()[key] for key in ("gained", "change")}
-
-
-def favourite_wrongs(answer: Mapping[str, float]) -> list:
-    """Another push first; then what was gained, then the change of reward."""
-    found, both = pushed(), ("gained", "change")
-    pair = lambda which: [which[key] for key in both]
-    mass, worth = "the mass: ", "the reward: "
-    return [
-        (both, pair(pushed(-1)), "that pushes the unlikeliest reply down, not the likeliest."),
-        (both, pair(pushed(way=1.0)), "that pushes the favourite up."),
-        (both, pair(pushed(steps=1)), "that is after one step; asked is after 24."),
-        ("gained", pushed(way=1.0)["after"], mass + "that pushes the favourite up."),
-        ("gained", found["after"], mass + "that is what they hold afterwards, not the gain."),
-        ("gained", found["after"] - found["gained"], mass + "that is what they held before."),
-        ("gained", found["gained"] / 3, mass + "that is what one of the three gains."),
-        ("gained", found["lost"], mass + "that is what the favourite lost; the three gain from "
-         "others, too."),
-        ("gained", found["after"] / (found["after"] - found["gained"]), mass + "that is a "
-         "quotient; asked is how much they gained."),
-        ("change", found["reward"], worth + "that is the mean afterwards; asked is its change."),
-        ("change", found["reward"] - found["change"], worth + "that is the mean before."),
-        ("change", -found["change"], worth + "the sign is turned: after less before."),
-        ("change", found["theirs"], worth + "that is the three replies' own; asked is how the mean "
-         "over all replies changes."),
-        ("change", found["theirs"] * found["gained"], worth + "that is what the three bring in; "
-         "what others lost is missing."),
-        ("change", found["change"] / (found["reward"] - found["change"]), worth + "that is its "
-         "share of the mean before; asked is the difference."),
-        ("change", 0.0, worth + "it does change: the three that gain are fillers."),
-    ]  # fmt: skip
-
-
-FAVOURITE = Numbers(
-    favourite,
-    favourite_wrongs,
-    rtol=0.02,
-    shows="Pushed down alone, a likely reply feeds the next likeliest, which are worth less: its "
-    "mass doesn't go to better ones.",
-)  # fmt: skip
 
 EXERCISES = {"09.0": PUSH, "09.1": ALIKE, "09.2": FALLS, "09.3": FAVOURITE}

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import sigmoid
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import softplus
 
+from .ch10_slopes import SLOPE
+from .ch10_table import TABLE
 from .functions import Function
-from .kit import mistakes, mixed, then
+from .kit import mistakes, mixed
 
 
 # ---------------------------------------------------------------- 0: downhill
@@ -54,6 +56,75 @@ def points() -> list[dict]:
     return [{"loss": f, "rho_w": some(n), "rho_l": some(n)} for f, n in kinds.items()]
 
 
+def moved(change):
+    """A mistake: the right pushes, changed afterwards, each by itself: change(push, value, w)."""
+    return lambda f, w, v: [change(x, f(w, v), w) for x in downhill(f, w, v)]
+
+
+def apart(back: float, on: float, over: float):
+    """A mistake: a difference of two heights in place of the slope."""
+    return lambda f, w, v: [
+        (f(w - back, v) - f(w + on, v)) / over, (f(w, v - back) - f(w, v + on)) / over
+    ]  # fmt: skip
+
+
+COARSE = "that is a difference over so long a step that the slope changes on the way."
+AROUND = {
+    "each push is added up over all points, and all get the sum.":
+        moved(lambda x, f, w: x.sum() + 0 * x),
+    "each push is averaged over all points, and all get the mean.":
+        moved(lambda x, f, w: x.mean() + 0 * x),
+    "the push is divided by the loss itself: that is the slope of its logarithm.":
+        moved(lambda x, f, w: x / f),
+    "the push is multiplied by the loss itself: that is the slope of half its square.":
+        moved(lambda x, f, w: x * f),
+    "only the pushes' signs are left; how hard they are is asked, too.":
+        moved(lambda x, f, w: x.sign()),
+    "the pushes have lost their signs.": moved(lambda x, f, w: x.abs()),
+    "pushes below 0 are cut off.": moved(lambda x, f, w: x.clamp(min=0)),
+    "the pushes are squared.": moved(lambda x, f, w: x**2),
+    "each side's pushes are brought to length one, over all points.":
+        moved(lambda x, f, w: x / x.norm()),
+    "each push is divided by the number of points twice over.":
+        moved(lambda x, f, w: x / (2 * len(w))),
+    "minus the loss's height stands for both pushes.": lambda f, w, v: [-f(w, v)] * 2,
+    "the loss's height stands for both pushes.": lambda f, w, v: [f(w, v)] * 2,
+    **{COARSE + " " * i: way for i, way in enumerate(
+        apart(b, o, n) for h in (1, 0.5, 0.1, 0.01, 0.001)
+        for b, o, n in ((0, h, h), (h, 0, h), (h, h, 2 * h)))},
+    "that is how much a step of 0.1 lowers the loss; divide by the step.": apart(0, 0.1, 1),
+    "that is how much a step of 0.01 lowers the loss; divide by the step.": apart(0, 0.01, 1),
+    "a difference from both sides spans twice the step: divide by 2h.": apart(1e-4, 1e-4, 1e-4),
+    "a difference from both sides, and undivided.": apart(1, 1, 1),
+    "the arrows are divided by the sum of both sizes; how hard the push is has been lost.":
+        lambda f, w, v: [x / sum(y.abs() for y in downhill(f, w, v)) for x in downhill(f, w, v)],
+    "all arrows are divided by the largest push.": lambda f, w, v: [
+        x / max(y.abs().max() for y in downhill(f, w, v)) for x in downhill(f, w, v)],
+    "all arrows are divided by their common length.": lambda f, w, v: [
+        x / torch.stack(downhill(f, w, v)).norm() for x in downhill(f, w, v)],
+    "the slopes are taken where both log-ratios are 0, and not at the points.":
+        lambda f, w, v: downhill(f, 0 * w, 0 * v),
+    "that is the arrow's length; asked are both pushes.":
+        lambda f, w, v: sum(x**2 for x in downhill(f, w, v)).sqrt(),
+    "that is the arrow's angle; asked are both pushes.":
+        lambda f, w, v: torch.atan2(*downhill(f, w, v)[::-1]),
+    "only the push along the margin is left: half the difference of the two, for both.":
+        lambda f, w, v: [s * (downhill(f, w, v)[0] - downhill(f, w, v)[1]) / 2 for s in (1, -1)],
+    "that is DPO's push; the loss is an argument.":
+        lambda f, w, v: [sigmoid(v - w), -sigmoid(v - w)],
+    "the chosen response is left alone: it has a push of its own.":
+        lambda f, w, v: (0 * w, downhill(f, w, v)[1]),
+    "the loss is asked at (margin, 0): it takes two log-ratios.":
+        lambda f, w, v: downhill(f, w - v, 0 * v),
+    "the loss is asked at (margin, −margin): it takes two log-ratios.":
+        lambda f, w, v: downhill(f, w - v, v - w),
+    "that is one push for all points: each point has its own.":
+        lambda f, w, v: [-x.sum() for x in downhill(f, w, v)],
+    "that is where a step of 0.1 leads; asked is the push alone.":
+        lambda f, w, v: [x + 0.1 * d for x, d in zip((w, v), downhill(f, w, v), strict=True)],
+    "the push on the chosen response has its sign turned.":
+        lambda f, w, v: (-downhill(f, w, v)[0], downhill(f, w, v)[1]),
+}  # fmt: skip
 DOWNHILL = Function(
     downhill,
     points(),
@@ -87,6 +158,7 @@ DOWNHILL = Function(
             lambda f, w, v: downhill(lambda a, b: f(b, a), w, v),
         "the rejected response is left alone: it has a push of its own.":
             lambda f, w, v: (downhill(f, w, v)[0], 0 * v),
+        **AROUND,
         "that is where a step of length one leads; asked is the push alone.":
             lambda f, w, v: [x + d for x, d in zip((w, v), downhill(f, w, v), strict=True)],
     }),
@@ -104,6 +176,18 @@ TAUS = {
     "τ: a 2 stands above where it should stand below.": lambda b: 2 * b,
     "τ: that fits β = 1 alone.": lambda b: 0.5,
     "τ is half of what it should be.": lambda b: b / 4,
+    "τ: the sign is turned.": lambda b: -b / 2,
+    "τ: the bracket's target is squared.": lambda b: (b / 2) ** 2,
+    "τ: the target is squared, and halved.": lambda b: 1 / (2 * b**2),
+    "τ: the square is twice in it.": lambda b: 2 * b**2,
+    "τ: that is the factor.": lambda b: b**2,
+    "τ: that is one over the factor.": lambda b: b**-2,
+    "τ: that is a root; τ goes with β itself.": lambda b: b**0.5,
+    "τ: it doesn't depend on β in yours; where m is 1 depends on it.": lambda b: 1.0,
+    "τ: it doesn't depend on β in yours; where m is 1 depends on it. ": lambda b: 0.1,
+    "τ: β is taken off where it divides.": lambda b: b - 0.5,
+    "τ: a 2 too many stands below, and β with it.": lambda b: 1 / (4 * b),
+    "τ: that is a third of β.": lambda b: b / 3,
     "τ: the target is not squared, only its distance from Δ is.": lambda b: b**2 / 2,
 }  # fmt: skip
 FACTORS = {
@@ -118,6 +202,21 @@ FACTORS = {
     "the factor is doubled: the 2 of 1/(2τ) has no part in it.": lambda b: 2 * b**2,
     "the factor: β is doubled where it should be squared.": lambda b: 2 * b,
     "the factor: β is halved where it should be squared.": lambda b: b / 2,
+    "the factor: the sign is turned; a square's is never below 0.": lambda b: -(b**2),
+    "the factor: β is cubed where it should be squared.": lambda b: b**3,
+    "the factor is squared twice.": lambda b: b**4,
+    "the factor: that is a root of β; β is squared.": lambda b: b**0.5,
+    "the factor is one over τ squared.": lambda b: 4 / b**2,
+    "the factor is one over τ.": lambda b: 2 / b,
+    "the factor: that is IPO's 1/(4τ²) with τ = β.": lambda b: 1 / (4 * b**2),
+    "the factor: upside down, and halved.": lambda b: 1 / (2 * b**2),
+    "the factor: β isn't squared, upside down, and halved.": lambda b: 1 / (2 * b),
+    "the factor is a quarter of β; β is squared.": lambda b: b / 4,
+    "the factor: it depends on β.": lambda b: 0.25,
+    "the factor: it depends on β. ": lambda b: 0.5,
+    "the factor: it depends on β.  ": lambda b: 2.0,
+    "the factor: 1 is added where β multiplies.": lambda b: 1 + b,
+    "the factor: its logarithm stands there.": lambda b: 2 * np.log(b),
 }  # fmt: skip
 FAMILY = Function(
     lambda beta: (beta / 2, beta**2),
@@ -125,165 +224,12 @@ FAMILY = Function(
     wrongs=[
         ("the right two, in the opposite order: τ comes first.", lambda b: (b**2, b / 2)),
         ("that is IPO's target; asked are τ and the factor.", lambda b: 1 / b),
+        ("that is the factor alone; τ is asked, too.", lambda b: b**2),
         ("that is τ alone; the factor is asked, too.", lambda b: b / 2),
         *mixed(TAUS, FACTORS),
     ],
     shows="A squared loss with another target and scale is IPO with another τ and learning rate.",
 )  # fmt: skip
 
-
-# ---------------------------------------------------------------- 2: robust DPO's slope
-def robust_slope(m, eps: float, *, turn=1, second=1.0, divide="1 - 2ε", exchanged=False):
-    """The slope of robust DPO's loss at margins (N,); the switches are mistakes."""
-    keep, flip = (eps, 1 - eps) if exchanged else (1 - eps, eps)
-    by = {
-        "1 - 2ε": 1 - 2 * eps,
-        "": 1.0,
-        "1 - ε": 1 - eps,
-        "times": 1 / (1 - 2 * eps),
-        "1 + 2ε": 1 + 2 * eps,
-    }[divide]
-    return -turn * (keep * sigmoid(-m) + second * flip * sigmoid(m)) / by
-
-
-WRONG_SLOPE = mistakes(robust_slope, {
-    "that is DPO's slope; ε is nowhere.": lambda m, eps: -sigmoid(-m),
-    "that is cDPO's slope.": lambda m, eps: sigmoid(m) - (1 - eps),
-    "the second term is left out.": {"second": 0.0},
-    "the second term is left out, and so is the division by 1 − 2ε.":
-        {"second": 0.0, "divide": ""},
-    "the first term is left out.": lambda m, eps: -eps * sigmoid(m) / (1 - 2 * eps),
-    "both terms have σ(−m): the slope of log σ(−m) has the other one.":
-        lambda m, eps: -sigmoid(-m) / (1 - 2 * eps),
-    "both terms have σ(m): the slope of log σ(m) has the other one.":
-        lambda m, eps: -sigmoid(m) / (1 - 2 * eps),
-    "the division is by 1 − ε, but a flip counts twice: it is missing on one side and stands "
-    "on the other.": {"divide": "1 - ε"},
-    "it is multiplied by 1 − 2ε, not divided.": {"divide": "times"},
-    "it is divided by 1 + 2ε.": {"divide": "1 + 2ε"},
-    "that is the loss itself; asked is its slope.": lambda m, eps: (
-        (-(1 - eps) * logsigmoid(m) + eps * logsigmoid(-m)) / (1 - 2 * eps)),
-    "the division by 1 − 2ε reaches only the first term.":
-        lambda m, eps: -(1 - eps) * sigmoid(-m) / (1 - 2 * eps) - eps * sigmoid(m),
-    "the division by 1 − 2ε reaches only the second term.":
-        lambda m, eps: -(1 - eps) * sigmoid(-m) - eps * sigmoid(m) / (1 - 2 * eps),
-    "the constant ε/(1 − 2ε) has its sign turned: robust DPO pushes on.":
-        lambda m, eps: sigmoid(m) - 1 + eps / (1 - 2 * eps),
-    "the constant that is taken off is ε; it should be divided by 1 − 2ε.":
-        lambda m, eps: sigmoid(m) - 1 - eps,
-    "log σ stands where its slope should.": lambda m, eps: (
-        -((1 - eps) * logsigmoid(-m) + eps * logsigmoid(m)) / (1 - 2 * eps)),
-    "that is the slope's own slope: one derivative too many.":
-        lambda m, eps: sigmoid(m) * sigmoid(-m),
-    "both slopes have σ' in place of σ: the slope of log σ(m) is 1 − σ(m).": lambda m, eps: (
-        -(1 - 2 * eps) * sigmoid(m) * sigmoid(-m) / (1 - 2 * eps)),
-    "that is what the slope tends to; asked is the slope at each m.":
-        lambda m, eps: 0 * m - eps / (1 - 2 * eps),
-    "that is what it tends to for large m; asked is the slope at each m.":
-        lambda m, eps: -eps / (1 - 2 * eps),
-    "the slopes are averaged: each margin has its own.":
-        lambda m, eps: robust_slope(m, eps).mean(),
-    "that is the slope of a mean over the margins: each is divided by N.":
-        lambda m, eps: robust_slope(m, eps) / len(m),
-})  # fmt: skip
-SLOPE = Function(
-    robust_slope,
-    [
-        {"m": torch.tensor(m, dtype=torch.double), "eps": eps}
-        for eps, m in ((0.1, [-2.0, 0.4, 1.3]), (0.3, [0.7, 5.0]), (0.2, [-0.6, 2.2, -3.1, 9.0]))
-    ],
-    switches={
-        "turn": (-1, "that is the push, downhill; asked is the slope."),
-        "second": (-1.0, "the second term has its sign turned: log σ(−m) falls with m."),
-        "divide": ("", "the division by 1 − 2ε is missing."),
-        "exchanged": (True, "ε and 1 − ε have changed places, or σ(m) and σ(−m)."),
-    },
-    wrongs=WRONG_SLOPE
-    + then(WRONG_SLOPE, lambda slope, *_: slope.mean(), "the mean over the margins is taken."),
-    shows="For large m it tends to −ε/(1 − 2ε): a wrong label is pushed on for ever, as a right "
-    "one is.",
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- 3: a table of logits
-def table_step(pi, chosen, rejected, *, less=1.0, along=(1.0, -1.0), of="log", order=1):
-    """Change of both log-probabilities in DPO's step on a softmax (n,); switches are mistakes."""
-    pi = np.asarray(pi, float)
-    g_w, g_l = (np.eye(len(pi))[i] - less * pi for i in (chosen, rejected))
-    if of == "pi":
-        g_w, g_l = pi[chosen] * g_w, pi[rejected] * g_l
-    if of == "entry":
-        g_w, g_l = (np.eye(len(pi))[i] * (1 - pi[i]) for i in (chosen, rejected))
-    step = along[0] * g_w + along[1] * g_l
-    step = step / np.linalg.norm(step) if of == "unit" else step
-    return (g_w @ step, g_l @ step)[::order]
-
-
-TABLES = (([0.13, 0.42, 0.28, 0.17], 1, 3), ([0.35, 0.09, 0.21, 0.05, 0.3], 4, 1),
-          ([0.08, 0.27, 0.1, 0.31, 0.19, 0.05], 2, 3))  # fmt: skip
-SIGNS = [(1, 1, 1, 1), (1, 1, -1, 1), (-1, -1, -1, 1), (-1, -1, -1, -1), (-1, 1, 1, 1),
-         (-1, 1, -1, -1), (-1, 1, 1, -1), (1, -1, -1, 1), (-1, -1, 1, 1),
-         (1, 1, -1, -1)]  # fmt: skip
-
-
-def _signed(s):
-    return lambda p, i, j: (1 + s[0] * p[i] + s[1] * p[j], -1 + s[2] * p[i] + s[3] * p[j])
-
-
-def _both(*steps):
-    return lambda *at: [table_step(*at, along=a)[i] for i, a in enumerate(steps)]
-
-
-TABLE = Function(
-    table_step,
-    [{"pi": np.array(p), "chosen": i, "rejected": j} for p, i, j in TABLES],
-    switches={
-        "less": (-1.0, "π has the wrong sign: is it added to the gradients, or have the two "
-            "responses changed places?"),
-        "along": ((-1.0, 1.0), "the step goes along g_l − g_w: that is uphill."),
-        "order": (-1, "the two changes have changed places: the chosen one comes first."),
-        "of": ("pi", "those are gradients of the probabilities; asked are those of their logs."),
-    },
-    wrongs=mistakes(table_step, {
-        "π is left out of the gradients: raising one logit lowers all other probabilities.":
-            {"less": 0.0},
-        "the step goes along g_w alone: DPO's pushes the rejected response, too.":
-            {"along": (1.0, 0.0)},
-        "the step goes along −g_l alone: DPO's pushes the chosen response, too.":
-            {"along": (0.0, -1.0)},
-        "the step goes along g_w + g_l: that raises both.": {"along": (1.0, 1.0)},
-        "the gradients have only their own entry: the other logits move a probability, too.":
-            {"of": "entry"},
-        "the step is scaled to length one; asked is the formula without a factor.": {"of": "unit"},
-        "each response feels only its own push here; the other one's is left out.":
-            _both((1, 0), (0, -1)),
-        "the rejected response's change has its sign turned.":
-            lambda *at: np.array(table_step(*at)) * [1, -1],
-        "the product of the two gradients is added where it is taken off.":
-            lambda *at: np.array(table_step(*at, along=(1, 1))) * [1, -1],
-        "that is what each does to the other; a response feels its own push, too.":
-            _both((0, -1), (1, 0)),
-        "each response's own π is left out.": lambda p, i, j: (1 + p[j], -1 - p[i]),
-        "those are slopes of a probability by its own logit.":
-            lambda p, i, j: (p[i] * (1 - p[i]), -p[j] * (1 - p[j])),
-        "each feels the push on its own logit alone; the other's moves it through the softmax.":
-            lambda p, i, j: (1 - p[i], p[j] - 1),
-        "the rejected one's change is set to minus the chosen one's; they differ.":
-            lambda *at: np.array([1, -1]) * table_step(*at)[0],
-        "`pi` is taken for logits: it holds probabilities.":
-            lambda p, i, j: table_step(np.exp(p) / np.exp(p).sum(), i, j),
-        "`chosen` and `rejected` count from 0.": lambda p, i, j: table_step(p, i - 1, j - 1),
-        "that is the change of all logits; asked are the two log-probabilities.":
-            lambda p, i, j: np.eye(len(p))[i] - np.eye(len(p))[j],
-        "that is the change of all log-probabilities; asked are the pair's two.":
-            lambda p, i, j: np.eye(len(p))[i] - np.eye(len(p))[j] - p[i] + p[j],
-        "that is the chosen one's change alone; the rejected one's is asked, too.":
-            lambda *at: table_step(*at)[0],
-        "that is how fast the margin grows; asked are both changes.":
-            lambda *at: table_step(*at)[0] - table_step(*at)[1],
-    }) + [("a π has the wrong sign.", _signed(s)) for s in SIGNS],
-    shows="1 − π_w + π_l is never negative: in a table a pair always raises its own chosen text. "
-    "Shared parameters change that.",
-)  # fmt: skip
 
 EXERCISES = {"10.0": DOWNHILL, "10.1": FAMILY, "10.2": SLOPE, "10.3": TABLE}
