@@ -3,15 +3,13 @@
 from functools import cache
 
 import numpy as np
-import torch
 from scipy.optimize import brentq
 from scipy.special import logsumexp
-from torch.nn.functional import logsigmoid
 
 from ... import world
 from .answers import Numbers
+from .ch14_least import LEAST
 from .ch14_r_dpo import R_DPO
-from .functions import Function
 
 # ---------------------------------------------------------------- 14.1: the right α
 ALPHA, SLOPE = "α", "words a token"
@@ -115,98 +113,6 @@ def _goal_of(found, answer) -> str:
     long, best = w.mean(w.goal(w.liked - a * w.n), w.n), w.mean(w.goal(w.r), w.n)
     return f"α: with yours the goal has {long:.2f} tokens, and the true optimum {best:.2f}."
 
-
-# ---------------------------------------------------------------- 14.2: where LN-DPO is least
-def mean_loss(log_p, score, sizes, beta, *, by="own", labels="soft", start=1, over="all", power=1):
-    """LN-DPO's mean loss over all ordered pairs of N replies; the keywords are mistakes."""
-    log_p, score, sizes = (torch.as_tensor(t, dtype=torch.double) for t in (log_p, score, sizes))
-    rho = log_p + start * np.log(len(log_p))
-    mine, yours = sizes[:, None], sizes[None]
-    a, b = rho[:, None], rho[None]
-    d = {
-        "own": a / mine - b / yours, "nothing": a - b, "other": a / yours - b / mine,
-        "both": (a - b) / (mine + yours), "middle": 2 * (a - b) / (mine + yours),
-        "first": (a - b) / mine, "times": a * mine - b * yours, "mean": (a - b) / sizes.mean(),
-    }[by] * beta**power  # fmt: skip
-    gap = score[:, None] - score[None]
-    wins = {
-        "soft": torch.sigmoid(gap), "turned": torch.sigmoid(-gap),
-        "scaled": torch.sigmoid(beta * gap), "loses": (gap < 0).double(),
-        "alone": torch.sigmoid(score)[:, None] + 0 * gap,
-        "hard": (gap > 0).double() + 0.5 * (gap == 0), "first": torch.ones_like(gap),
-        "linear": gap, "per token": torch.sigmoid(score[:, None] / mine - score[None] / yours),
-    }[labels]  # fmt: skip
-    loss = -wins * logsigmoid(d) - (1 - wins) * logsigmoid(-d)
-    if over == "others":
-        return loss[~torch.eye(len(loss), dtype=torch.bool)].mean()
-    return {"all": loss.mean, "sum": loss.sum, "rows": lambda: loss.mean(1), "each": lambda: loss}[
-        over
-    ]()
-
-
-def _slip(**mistakes):
-    return lambda *args: mean_loss(*args, **mistakes)
-
-
-def _one_term(log_p, score, sizes, beta):
-    each = beta * (log_p + np.log(len(log_p))) / sizes
-    wins = torch.sigmoid(score[:, None] - score[None])
-    return -(wins * logsigmoid(each[:, None] - each[None])).mean()
-
-
-def _small_world(n: int, beta: float, seed: int) -> dict:
-    draw = np.random.default_rng(seed)
-    log_p = draw.normal(size=n) - np.log(n)
-    given = {
-        "log_p": log_p - logsumexp(log_p), "score": draw.normal(size=n) * 1.4,
-        "sizes": draw.integers(5, 30, n).astype(float),
-    }  # fmt: skip
-    return {k: torch.tensor(v) for k, v in given.items()} | {"beta": beta}
-
-
-LEAST = Function(
-    mean_loss,
-    [_small_world(5, 20.0, 0), _small_world(7, 12.0, 1), _small_world(4, 31.0, 2)],
-    switches={
-        "by": ("nothing", "the lengths are left out: that is DPO's loss."),
-        "start": (0, "the reference is left out: ρ is log π less its log 1/N."),
-        "labels": ("turned", "p is turned round: it is the chance that the first wins."),
-        "over": ("others", "a reply's pair with itself is left out; all N × N pairs are asked."),
-        "power": (2, "β goes in twice."),
-    },
-    wrongs=(
-        ("β is left out.", _slip(power=0)),
-        ("each ρ is divided by the other reply's length.", _slip(by="other")),
-        ("the difference of ρ is divided by the sum of the lengths: divide each by its own.",
-         _slip(by="both")),
-        ("the difference of ρ is divided by the pair's mean length: divide each by its own.",
-         _slip(by="middle")),
-        ("both ρ are divided by the first reply's length.", _slip(by="first")),
-        ("ρ is divided by the mean of all lengths: divide each by its own.", _slip(by="mean")),
-        ("the lengths multiply ρ: they divide it.", _slip(by="times")),
-        ("β goes into the labels: they are σ of the scores' difference.", _slip(labels="scaled")),
-        ("the better one always wins: a label is drawn with chance p.", _slip(labels="hard")),
-        ("the worse one always wins: a label is drawn with chance p, by the scores.",
-         _slip(labels="loses")),
-        ("p is σ of the first score alone: it is of the scores' difference.",
-         _slip(labels="alone")),
-        ("the reference goes in with the wrong sign: its log is -log N.", _slip(start=-1)),
-        ("ρ is a ratio of probabilities; its logarithm is asked.",
-         lambda log_p, *rest: mean_loss(log_p.exp() * len(log_p), *rest, start=0)),
-        ("the sum over unordered pairs: the mean over all ordered ones is asked.",
-         lambda *args: torch.triu(mean_loss(*args, over="each"), 1).sum()),
-        ("the first one always wins: a label is drawn with chance p.", _slip(labels="first")),
-        ("p is the scores' difference itself: a sigmoid is missing.", _slip(labels="linear")),
-        ("the scores are divided by the lengths, too: the labels know no lengths.",
-         _slip(labels="per token")),
-        ("the sum over pairs: the mean is asked.", _slip(over="sum")),
-        ("a mean for each reply: one number for all pairs is asked.", _slip(over="rows")),
-        ("a loss for each pair: their mean is asked.", _slip(over="each")),
-        ("only one of the two terms of a pair's loss is there.", _one_term),
-        ("the sign is turned: a loss is positive.", lambda *args: -mean_loss(*args)),
-    ),
-    shows="Its gradient is zero at the policy of the table's line, and not at DPO's.",
-)  # fmt: skip
 
 EXERCISES = {
     "14.0": R_DPO,
