@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from torch.nn.functional import logsigmoid, softplus
 
 from dpo_from_scratch import losses
-from dpo_from_scratch.lab.exercises import ch12
+from dpo_from_scratch.lab.exercises import ch12, ch12_judges
 
 
 # ---------------------------------------------------------------- 12.0
@@ -52,8 +52,8 @@ def with_epsilon(e):
 
 
 # ---------------------------------------------------------------- 12.2
-def drawn(n, p):
-    won = np.random.default_rng(1).binomial(n, p, size=400_000)
+def drawn(n, p, times=400_000, seed=1):
+    won = np.random.default_rng(seed).binomial(n, p, size=times)
     return ((won == 0) | (won == n)).mean()
 
 
@@ -124,6 +124,16 @@ WRONG = {
         (lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2, "looked at alone"),
         (lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2, "log-ratio is added"),
         (detached, "no gradient gets back"),
+        (lambda *a: -logsigmoid(delta_of(*a[:4]) - 1 / (2 * a[4])), "round the distance"),
+        (lambda w, v, rw, rv, t: ((w - rw).exp() - (v - rv).exp() - 0.5 / t) ** 2, "ratios of pro"),
+        (lambda *a: torch.relu(delta_of(*a[:4]) - 1 / (2 * a[4])) ** 2, "beyond the target"),
+        (lambda *a: delta_of(*a[:4]) ** 2 - delta_of(*a[:4]) / a[4], "constant is missing"),
+        (lambda *a: (2 * a[4] * delta_of(*a[:4]) - 1) ** 2, "4τ² times IPO"),
+        (lambda *a: (delta_of(*a[:4]) / a[4] - 0.5) ** 2, "Δ is divided by τ"),
+        (lambda *a: (delta_of(*a[:4]).mean() - 0.5 / a[4]) ** 2, "averaged over the batch"),
+        (lambda *a: (delta_of(*a[:4]).exp() - 0.5 / a[4]) ** 2, "the ratio itself"),
+        (lambda w, v, rw, rv, t: (w / rw - v / rv - 0.5 / t) ** 2, "divided by the reference's"),
+        (lambda w, v, rw, rv, t: (v - rv + 0.5 / t) ** 2, "rejected response is looked at alone"),
         (in_numpy, "no gradient gets back"),
     ],
     "12.1": [
@@ -135,6 +145,15 @@ WRONG = {
         ((1 - EPSILON, IPO_MOVES, CDPO_MOVES), "the share of labels that cDPO believes"),
         ((5 / 6, IPO_MOVES, CDPO_MOVES), "that is the margin"),
         ((0.1, IPO_MOVES, CDPO_MOVES), "a tenth is the share of wrong labels"),
+        (ch12.at_settings(beta=0.6), "for β = 0.6"),
+        (ch12.at_settings(tau=0.5), "for τ = 0.5"),
+        (ch12.at_settings(0.3, 0.5), "changed places"),
+        (both(*ch12.at_settings(p=0.8)[1:]), "for p = 0.8"),
+        (both(0.1, 0.1 * (1 - 2 * EPSILON)), "a share of labels"),
+        (both(5 / 3, 5 / 3), "on sure labels"),
+        (both(IPO_MOVES, CDPO_MOVES / 4), "β multiplies the logit"),
+        (both(IPO_MOVES, 2 * CDPO_MOVES), "β divides twice"),
+        ((0.25, IPO_MOVES, CDPO_MOVES), "with your ε cDPO rests at"),
         (both(*PLACES), "those are the places of rest"),
         (both(PLACES[0], CDPO_MOVES), "IPO: that is its new place"),
         (both(IPO_MOVES, PLACES[1]), "cDPO: that is its new place"),
@@ -160,6 +179,17 @@ WRONG = {
         (lambda n, p: (p * p + (1 - p) ** 2) ** (n - 1), "neighbours"),
         (lambda n, p: p**n - (1 - p) ** n, "taken off each other"),
         (lambda n, p: n * p ** (n - 1) * (1 - p), "one label of n against"),
+        (lambda n, p: p**n + (1 - p) ** n - (p * (1 - p)) ** n, "can't both happen"),
+        (lambda n, p: (p / (1 - p)) ** n, "the odds"),
+        (lambda n, p: 0.0 if n == 1 else p**n + (1 - p) ** n, "with one label the share"),
+        (lambda n, p: ch12_judges.wins(n, p, lambda k: 2 * k > n), "a majority for the first"),
+        (lambda n, p: p ** (n + 1) + (1 - p) ** (n + 1), "one label too many"),
+        (lambda n, p: n * p * (1 - p), "variance of the number"),
+        (lambda n, p: p ** (1 / n), "n-th root"),
+        (lambda n, p: 0.5**n, "p is not a half"),
+        (lambda n, p: 1 - (p * (1 - p)) ** n, "taken off 1"),
+        (lambda n, p: drawn(n, p, 100), "too few draws"),
+        (lambda n, p: drawn(n, p, 100, None), "too few draws"),
         (lambda n, p: 100 * (p**n + (1 - p) ** n), "100 times"),
     ],
     "12.3": [
@@ -181,5 +211,13 @@ WRONG = {
         ((BETA, DELTA, 1 / (2 * DELTA)), "later Δ"),
         ((BETA, DELTA, 1 / (10 * BETA)), "no part in it"),
         ((2.0, grown(2.0, 200_000), TAU), "with your β the law"),
+        ((0.0002, 20.0, TAU), "the law has two"),
+        ((2.0, DELTA, TAU), "with your β the law"),
+        ((BETA, grown(BETA, 100_000), TAU), "after 2 t"),
+        ((BETA, grown(BETA, 50_000 * 16), TAU), "after 16 t"),
+        ((BETA, 5 + math.log10(4) / BETA, TAU), "base 10"),
+        ((BETA, 6.2, TAU), "the law reaches it after"),
+        ((BETA, DELTA, 0.08), "a tenth is wrong"),
+        ((BETA, DELTA, 0.3), "with yours IPO rests at"),
     ],
 }

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import torch
 
+from dpo_from_scratch.lab.exercises import ch16
 from dpo_from_scratch.models import frozen_copy, load_model
 from dpo_from_scratch.training import train
 
@@ -68,6 +69,14 @@ LOOP_WRONG = [
     (loop(follow, part=lambda parts, t: [row for part in parts for row in part]),
      "the pairs of all parts"),
     (loop(follow, part=lambda parts, t: parts[-1 - t]), "from the last to the first"),
+    (loop(follow, part=lambda parts, t: [row for part in parts[: t + 1] for row in part]),
+     "all parts so far"),
+    (loop(follow, part=lambda parts, t: parts[-1]), "trains on the last part"),
+    (loop(lambda stages, moving: stages[min(len(stages) - 1, 1) if moving else 0]), "moves once"),
+    (loop(follow, last=lambda stages: stages[::-1]), "from the last model to the first"),
+    (loop(follow, last=lambda stages: [stages[0], *stages]), "the first model stands in the list"),
+    (loop(follow, last=lambda stages: [stages[0], *stages[:-1]]), "before its part's training"),
+    (loop(follow, config=lambda configs, t: configs[-1]), "the last part's settings"),
     (loop(follow, config=lambda configs, t: configs[0]), "the first part's settings"),
     (loop(follow, keep=lambda policy: policy), "one and the same"),
     (loop(follow, last=lambda stages: [m.state_dict() for m in stages]), "a list of models"),
@@ -82,6 +91,15 @@ TASTES_WRONG = [
     ((6.31, 6.98, 6.98), "the second step is missing"),
     ((6.31, 6.07, 6.07), "after both steps already"),
     ({"reference": 6.31, "after one": 6.98, "after two": 6.19}, "one step at 1.2 on r"),
+    (
+        (
+            6.309,
+            ch16.TASTES.own["after one"] - ch16.TASTES.own["reference"],
+            ch16.TASTES.own["after two"] - ch16.TASTES.own["reference"],
+        ),
+        "differences to the reference",
+    ),
+    ((7.31, 7.98, 7.07), "one more than the words"),
     ((6.31,), "3 in all; you gave 1"),
 ]
 PRICE_WRONG = [
@@ -96,6 +114,12 @@ PRICE_WRONG = [
     ((0.025, 5.02, 5.02), "that is the KL at 0.1 twice"),
     ((0.02, 6.58, 5.02), "there are four steps"),
     ((0.025, 9.25, 7.24), "in bits"),
+    ((0.025, 25.229374, 19.0244943), "of the review world"),
+    ((0.025, 1.39, 5.02), "how much farther"),
+    ((0.025, 10.04, 5.02), "twice the KL at 0.1"),
+    ((4.0, 6.41, 5.02), "the number of steps"),
+    ((0.2, 6.41, 5.02), "a larger β goes less far"),
+    ((0.01, 6.41, 5.02), "10 steps at 0.1"),
 ]
 
 
@@ -127,7 +151,13 @@ START_WRONG = [
     (lambda lead: softplus(lead).mean() / np.log(2), "base 2"),
     (lambda lead: np.log2(1 + np.exp(-lead)).mean(), ""),
     (lambda lead: softplus(lead).mean() - np.log(2), "off by -0.6931"),
-    (lambda lead: softplus(lead).std(), ""),
+    (lambda lead: softplus(lead).std(), "spread"),
+    (lambda lead: softplus(0.6 * lead).mean(), "multiplied by 0.6"),
+    (lambda lead: softplus(lead).min(), "the smallest loss"),
+    (lambda lead: softplus(lead)[0], "the first pair's"),
+    (lambda lead: np.log1p(np.exp(lead).mean()), "the mean comes last"),
+    (lambda lead: np.exp(-softplus(lead).mean()), "a probability"),
+    (lambda lead: (softplus(lead) + softplus(-lead)).mean(), "added up"),
 ]
 START_WRONG = [(f, why) for f, why in START_WRONG if why]
 

@@ -3,99 +3,12 @@
 import math
 from collections.abc import Mapping
 
-import torch
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from .answers import Numbers
-from .functions import Function
-from .kit import mistakes, then
-from .worked import Trainable
-
-
-# ---------------------------------------------------------------- 0: IPO's loss
-def ipo(w, v, ref_w, ref_l, tau, *, power=1, target="1/2τ", turn=1, ref=1.0, weight="", over=""):
-    """IPO's loss of each pair (B,) from log-probabilities (B,); the switches are mistakes."""
-    delta = turn * ((w - v) - ref * (ref_w - ref_l))
-    at = {"1/2τ": 1 / (2 * tau), "1/τ": 1 / tau, "2τ": 2 * tau, "τ": tau, "τ/2": tau / 2,
-          "1": 1.0, "1/2": 0.5, "0": 0.0}[target]  # fmt: skip
-    scale = {"": 1.0, "τ": tau, "τ²": tau**2, "1/τ": 1 / tau}[weight]
-    short = lambda x: torch.relu(-x)
-    loss = {1: lambda x: x**2, 0: abs, 2: lambda x: short(x) ** 2, 3: lambda x: x**2 / 2}[power]
-    value = loss(delta - at) * scale
-    return value.mean() if over == "mean" else value.sum() if over == "sum" else value
-
-
-def batches() -> list[dict]:
-    """Log-probabilities of three batches and τ of each."""
-    rng, found = torch.Generator().manual_seed(0), []
-    for n, tau in ((3, 0.1), (2, 0.4), (4, 0.7)):
-        w, v = (-20 + 4 * torch.randn(n, generator=rng, dtype=torch.double) for _ in "wv")
-        ref_w, ref_v = (x + 3 * torch.randn(n, generator=rng, dtype=torch.double) for x in (w, v))
-        names = ("chosen", "rejected", "ref_chosen", "ref_rejected", "tau")
-        found.append(dict(zip(names, (w, v, ref_w, ref_v, tau), strict=True)))
-    return found
-
-
-WRONG_IPO = mistakes(ipo, {
-    "the target is 2τ: it should be one over that.": {"target": "2τ"},
-    "the target is τ itself; a small τ should let Δ go far.": {"target": "τ"},
-    "the target is τ/2: it is 1/(2·τ), not (1/2)·τ.": {"target": "τ/2"},
-    "the target is 1, whatever τ is.": {"target": "1"},
-    "the target is 1/2, whatever τ is.": {"target": "1/2"},
-    "there is no target: Δ is drawn to 0.": {"target": "0"},
-    "the reference is added where it is taken off, or its two sides have changed places.":
-        {"ref": -1.0},
-    "the rejected response's reference is left out.":
-        lambda w, v, rw, rv, t: (w - rw - v - 1 / (2 * t)) ** 2,
-    "the chosen response's reference is left out.":
-        lambda w, v, rw, rv, t: (w - v + rv - 1 / (2 * t)) ** 2,
-    "only one side of the distance counts, as in the hinge: IPO pulls back, too.": {"power": 2},
-    "only one side of the distance counts, and unsquared: that is a hinge.":
-        lambda w, v, rw, rv, t: torch.relu(1 / (2 * t) - ((w - v) - (rw - rv))),
-    "the square is halved.": {"power": 3},
-    "the square reaches Δ alone; it is of the distance from the target.":
-        lambda w, v, rw, rv, t: ((w - v) - (rw - rv)) ** 2 - 1 / (2 * t),
-    "that is the distance from the target, not its square.":
-        lambda w, v, rw, rv, t: (w - v) - (rw - rv) - 1 / (2 * t),
-    "the sum over the batch is taken: each pair has its own loss.": {"over": "sum"},
-    "the whole is divided by τ.": {"weight": "1/τ"},
-    "τ multiplies Δ, as DPO's β does, and the target is 1/2: that is τ² times IPO.":
-        {"weight": "τ²"},
-    "τ multiplies Δ, as DPO's β does: IPO has its τ in the target alone.":
-        lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1 / (2 * t)) ** 2,
-    "τ multiplies Δ as DPO's β does, and the target is 1.":
-        lambda w, v, rw, rv, t: (t * ((w - v) - (rw - rv)) - 1) ** 2,
-    "that is DPO's loss with τ as its β.":
-        lambda w, v, rw, rv, t: -torch.nn.functional.logsigmoid(t * ((w - v) - (rw - rv))),
-    "the two responses are squared one by one: IPO sees only their difference.":
-        lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2 + (v - rv + 1 / (2 * t)) ** 2,
-    "the chosen response is looked at alone.":
-        lambda w, v, rw, rv, t: (w - rw - 1 / (2 * t)) ** 2,
-    "Δ and the target are squared one by one; the square is of their difference.":
-        lambda w, v, rw, rv, t: ((w - v) - (rw - rv)) ** 2 - 1 / (2 * t) ** 2,
-    "the rejected log-ratio is added where it is taken off.":
-        lambda w, v, rw, rv, t: (w - rw + v - rv - 1 / (2 * t)) ** 2,
-})  # fmt: skip
-IPO = Trainable(
-    ipo,
-    batches(),
-    switches={
-        "turn": (-1, "the rejected response is to win: the two have changed places, or the target "
-                 "has the wrong sign."),
-        "ref": (0.0, "the reference is left out."),
-        "target": ("1/τ", "the target is 1/τ: a 2 is missing."),
-        "power": (0, "the distance from the target is taken, not its square."),
-        "over": ("mean", "the mean over the batch is taken: each pair has its own loss."),
-        "weight": ("τ", "τ multiplies the whole: it has no place outside the square."),
-    },
-    wrongs=WRONG_IPO
-    + then(WRONG_IPO, lambda loss, *_: loss.mean(), "the mean over the batch is taken.")
-    + then(WRONG_IPO, lambda loss, *_: loss.sum(), "the sum over the batch is taken."),
-    through=("chosen", "rejected"),
-    shows="A square about a target: it rests there, however sure the labels are.",
-)  # fmt: skip
-
+from .ch12_ipo import IPO
+from .ch12_judges import MINDS
 
 # ---------------------------------------------------------------- 1: the ε that is IPO's τ
 BETA, TAU, SURE = 0.5, 0.3, 0.9
@@ -104,6 +17,13 @@ BETA, TAU, SURE = 0.5, 0.3, 0.9
 def soft(epsilon: float, beta: float = BETA, p: float = 1.0) -> float:
     """Where cDPO rests if a share p of the labels takes the first response, nats."""
     return float(logit(p * (1 - epsilon) + (1 - p) * epsilon) / beta)
+
+
+def at_settings(beta: float = BETA, tau: float = TAU, p: float = SURE) -> tuple[float, ...]:
+    """ε and both moves for other settings."""
+    epsilon = float(expit(-beta / (2 * tau)))
+    moved = soft(epsilon, beta) - soft(epsilon, beta, p)
+    return epsilon, 1 / (2 * tau) - (p - 0.5) / tau, moved
 
 
 def resting() -> dict[str, float]:
@@ -117,9 +37,27 @@ def resting() -> dict[str, float]:
 def resting_wrongs(answer: Mapping[str, float]) -> list:
     """ε first; then the two moves."""
     (e, ipo, cdpo), target = answer.values(), 1 / (2 * TAU)
+    of_tau = [(f"τ = {t}; IPO's is 0.3", at_settings(tau=t)) for t in (0.1, 0.5, 0.6, 1.0)]
+    of_beta = [(f"β = {b}; cDPO's is 0.5", at_settings(b)) for b in (0.1, 0.3, 0.6, 1.0, 2.0)]
+    of_p = [
+        (f"p = {p}; a tenth of the labels is wrong", at_settings(p=p))
+        for p in (0.1, 0.2, 0.8, 0.95, 0.99)
+    ]
+    every, swapped = tuple(answer), at_settings(TAU, BETA)
     at_ipo, at_cdpo = (SURE - 0.5) / TAU, soft(e, p=SURE)
     both, dpo = ("ipo_moves", "cdpo_moves"), float(logit(SURE)) / BETA
     return [
+        (every, swapped, "β and τ have changed places: β is 0.5, τ is 0.3."),
+        *((every, found, f"that is for {what}.") for what, found in of_tau + of_beta),
+        *((both, found[1:], f"the moves are those for {what}.") for what, found in of_p),
+        (both, (BETA * ipo, BETA * cdpo), "those are moves of the margin βΔ; Δ's are asked."),
+        (both, (1 - SURE, (1 - SURE) * (1 - 2 * e)), "those are moves of a share of labels; the "
+         "resting places' moves are asked, in nats."),
+        (both, (at_ipo / target, at_cdpo / target), "those are shares of the first place of rest "
+         "that remain; asked are moves, in nats."),
+        (both, target, "that is where both rest on sure labels; asked is how far they moved."),
+        ("epsilon", (SURE - expit(BETA * at_ipo)) / (2 * SURE - 1),
+         "ε: there the two rest alike at p = 0.9; asked is that of labels that never contradict."),
         ("epsilon", 1 - e, "ε: that is the share of labels that cDPO believes; ε is the other."),
         ("epsilon", expit(-target), "ε: β is left out; a margin is β times Δ."),
         ("epsilon", expit(-target / BETA), "ε: β divides Δ; a margin is β times Δ."),
@@ -130,6 +68,8 @@ def resting_wrongs(answer: Mapping[str, float]) -> list:
         ("epsilon", 1 - math.exp(-BETA * target), "ε: a logit is log (1 − ε)/ε, not −log(1 − ε)."),
         ("epsilon", BETA * target, "ε: that is the margin; ε has this margin as its logit."),
         ("epsilon", target, "ε: that is where IPO rests; ε is a probability below one half."),
+        (every, (0.5 - e, ipo, cdpo), "ε: that is how far ε is below one half."),
+        ("epsilon", 0.5 - BETA * target / 4, "ε: σ is taken for a straight line."),
         ("epsilon", 1 - SURE, "ε: a tenth is the share of wrong labels; ε comes from β and τ."),
         (both, (at_ipo, at_cdpo), "those are the places of rest; asked is how far they moved."),
         (both, (-ipo, -cdpo), "both moves have the sign turned: asked is how far, above 0."),
@@ -139,8 +79,13 @@ def resting_wrongs(answer: Mapping[str, float]) -> list:
         ("ipo_moves", at_ipo, "IPO: that is its new place of rest; asked is how far it moved."),
         ("cdpo_moves", at_cdpo, "cDPO: that is its new place of rest; asked is how far it moved."),
         ("ipo_moves", 0.0, "IPO: a tenth of wrong labels moves it, too."),
-        ("ipo_moves", (1 - SURE) / 2 / TAU, "IPO: a wrong label asks for the opposite target; it "
-         "doesn't only fall away."),
+        ("ipo_moves", (1 - SURE) / 2 / TAU, "IPO: either wrong labels only fall away (each asks "
+         "for the opposite target), or β multiplies the move."),
+        ("ipo_moves", target - float(logit(SURE)) / (2 * TAU), "IPO: no logit is in it; its place "
+         "of rest is (p − ½)/τ."),
+        ("ipo_moves", target - SURE / TAU, "IPO: p stands where p − ½ should."),
+        ("ipo_moves", ipo / target, "IPO: that is the move as a share; nats are asked."),
+        ("ipo_moves", cdpo, "IPO: that is cDPO's move again."),
         ("ipo_moves", 2 * (1 - SURE) / TAU, "IPO: the target is 1/(2τ), and yours moves by twice "
          "as much."),
         ("cdpo_moves", BETA * cdpo, "cDPO: that is the margin's move; asked is "
@@ -152,6 +97,13 @@ def resting_wrongs(answer: Mapping[str, float]) -> list:
          "some labels are flipped twice."),
         ("cdpo_moves", soft(e) - soft(1 - (1 - e) * SURE), "cDPO: a label that is flipped twice "
          "is right again."),
+        ("cdpo_moves", cdpo / BETA, "cDPO: β divides twice."),
+        ("cdpo_moves", BETA**2 * cdpo, "cDPO: β multiplies the logit; it divides it."),
+        ("cdpo_moves", (1 - SURE) * (1 - 2 * e) / (e * (1 - e)) / BETA, "cDPO: that goes along the "
+         "logit's tangent; the logit bends."),
+        ("cdpo_moves", cdpo / target, "cDPO: that is the move as a share; nats are asked."),
+        ("cdpo_moves", soft(e) - soft(1 - SURE), "cDPO: that goes from your ε to an ε of a tenth; "
+         "the wrong labels come on top of ε."),
         ("cdpo_moves", ipo, "cDPO: that is IPO's move again; a logit is no "
          "straight line."),
     ]  # fmt: skip
@@ -165,6 +117,8 @@ def from_own_epsilon(found: Mapping[str, float], answer: Mapping[str, float]) ->
     moved = soft(e) - soft(e, p=SURE)
     if abs(e / answer["epsilon"] - 1) > 0.01 and abs(moved - found["cdpo_moves"]) < 0.005:
         return "cDPO's move follows from your ε; that ε doesn't rest where IPO does."
+    if abs(e / answer["epsilon"] - 1) > 0.015:
+        return f"with your ε cDPO rests at {soft(e):.3g}, and IPO at {1 / (2 * TAU):.3g}."
     return ""
 
 
@@ -175,45 +129,6 @@ WHICH = Numbers(
     tell=from_own_epsilon,
     shows="Either can stand in for the other on sure labels; a tenth of wrong ones moves cDPO a "
     "little more.",
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- 2: n judges
-def of_one_mind(n: int, p: float) -> float:
-    """The share of pairs whose n labels all say the same."""
-    return p**n + (1 - p) ** n
-
-
-MINDS = Function(
-    of_one_mind,
-    [{"n": 1, "p": 0.9}, {"n": 3, "p": 0.6}, {"n": 4, "p": 0.75}, {"n": 2, "p": 0.7}],
-    wrongs=mistakes(of_one_mind, {
-        "only labels that are all right are counted: all wrong is a share of 0, with a logit that "
-        "is infinite, too.": lambda n, p: p**n,
-        "only labels that are all wrong are counted: all right is infinite, too.":
-            lambda n, p: (1 - p) ** n,
-        "that is the share with a finite Δ.": lambda n, p: 1 - of_one_mind(n, p),
-        "that is where at least one label is wrong.": lambda n, p: 1 - p**n,
-        "that is where at least one label is right.": lambda n, p: 1 - (1 - p) ** n,
-        "all right *and* all wrong can't be: the two chances are added, not multiplied.":
-            lambda n, p: (p * (1 - p)) ** n,
-        "the chances of one label are added up: n labels in a row multiply.":
-            lambda n, p: n * p,
-        "that is one label of n against the rest; asked is none.":
-            lambda n, p: n * p ** (n - 1) * (1 - p),
-        "one label too few: all n have to agree.": lambda n, p: of_one_mind(n - 1, p),
-        "only the n − 1 labels after the first are asked, and only the right ones.":
-            lambda n, p: p ** (n - 1),
-        "neighbours agree by chance, but not each anew: all compare with the same p.":
-            lambda n, p: (p * p + (1 - p) ** 2) ** (n - 1),
-        "all wrong is taken to be as likely as all right.": lambda n, p: 2 * p**n,
-        "p is taken for a half: a fair coin's labels.": lambda n, p: 0.5 ** (n - 1),
-        "the two are taken off each other: they are added.": lambda n, p: p**n - (1 - p) ** n,
-        "that is where Δ rests for one p; asked is how often it is infinite.":
-            lambda n, p: math.log(p / (1 - p)),
-    }),
-    atol=0.006,
-    shows="With one label a pair every target is infinite; with twenty it is one pair in eight.",
 )  # fmt: skip
 
 
@@ -236,7 +151,38 @@ def budget_wrongs(answer: Mapping[str, float]) -> list:
     """β; then what is got from the right β; then τ."""
     b, d = answer["beta"], answer["delta"]
     solve = lambda law, high=10.0: brentq(law, 0.3, high)
+    beta_after = lambda t: solve(lambda x: math.exp(5 * x) + 5 * x - 1 - x**2 * t)
+    flat, log4 = BUDGET / TIME * 2, math.log(4)
     return [
+        (("beta", "delta"), (flat, 4 * BUDGET), "β: the law has two for a Δ of 5. This one is so "
+         "small that Δ still grows in a straight line; a brake is asked, above 0.5."),
+        ("beta", flat, "β: the law has two for a Δ of 5. This one is so small that Δ still grows "
+         "in a straight line; a brake is asked, above 0.5."),
+        *(("beta", beta_after(k * TIME), f"β: with this one Δ is 5 after {k:g} t; asked is t.")
+          for k in (0.1, 0.25, 2, 4, 10)),
+        ("beta", 1 / b, "β: that is upside down."),
+        ("beta", math.log10(TIME) / 5, "β: that is a logarithm to base 10, and β² is left out."),
+        ("beta", solve(lambda x: math.exp(5 / x) + 5 / x - 1 - x**2 * TIME), "β: the margin m is "
+         "β times Δ, not Δ over β."),
+        ("beta", solve(lambda x: math.exp(5 * x) + 5 * x - 1 - x * TIME**2), "β: the square is "
+         "β's, not t's."),
+        *(("delta", rests(b, k * TIME), f"Δ: that is after {k:g} t; asked is 4 t.")
+          for k in (0.25, 2, 3, 8, 10, 16)),
+        ("delta", rests(4 * b, TIME), "Δ: β is multiplied by 4; the time is."),
+        ("delta", 4 * rests(4 * b, TIME), "Δ: β is multiplied by 4; the time is."),
+        ("delta", BUDGET * log4, "Δ: log 4 multiplies 5; it is added, over β."),
+        ("delta", log4 / b, "Δ: that is by how much it grows; asked is where it is then."),
+        ("delta", BUDGET * 4**0.25, "Δ: a power of 4 multiplies 5; Δ grows as a logarithm."),
+        ("delta", BUDGET + math.log10(4) / b, "Δ: the logarithm is to base 10; ours are natural."),
+        ("delta", BUDGET + 2 / b, "Δ: the logarithm is to base 2; ours are natural."),
+        ("delta", math.exp(b * d), "Δ: that is e to the margin."),
+        ("delta", math.log(4 * TIME) / b, "Δ: β² is left out beside t."),
+        ("tau", 1 / (BUDGET * b), "τ: β has no part in it; IPO's target is for Δ."),
+        ("tau", b / BUDGET, "τ: β has no part in it; IPO's target is for Δ."),
+        ("tau", 1 / (2 * b * d), "τ: that is for the later margin; IPO's Δ should end at 5."),
+        ("tau", expit(-BUDGET), "τ: that is a probability, σ(−5); ask where IPO rests."),
+        ("tau", 0.4 / BUDGET, "τ: that is for labels of which a tenth is wrong."),
+        ("tau", TIME, "τ: that is t; ask where IPO rests."),
         ("beta", solve(lambda x: math.exp(5 * x) + 5 * x - 1 - x * TIME), "β: β goes in once "
          "beside t; the law has its square."),
         ("beta", solve(lambda x: math.exp(x) + x - 1 - x**2 * TIME, 20.0), "β: that lets Δ end at "
@@ -270,20 +216,26 @@ def budget_wrongs(answer: Mapping[str, float]) -> list:
     ]  # fmt: skip
 
 
-def from_own_beta(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
-    """Δ may follow from a wrong β."""
-    b = found["beta"]
-    if abs(b / answer["beta"] - 1) < 0.01:
-        return ""
-    if not 0.05 < b < 30 or abs(rests(b, 4 * TIME) - found["delta"]) > 0.03:
-        return ""
-    return f"with your β the law's Δ is {rests(b, TIME):.3g} after t. (4 t fits it.)"
+def from_own(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
+    """What the law says of the β, Δ or τ that was handed in."""
+    b, d, tau = found.values()
+    off = {name: abs(found[name] / answer[name] - 1) > BRAKE.rtol for name in found}
+    if off["beta"] and 0.05 < b < 30:
+        fits = " (4 t fits it.)" if abs(rests(b, 4 * TIME) - d) <= 0.03 else ""
+        return f"with your β the law's Δ is {rests(b, TIME):.3g} after t.{fits}"
+    if off["delta"] and not off["beta"] and 0 < d < 10:
+        times = (math.exp(b * d) + b * d - 1) / b**2 / TIME
+        return f"Δ: with your β the law reaches it after {times:.3g} t." if times < 1e3 else ""
+    if off["tau"] and tau > 0 and not off["beta"] and not off["delta"]:
+        return f"τ: with yours IPO rests at {1 / (2 * tau):.3g}."
+    return ""
 
 
 BRAKE = Numbers(
     budget,
     budget_wrongs,
-    tell=from_own_beta,
+    rtol=0.003,
+    tell=from_own,
     shows="A β is a brake for one length of training; τ is a place, whatever the length.",
 )  # fmt: skip
 

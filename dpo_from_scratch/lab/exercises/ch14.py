@@ -3,125 +3,13 @@
 from functools import cache
 
 import numpy as np
-import torch
 from scipy.optimize import brentq
 from scipy.special import logsumexp
-from torch.nn.functional import logsigmoid
 
 from ... import world
 from .answers import Numbers
-from .functions import Function
-
-
-# ---------------------------------------------------------------- 14.0: R-DPO
-def r_dpo(
-    w,
-    lost,
-    ref_w,
-    ref_l,
-    n_w,
-    n_l,
-    beta,
-    alpha,
-    *,
-    of="difference",
-    power=1,
-    sides="both",
-    reference=1,
-    turned=1,
-    price="alpha",
-    total=False,
-):
-    """R-DPO's loss of each pair (B,); the keywords are mistakes."""
-    rho_w, rho_l = w - reference * ref_w, lost - reference * ref_l
-    if sides == "per token":
-        rho_w, rho_l = rho_w / n_w, rho_l / n_l
-    longer = {
-        "difference": n_w - n_l, "turned": n_l - n_w, "chosen": n_w, "rejected": -n_l,
-        "sum": n_w + n_l, "size": (n_w - n_l).abs(), "ratio": n_w / n_l,
-        "logs": torch.log(n_w / n_l), "share": (n_w - n_l) / (n_w + n_l),
-        "squares": n_w**2 - n_l**2, "longer or not": torch.sign(n_w - n_l),
-    }[of]  # fmt: skip
-    weight = {"alpha": alpha, "times beta": alpha * beta, "over beta": alpha / beta}[price]
-    inside = beta**power * turned * (rho_w - rho_l)
-    loss = -logsigmoid(inside + weight * longer)
-    return loss.mean() if total else loss
-
-
-def _rewritten(change):
-    """R-DPO's loss as a function of DPO's margin m and the price a of the difference in length."""
-
-    def loss(w, lost, ref_w, ref_l, n_w, n_l, beta, alpha):
-        return change(beta * (w - ref_w - lost + ref_l), alpha * (n_w - n_l))
-
-    return loss
-
-
-def _pairs(n: int, beta: float, alpha: float, seed: int) -> dict:
-    draw = torch.Generator().manual_seed(seed)
-    normal = lambda: torch.randn(n, generator=draw, dtype=torch.double)
-    n_w, n_l = (torch.randint(7, 31, (n,), generator=draw).double() for _ in range(2))
-    ref_w, ref_l = -0.9 * n_w + normal(), -0.9 * n_l + normal()
-    return {
-        "w": ref_w + 1.5 * normal(), "l": ref_l + 1.5 * normal() - 0.4, "ref_w": ref_w,
-        "ref_l": ref_l, "n_w": n_w, "n_l": n_l, "beta": beta, "alpha": alpha,
-    }  # fmt: skip
-
-
-def _as(**mistakes):
-    return lambda *args: r_dpo(*args, **mistakes)
-
-
-R_DPO = Function(
-    r_dpo,
-    [_pairs(5, 0.6, 0.1, 0), _pairs(4, 0.3, 0.07, 1), _pairs(6, 1.7, 0.04, 2)],
-    switches={
-        "of": ("turned", "the lengths go in with the wrong sign: who has credit already?"),
-        "reference": (0, "the reference is left out: the log-ratios ρ are asked."),
-        "power": (2, "β goes in twice."),
-        "turned": (-1, "the difference of log-ratios has its sign turned."),
-        "price": ("times beta", "the lengths are multiplied by β, too: α is a price in rewards."),
-        "sides": ("per token", "the log-ratios are divided by the lengths: that is LN-DPO's part."),
-        "total": (True, "the mean over the batch is taken; a value for each pair is asked."),
-    },
-    wrongs=(
-        ("that is DPO: the lengths don't go in.", _rewritten(lambda m, a: -logsigmoid(m))),
-        ("β is left out.", _as(power=0)),
-        ("the reference goes in with the wrong sign, or its two sides are exchanged.",
-         lambda w, lost, ref_w, ref_l, *rest: r_dpo(w, lost, ref_l, ref_w, *rest)),
-        ("a chosen response that is shorter counts too: the difference may be negative.",
-         _rewritten(lambda m, a: -logsigmoid(m + a.clamp(min=0)))),
-        ("the lengths lose the batch's mean: each pair's own difference counts.",
-         _rewritten(lambda m, a: -logsigmoid(m + a - a.mean()))),
-        ("the lengths are divided by β: α is a price in rewards, and so is βρ.",
-         _as(price="over beta")),
-        ("only the chosen response's length goes in.", _as(of="chosen")),
-        ("only the rejected response's length goes in.", _as(of="rejected")),
-        ("the two lengths are added up.", _as(of="sum")),
-        ("the difference of the lengths has lost its sign.", _as(of="size")),
-        ("the lengths are divided by each other: their difference is asked.", _as(of="ratio")),
-        ("logarithms of the lengths: α is a price of a token.", _as(of="logs")),
-        ("the difference is divided by the sum of the lengths: α is a price of a token.",
-         _as(of="share")),
-        ("the lengths go in squared.", _as(of="squares")),
-        ("only which one is longer goes in, not by how much.", _as(of="longer or not")),
-        ("the lengths stand outside the sigmoid, as a bonus of the loss.",
-         _rewritten(lambda m, a: a - logsigmoid(m))),
-        ("the lengths stand outside the sigmoid, as a bonus of the loss.",
-         _rewritten(lambda m, a: -logsigmoid(m) - a)),
-        ("lengths and log-ratios have a sigmoid each: they belong in one.",
-         _rewritten(lambda m, a: -logsigmoid(m) - logsigmoid(a))),
-        ("the margin is multiplied by the lengths; they are added to it.",
-         _rewritten(lambda m, a: -logsigmoid(m * a))),
-        ("the sigmoid's argument has its sign turned.",
-         _rewritten(lambda m, a: -logsigmoid(-m - a))),
-        ("that is how sure the pair's other side is: no logarithm is taken.",
-         _rewritten(lambda m, a: torch.sigmoid(-m - a))),
-        ("that is the sigmoid's argument itself.", _rewritten(lambda m, a: m + a)),
-    ),
-    shows="A chosen response that is longer leaves the policy less to learn from it.",
-)  # fmt: skip
-
+from .ch14_least import LEAST
+from .ch14_r_dpo import R_DPO
 
 # ---------------------------------------------------------------- 14.1: the right α
 ALPHA, SLOPE = "α", "words a token"
@@ -175,7 +63,28 @@ def _alpha_wrongs() -> list:
     back, at_zero = np.polyfit(w.words, w.n, 1)[0], np.polyfit(w.n, w.words, 1)[1]
     by_three = 3.0 / (3.0 - 0.84) * 0.1
     correlated = np.corrcoef(w.n, w.words)[0, 1]
+    liked = w.mean(w.goal(w.liked), w.n)
+    paid = brentq(lambda a: w.mean(w.goal(w.r + a * w.n), w.n) - liked, 0, 0.35, xtol=1e-5)
     return [
+        *((ALPHA, a, "that pays honest labels until they are as long as these; α is to take the "
+           "length out of these.") for a in (paid, -paid)),
+        (ALPHA, 0.15 * slope, "that is 0.15 times the words a token: near, but the KL is held at 1 "
+         "nat, too. Solve for it."),
+        (ALPHA, 0.0473, "there the first push on length is 0; asked is where the goal rests."),
+        (ALPHA, 0.1072, "α n is taken off after the score is divided by β: it belongs beside it."),
+        (ALPHA, 0.15 - alpha, "that is what remains of 0.15; α itself is asked."),
+        (ALPHA, alpha / slope, "words a token divide it once too often."),
+        (ALPHA, alpha * slope, "words a token multiply it once too often."),
+        (ALPHA, w.n.mean(), "that is the list's mean length; α is a price of a token."),
+        (ALPHA, w.mean(w.goal(w.r), w.n), "that is the optimum's length; α is a price of a token."),
+        (ALPHA, liked, "that is a length; α is a price of a token."),
+        (SLOPE, (w.n @ w.words) / (w.n @ w.n), "that line goes through the origin; polyfit's need "
+         "not."),
+        (SLOPE, w.words.mean() / (w.n.mean() - 1), "that is the mean share of words, the end left "
+         "out; asked is what one token more adds."),
+        (SLOPE, w.n.mean() - w.words.mean(), "that is how many tokens are no words."),
+        (SLOPE, w.words.mean(), "that is the mean number of words."),
+        (SLOPE, 1 - slope, "that is what a token adds besides words."),
         (ALPHA, 0.15, "that is what the labeller pays for a word; R-DPO's α is paid for a token."),
         (ALPHA, 0.15 / slope, "words a token goes in upside down."),
         (ALPHA, 0.15 * w.words.mean() / w.n.mean(),
@@ -196,97 +105,14 @@ def _alpha_wrongs() -> list:
     ]  # fmt: skip
 
 
-# ---------------------------------------------------------------- 14.2: where LN-DPO is least
-def mean_loss(log_p, score, sizes, beta, *, by="own", labels="soft", start=1, over="all", power=1):
-    """LN-DPO's mean loss over all ordered pairs of N replies; the keywords are mistakes."""
-    log_p, score, sizes = (torch.as_tensor(t, dtype=torch.double) for t in (log_p, score, sizes))
-    rho = log_p + start * np.log(len(log_p))
-    mine, yours = sizes[:, None], sizes[None]
-    a, b = rho[:, None], rho[None]
-    d = {
-        "own": a / mine - b / yours, "nothing": a - b, "other": a / yours - b / mine,
-        "both": (a - b) / (mine + yours), "middle": 2 * (a - b) / (mine + yours),
-        "first": (a - b) / mine, "times": a * mine - b * yours, "mean": (a - b) / sizes.mean(),
-    }[by] * beta**power  # fmt: skip
-    gap = score[:, None] - score[None]
-    wins = {
-        "soft": torch.sigmoid(gap), "turned": torch.sigmoid(-gap),
-        "scaled": torch.sigmoid(beta * gap), "loses": (gap < 0).double(),
-        "alone": torch.sigmoid(score)[:, None] + 0 * gap,
-        "hard": (gap > 0).double() + 0.5 * (gap == 0), "first": torch.ones_like(gap),
-        "linear": gap, "per token": torch.sigmoid(score[:, None] / mine - score[None] / yours),
-    }[labels]  # fmt: skip
-    loss = -wins * logsigmoid(d) - (1 - wins) * logsigmoid(-d)
-    if over == "others":
-        return loss[~torch.eye(len(loss), dtype=torch.bool)].mean()
-    return {"all": loss.mean, "sum": loss.sum, "rows": lambda: loss.mean(1), "each": lambda: loss}[
-        over
-    ]()
+def _goal_of(found, answer) -> str:
+    """How long R-DPO's goal is for the α that was handed in."""
+    a, w = found[ALPHA], replies()
+    if not -0.05 <= a <= 0.35 or abs(a / answer[ALPHA] - 1) < 0.004:
+        return ""
+    long, best = w.mean(w.goal(w.liked - a * w.n), w.n), w.mean(w.goal(w.r), w.n)
+    return f"α: with yours the goal has {long:.2f} tokens, and the true optimum {best:.2f}."
 
-
-def _slip(**mistakes):
-    return lambda *args: mean_loss(*args, **mistakes)
-
-
-def _one_term(log_p, score, sizes, beta):
-    each = beta * (log_p + np.log(len(log_p))) / sizes
-    wins = torch.sigmoid(score[:, None] - score[None])
-    return -(wins * logsigmoid(each[:, None] - each[None])).mean()
-
-
-def _small_world(n: int, beta: float, seed: int) -> dict:
-    draw = np.random.default_rng(seed)
-    log_p = draw.normal(size=n) - np.log(n)
-    given = {
-        "log_p": log_p - logsumexp(log_p), "score": draw.normal(size=n) * 1.4,
-        "sizes": draw.integers(5, 30, n).astype(float),
-    }  # fmt: skip
-    return {k: torch.tensor(v) for k, v in given.items()} | {"beta": beta}
-
-
-LEAST = Function(
-    mean_loss,
-    [_small_world(5, 20.0, 0), _small_world(7, 12.0, 1), _small_world(4, 31.0, 2)],
-    switches={
-        "by": ("nothing", "the lengths are left out: that is DPO's loss."),
-        "start": (0, "the reference is left out: ρ is log π less its log 1/N."),
-        "labels": ("turned", "p is turned round: it is the chance that the first wins."),
-        "over": ("others", "a reply's pair with itself is left out; all N × N pairs are asked."),
-        "power": (2, "β goes in twice."),
-    },
-    wrongs=(
-        ("β is left out.", _slip(power=0)),
-        ("each ρ is divided by the other reply's length.", _slip(by="other")),
-        ("the difference of ρ is divided by the sum of the lengths: divide each by its own.",
-         _slip(by="both")),
-        ("the difference of ρ is divided by the pair's mean length: divide each by its own.",
-         _slip(by="middle")),
-        ("both ρ are divided by the first reply's length.", _slip(by="first")),
-        ("ρ is divided by the mean of all lengths: divide each by its own.", _slip(by="mean")),
-        ("the lengths multiply ρ: they divide it.", _slip(by="times")),
-        ("β goes into the labels: they are σ of the scores' difference.", _slip(labels="scaled")),
-        ("the better one always wins: a label is drawn with chance p.", _slip(labels="hard")),
-        ("the worse one always wins: a label is drawn with chance p, by the scores.",
-         _slip(labels="loses")),
-        ("p is σ of the first score alone: it is of the scores' difference.",
-         _slip(labels="alone")),
-        ("the reference goes in with the wrong sign: its log is -log N.", _slip(start=-1)),
-        ("ρ is a ratio of probabilities; its logarithm is asked.",
-         lambda log_p, *rest: mean_loss(log_p.exp() * len(log_p), *rest, start=0)),
-        ("the sum over unordered pairs: the mean over all ordered ones is asked.",
-         lambda *args: torch.triu(mean_loss(*args, over="each"), 1).sum()),
-        ("the first one always wins: a label is drawn with chance p.", _slip(labels="first")),
-        ("p is the scores' difference itself: a sigmoid is missing.", _slip(labels="linear")),
-        ("the scores are divided by the lengths, too: the labels know no lengths.",
-         _slip(labels="per token")),
-        ("the sum over pairs: the mean is asked.", _slip(over="sum")),
-        ("a mean for each reply: one number for all pairs is asked.", _slip(over="rows")),
-        ("a loss for each pair: their mean is asked.", _slip(over="each")),
-        ("only one of the two terms of a pair's loss is there.", _one_term),
-        ("the sign is turned: a loss is positive.", lambda *args: -mean_loss(*args)),
-    ),
-    shows="Its gradient is zero at the policy of the table's line, and not at DPO's.",
-)  # fmt: skip
 
 EXERCISES = {
     "14.0": R_DPO,
@@ -294,7 +120,8 @@ EXERCISES = {
         _right_alpha,
         lambda answer: _alpha_wrongs(),
         shows="The labeller pays by the word, R-DPO charges by the token.",
-        rtol=0.02,
+        rtol=0.004,
+        tell=_goal_of,
     ),
     "14.2": LEAST,
 }

@@ -6,8 +6,9 @@ from itertools import pairwise
 import numpy as np
 
 from ... import exact, world
-from . import Function, Numbers
+from . import Numbers
 from .ch16_loop import LOOP
+from .ch16_start import START
 
 
 # ---------------------------------------------------------------- 16.1, 16.2: in the mini world
@@ -42,8 +43,30 @@ def two_steps(beta=1.2, first=0.5, second=-0.5, anew=False, alone=False):
 def _words_wrong(answer):
     log_ref, r, words, letters = _mini()
     last = words_of(exact.gibbs(log_ref, r, 1.2).log_probs)[0]
+    settings = (0.1, 0.3, 0.5, 0.6, 1.0, 1.8, 2.4)
     one_half = words_of(exact.gibbs(log_ref, r + 0.25 * words, 0.6).log_probs)[0]
     return [
+        *((WORDS[1:], two_steps(b)[1:], f"each step is made at {b}; asked: 1.2.")
+          for b in settings),
+        *((WORDS[1:], two_steps(first=a, second=-a)[1:],
+           f"a word is paid {a}; it should be a half.") for a in (0.05, 0.15, 0.3, 0.25)),
+        *((WORDS[1:], [x - answer["reference"] for x in two_steps(second=c)[1:]],
+           "those are differences to the reference; the lengths themselves are asked.")
+          for c in (-0.5,)),
+        (WORDS, [x + 1 for x in answer.values()], "one more than the words: is the end counted?"),
+        (WORDS, [x - 1 for x in answer.values()], "one less than the words."),
+        ("reference", float(np.median(words)), "that is a median; every reply counts alike there."),
+        ("reference", float(words.max()), "that is the longest reply."),
+        ("after one", two_steps(first=0.5, alone=False)[1] - answer["reference"],
+         "that is by how much it grows; the length itself is asked."),
+        ("after two", answer["after two"] - answer["reference"],
+         "that is a difference; the length itself is asked."),
+        ("after two", words_of(exact.gibbs(log_ref, r - 0.5 * words, 1.2).log_probs)[0],
+         "the second step starts at the reference again, not at the first step's policy."),
+        ("after two", words_of(exact.gibbs(log_ref, r - 0.5 * words, 0.6).log_probs)[0],
+         "that is one step at 0.6 on the second part's reward."),
+        ("after two", words_of(exact.gibbs(log_ref, 2 * r, 0.6).log_probs)[0],
+         "r is paid twice, at 0.6 already: once is enough."),
         ("reference", words.mean(), "every reply counts alike there, however rare."),
         ("reference", float(log_ref @ words),
          "log-probabilities weigh the words; probabilities should."),
@@ -93,7 +116,31 @@ def _price_wrong(answer):
     policies = [log_ref] + [at(0.1 / t).log_probs for t in (1, 2, 3, 4)]
     steps = [exact.kl(b, a) for a, b in pairwise(policies)]
     far, near = at(0.025), at(0.1)
+    others = [(b, at(b)) for b in (0.2, 0.1 / 3, 0.05, 0.02, 0.01, 0.4, 0.6, 1.2, 1.8)]
+    full = [world.REVIEWS.policy(world.prompts("test")[0], b).kl for b in (0.025, 0.1)]
     return [
+        *((PRICE[1:], (a, b), "those are of the review world; the mini world's are asked.")
+          for a, b in [full]),
+        (PRICE[1], full[0], "that is of the review world; the mini world's is asked."),
+        (PRICE[2], full[1], "that is of the review world; the mini world's is asked."),
+        *((PRICE[0], 0.1 / n, "the rule is right, but there are four steps.") for n in (3, 5)),
+        (PRICE[0], 4.0, "that is the number of steps, not β."),
+        (PRICE[0], 0.1**4, "β is raised to the number of steps; the steps' 1/β add up."),
+        (PRICE[0], 0.1**0.25, "that is a root of β; the steps' 1/β add up."),
+        (PRICE[0], 0.2, "four steps go farther than at 0.1, and a larger β goes less far."),
+        (PRICE[0], 0.3, "that is three times β; the steps' 1/β add up."),
+        (PRICE[1:], (0.025 * far.kl, 0.1 * near.kl), "those are β times the KL."),
+        (PRICE[1], 0.025 * far.kl, "that is β times its KL."),
+        (PRICE[2], 0.1 * near.kl, "that is β times its KL."),
+        (PRICE[1:], (far.mean_reward - 0.025 * far.kl, near.mean_reward - 0.1 * near.kl),
+         "those are reward − β KL."),
+        (PRICE[1:], (far.log_Z, near.log_Z), "those are log Z, not KLs."),
+        (PRICE[2], near.log_Z, "that is log Z, not the KL."),
+        (PRICE[1], far.kl - near.kl, "that is how much farther it goes; its own KL is asked."),
+        (PRICE[1], far.kl / near.kl, "that is how many times as far; its own KL is asked."),
+        (PRICE[1], 2 * near.kl, "that is twice the KL at 0.1: no such rule holds."),
+        (PRICE[1], 16 * near.kl, "that is 16 times the KL at 0.1: it can't grow without end here."),
+        (PRICE[2], far.kl / 4, "four steps don't go four times as far in KL."),
         (PRICE[0], 0.4, "at β times T a run goes less far; sDPO's steps add up."),
         (PRICE[0], 0.1, "that is the comparison that was reported: two different strengths."),
         (PRICE[0], 0.1 / 3, "the rule is right, but there are four steps."),
@@ -114,7 +161,7 @@ def _price_wrong(answer):
         (PRICE[1:], near.kl, "that is the KL at 0.1 twice; the run that you ask for goes farther."),
         (PRICE[1], exact.kl(far.log_probs, near.log_probs), "that is the KL between the two runs."),
         (PRICE[1], far.log_Z, "that is log Z, not the KL."),
-        (PRICE[2], at(0.4).kl, "that is the KL at 0.4."),
+        *((PRICE[i], g.kl, f"that is the KL at β = {b:.3g}.") for i in (1, 2) for b, g in others),
     ]  # fmt: skip
 
 
@@ -123,6 +170,8 @@ def _own_beta(found, answer) -> str:
     beta = found[PRICE[0]]
     if 1e-3 < beta < 10 and abs(at(beta).kl - found[PRICE[1]]) < 0.005 * at(beta).kl:
         return "the KL fits your β, but that is not the run that goes as far as the four steps."
+    if 1e-3 < beta < 10 and abs(beta / 0.025 - 1) > 0.005:
+        return f"a run at your β goes as far as {0.1 / beta:.3g} steps at 0.1; there are four."
     return ""
 
 
@@ -133,97 +182,5 @@ ASKED = Numbers(
     rtol=0.005,
     tell=_own_beta,
 )
-
-
-# ---------------------------------------------------------------- 16.3: the wrong start
-def wrong_start(lead, *, sign=1, over="mean", of="loss"):
-    """Mean loss at the first step if policy and reference are exchanged."""
-    m = -sign * np.asarray(lead, float)
-    m = m.mean(keepdims=True) if over == "inside" else m
-    m = np.median(m, keepdims=True) if over == "inside median" else m
-    each = {
-        "loss": np.logaddexp(0, -m), "weight": 1 / (1 + np.exp(m)), "σ": 1 / (1 + np.exp(-m)),
-        "hinge": np.maximum(-m, 0), "line": np.log(2) - m / 2, "ahead": (m > 0) * 1.0,
-        "behind": (m < 0) * 1.0, "margin": m, "odds": np.exp(-m), "sure": np.maximum(1 - m, 0),
-    }[of]  # fmt: skip
-    return {
-        "none": lambda: each, "sum": each.sum, "half": lambda: each.mean() / 2,
-        "inside": each.mean, "mean": each.mean, "median": lambda: np.median(each),
-        "inside median": each.mean, "losers": lambda: each[m < 0].mean(),
-    }[over]()  # fmt: skip
-
-
-def sigmoid(x):
-    """σ."""
-    return 1 / (1 + np.exp(-x))
-
-
-def _log_of_mean(lead):
-    return -np.log(np.mean(1 / (1 + np.exp(lead))))
-
-
-def _leads():
-    rng = np.random.default_rng(16)
-    return [
-        {"lead": rng.normal(m, s, n)} for n, m, s in ((6, 0.8, 1.5), (9, 1.7, 2.0), (5, -0.4, 1))
-    ]
-
-
-START = Function(
-    wrong_start,
-    _leads(),
-    switches={
-        "sign": (-1, "the policy is behind its reference there, not ahead: a sign."),
-        "over": ("none", "that is a loss for each pair; their mean is asked."),
-        "of": ("σ", "that is σ of the margin; the loss is minus its logarithm."),
-    },
-    wrongs=[
-        ("policy and reference are not the same: ln 2 is the loss of the right start.",
-         lambda lead: np.log(2) + 0 * lead.mean()),
-        ("that is the loss of the mean margin; asked is the mean of the losses.",
-         lambda lead: wrong_start(lead, over="inside")),
-        ("that is the loss of the mean margin, and of the other sign.",
-         lambda lead: wrong_start(lead, over="inside", sign=-1)),
-        ("that is the log of a mean; asked is the mean of the logs.", _log_of_mean),
-        ("that is the log of a mean; asked is the mean of the logs. And a sign is turned.",
-         lambda lead: _log_of_mean(-lead)),
-        ("the losses are added up; their mean is asked.",
-         lambda lead: wrong_start(lead, over="sum")),
-        ("that is the median of the losses.", lambda lead: wrong_start(lead, over="median")),
-        ("that is the mean over the pairs in which the policy is behind; all count.",
-         lambda lead: wrong_start(lead, over="losers")),
-        ("the losses are added up, and a sign is turned.",
-         lambda lead: wrong_start(lead, sign=-1, over="sum")),
-        ("the sign of `lead` is lost: in some pairs the policy is ahead.",
-         lambda lead: wrong_start(abs(lead))),
-        ("the sign of `lead` is lost: in some pairs the policy is ahead.",
-         lambda lead: wrong_start(-abs(lead))),
-        ("that is e to the lead; a logarithm is missing.",
-         lambda lead: wrong_start(lead, of="odds")),
-        ("that is the largest loss; the mean is asked.",
-         lambda lead: wrong_start(lead, over="none").max()),
-        ("that is σ of the mean margin; the mean of the losses is asked.",
-         lambda lead: sigmoid(lead.mean())),
-        ("that is σ of the mean margin; the mean of the losses is asked.",
-         lambda lead: sigmoid(-lead.mean())),
-        ("that is the pairs' mean weight, not their loss.",
-         lambda lead: wrong_start(lead, of="weight")),
-        ("that is a hinge: the loss rounds it off.", lambda lead: wrong_start(lead, of="hinge")),
-        ("that is a hinge: the loss is logistic.", lambda lead: wrong_start(lead, of="sure")),
-        ("that is the loss's straight line at 0; the loss is curved.",
-         lambda lead: wrong_start(lead, of="line")),
-        ("that is a share of the pairs, not a loss.", lambda lead: wrong_start(lead, of="behind")),
-        ("that is a share of the pairs, not a loss.", lambda lead: wrong_start(lead, of="ahead")),
-        ("that is a mean margin, not a loss.", lambda lead: wrong_start(lead, of="margin")),
-        ("that is a mean margin, not a loss.", lambda lead: lead.mean()),
-        ("β goes in again: `lead` is a margin already.", lambda lead: wrong_start(1.8 * lead)),
-        ("β goes in again, and a sign is turned: `lead` is a margin already.",
-         lambda lead: wrong_start(-1.8 * lead)),
-        ("β is taken out of `lead`: the loss needs the margin as it is.",
-         lambda lead: wrong_start(lead / 1.8)),
-    ],
-    shows="Exchanged, each lead is a lag: the policy must first catch up with its reference.",
-    atol=6e-4,
-)  # fmt: skip
 
 EXERCISES = {"16.0": LOOP, "16.1": TASTES, "16.2": ASKED, "16.3": START}

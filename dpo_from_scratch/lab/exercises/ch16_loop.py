@@ -20,7 +20,7 @@ def stepwise(parts, configs, moving=True, *, bar="as told", start="last", rows="
     policy, tokenizer = load_model("tiny")
     stages = [frozen_copy(policy)]
     for t, (part, config) in enumerate(zip(parts, configs, strict=True)):
-        if start == "first":
+        if start == "first" or start == ("sDPO" if moving else "control"):
             policy = frozen_copy(stages[0]).requires_grad_(True)
         at = {
             "as told": -1 if moving else 0,
@@ -28,10 +28,16 @@ def stepwise(parts, configs, moving=True, *, bar="as told", start="last", rows="
             "last": -1,
             "turned": 0 if moving else -1,
             "before last": max(t - 1, 0) if moving else 0,
+            "once": min(t, 1) if moving else 0,
         }[bar]
         every = [*chain(*parts)]
-        part = {"own": part, "all": every, "first": parts[0], "back": parts[-1 - t]}[rows]
-        config = {"own": config, "first": configs[0], "back": configs[-1 - t]}[rate]
+        part = {
+            "own": part, "all": every, "first": parts[0], "back": parts[-1 - t],
+            "so far": [*chain(*parts[: t + 1])], "last": parts[-1],
+        }[rows]  # fmt: skip
+        config = {
+            "own": config, "first": configs[0], "back": configs[-1 - t], "last": configs[-1],
+        }[rate]  # fmt: skip
         train(policy, tokenizer, part, config, reference=stages[at], progress=False)
         stages.append(frozen_copy(policy))
     return stages
@@ -89,6 +95,10 @@ def read_stages(parts, configs, moving, *, kept="all", **mistakes):
     return {
         "all": rows, "trained": rows[1:], "not last": rows[:-1], "last": rows[-1],
         "one": np.repeat(rows[-1:], len(rows), 0), "first and last": rows[[0, -1]],
+        "one after": rows[[0] + [-1] * (len(rows) - 1)], "back": rows[::-1],
+        "first twice": rows[[0, *range(len(rows))]],
+        "too early": rows[[0, *range(len(rows) - 1)]], "first alone": rows[[0] * len(rows)],
+        "last twice": rows[[*range(len(rows)), -1]], "first at the end": np.roll(rows, -1, 0),
     }[kept]  # fmt: skip
 
 
@@ -146,12 +156,8 @@ LOOP = Stages(
         "rows": ("all", "each turn trains on the pairs of all parts, not on its own."),
         "rate": ("first", "each turn takes the first part's settings, not its own."),
     },
-    wrongs=[
-        ("without `moving` the reference must stay the first model; yours moves.",
-         lambda *a: read_stages(*a, bar="last")),
-        ("`moving` is taken the wrong way round.", lambda *a: read_stages(*a, bar="turned")),
-        ("the reference lags: it is the model of two parts ago.",
-         lambda *a: read_stages(*a, bar="before last")),
+    wrongs=[  # those that train nothing of their own come first
+        (f"{ONE} {GOES_ON}", lambda *a: read_stages(*a, kept="one after")),
         (f"{ONE} {GOES_ON}", lambda *a: read_stages(*a, kept="one")),
         ("the model after the last part is missing in the list.",
          lambda *a: read_stages(*a, kept="not last")),
@@ -159,9 +165,36 @@ LOOP = Stages(
          lambda *a: read_stages(*a, kept="last")),
         ("it gives the first and the last model; that of each part is asked.",
          lambda *a: read_stages(*a, kept="first and last")),
+        ("the list goes from the last model to the first.",
+         lambda *a: read_stages(*a, kept="back")),
+        ("the first model stands at the end of the list.",
+         lambda *a: read_stages(*a, kept="first at the end")),
+        ("the first model stands in the list twice.",
+         lambda *a: read_stages(*a, kept="first twice")),
+        ("the last model stands in the list twice.",
+         lambda *a: read_stages(*a, kept="last twice")),
+        ("a model is kept before its part's training, not after.",
+         lambda *a: read_stages(*a, kept="too early")),
+        ("all models are the first one: train the policy, and keep copies of it.",
+         lambda *a: read_stages(*a, kept="first alone")),
+        ("without `moving` the reference must stay the first model; yours moves.",
+         lambda *a: read_stages(*a, bar="last")),
+        ("`moving` is taken the wrong way round.", lambda *a: read_stages(*a, bar="turned")),
+        ("the reference lags: it is the model of two parts ago.",
+         lambda *a: read_stages(*a, bar="before last")),
         ("each turn trains on the first part.", lambda *a: read_stages(*a, rows="first")),
         ("the parts are taken from the last to the first.",
          lambda *a: read_stages(*a, rows="back")),
+        ("each turn trains on all parts so far, not on its own.",
+         lambda *a: read_stages(*a, rows="so far")),
+        ("each turn trains on the last part.", lambda *a: read_stages(*a, rows="last")),
+        ("each turn takes the last part's settings.", lambda *a: read_stages(*a, rate="last")),
+        ("the reference moves once, after the first part, and then stays: it must go on.",
+         lambda *a: read_stages(*a, bar="once")),
+        ("without `moving` the policy starts anew in each part: only the reference stays.",
+         lambda *a: read_stages(*a, start="control")),
+        ("with `moving` the policy starts anew in each part: it goes on, and so does the "
+         "reference.", lambda *a: read_stages(*a, start="sDPO")),
         ("the settings are taken from the last to the first.",
          lambda *a: read_stages(*a, rate="back")),
     ],

@@ -112,11 +112,39 @@ def _resting_wrongs() -> list:
         delta, fit = m.rounds(_middle, n=n)
         why = f"that is after {n} rounds; eight are asked."
         told += [(AT_REST, delta, why), (AWAY, exact.kl(fit, m.star.log_probs), why)]
+    away = exact.kl
+    _, few = m.rounds(_middle, ODDS, FALL)
+    fit, star, rest = np.exp(log_pi), np.exp(m.star.log_probs), _resting()[AT_REST]
+    fallen, log9 = _resting()[FALLEN], -np.log(ODDS)
     return told + [
+        ((AT_REST, FALLEN), (2 * rest, 2 * fallen), "both δ are doubled: half the sum is asked."),
+        ((AT_REST, FALLEN), (rest / m.beta, fallen / m.beta), "both δ are divided by β."),
+        ((AT_REST, FALLEN), (rest * m.beta, fallen * m.beta), "both δ are multiplied by β."),
+        ((AT_REST, FALLEN), 0.0, "δ begins at 0; asked is where it goes."),
+        (AT_REST, 0.0, "δ begins at 0; asked is where it goes."),
+        (AT_REST, m.beta * m.star.log_Z, "that is β log Z; asked is where BCO's own δ goes."),
+        (AT_REST, m.star.log_Z, "that is log Z; asked is where BCO's own δ goes."),
+        (AT_REST, -m.star.log_Z, "that is −log Z; asked is where BCO's own δ goes."),
+        (AWAY, away(log_pi, m.star.log_probs) + away(m.star.log_probs, log_pi),
+         "that is the KL both ways, added up."),
+        (AWAY, away(m.log_ref, log_pi), "that is the reference's KL to the fit."),
+        (AWAY, m.star.kl - away(log_pi, m.log_ref), "that is a difference of two KLs to the "
+         "reference, no KL to π*."),
+        (AWAY, abs(fit - star).sum() / 2, "that is half the sum of the differences, no KL."),
+        (AWAY, m.star.mean_reward - fit @ m.reward, "that is the reward that is missing, no KL."),
+        (AWAY, away(few, m.star.log_probs), "that is the KL with a ninth of the odds."),
+        (FALLEN, m.rounds(_middle, ODDS, 2)[0], "that is δ after two rounds; four are asked."),
+        (FALLEN, m.rounds(_middle, ODDS, 6)[0], "that is δ after six rounds; four are asked."),
+        (FALLEN, m.rounds(_middle, 1 / 8, FALL)[0], "that is with an eighth of the odds."),
+        (FALLEN, -log9, "that is the logarithm of a ninth: rounds are to be made."),
+        (FALLEN, rest + log9, "that is δ at rest, with log 9 added: rounds are to be made."),
+        (FALLEN, rest - log9, "either log 9 is taken off δ at rest, or β goes in twice: make four "
+         "rounds."),
         (AT_REST, m.rounds(_middle, n=1)[0], "that is δ after one round: go on with it."),
         (AT_REST, right, "that is -β log Z, where π* is; asked is where BCO's own δ goes."),
         (AT_REST, m.rounds(_middle, n=1, delta=right)[0], "that is the middle at π*, one round."),
-        (AWAY, exact.kl(m.star.log_probs, log_pi), "that is KL(π* || fit): the wrong way round."),
+        (AWAY, exact.kl(m.star.log_probs, log_pi), "either that is KL(π* || fit), the wrong way "
+         "round, or it is after fewer rounds."),
         (AWAY, exact.kl(log_pi, m.log_ref), "that is the KL to the reference, not to π*."),
         (AWAY, m.star.kl, "that is how far π* is from the reference."),
         (AWAY, exact.kl(m.rounds(_middle, n=1)[1], m.star.log_probs), "that is after one round."),
