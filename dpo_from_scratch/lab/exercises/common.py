@@ -13,7 +13,10 @@ OF_A_NUMBER: tuple[tuple[Callable[[float], float], str], ...] = (
     (lambda v: 100 * v, "that is in per cent; a share is asked."),
     (lambda v: v / 100, "that is a hundredth: is it in per cent?"),
     (lambda v: 1 / v, "that is one over the right number."),
-    (lambda v: 1 - v, "that is one minus the right number: the other side's share."),
+    (
+        lambda v: 1 - v if 0 < v < 1 else math.nan,
+        "that is one minus the right number: the other side's share.",
+    ),
     (lambda v: v / math.log(2), "that is in bits: a logarithm to base 2; ours are natural."),
     (lambda v: v / math.log(10), "that has a logarithm to base 10; ours are natural."),
     (lambda v: 2 * v, "that is twice the right number."),

@@ -81,7 +81,8 @@ class Search:
         if why := why or self.told_factor() or self.shift():
             return why
         turned = "two things. First: {} Second: the sign is turned."
-        both = [*self.own_slips(), *inputs]
+        single = [slip for slip in self.own_slips() if not slip.why.startswith("two things")]
+        both = [*single, *inputs]
         return self.first(Slip(turned.format(slip.why), _neg(slip)) for slip in both)
 
     def outputs(self) -> Iterator[Slip]:
