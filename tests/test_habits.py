@@ -24,6 +24,7 @@ WRITES = {  # all that a workflow may do besides reading the repository
 OTHERS = {  # whose repositories the book, the workflows and the hooks name
     *("ContextualAI", "huggingface", "junkangwu", "rasbt", "wyf3"),
     *("astral-sh", "codespell-project", "pre-commit"),
+    "you",  # the example of `make address`
 }
 
 
