@@ -11,7 +11,9 @@ NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: run test student student-check lab book setup smollm2 ratings trl floor notebooks studies-check data mutants browser format clean
+PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
+
+.PHONY: run test types spell student student-check lab book setup cpu smollm2 ratings trl floor notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -19,9 +21,18 @@ run: $(SETUP)
 test: $(REAL) $(COLAB)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check $(CODE)
+	@$(MAKE) --no-print-directory spell types
 	$(BIN)/pytest -q tests
 	$(BIN)/pytest -q --nbval $(NBVAL) $(STRICT)
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT),$(wildcard notebooks/*.ipynb))
+
+# the types of what readers call first; pyproject.toml lists the files
+types: $(SETUP)
+	$(BIN)/mypy
+
+# known misspellings, in prose, docstrings and chapters; words that are right stand in pyproject.toml
+spell: $(SETUP)
+	$(BIN)/codespell $(PROSE) dpo_from_scratch tests website notebooks
 
 # the book for students, without solutions; and all of it executed, as it is and with the book's own answers put in
 student: $(SETUP)
@@ -38,6 +49,12 @@ book: $(SETUP)
 	@echo "the website: website/_build/html/index.html"
 
 setup: $(SETUP)
+
+# on Linux without a GPU, before all else: PyTorch's build for CPUs; the default one brings several GB of CUDA
+cpu:
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m uv pip install --quiet --python .venv --torch-backend cpu -c constraints.txt torch
 
 $(SETUP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.11")'
@@ -109,8 +126,12 @@ browser: $(SETUP)
 data: $(SETUP)
 	$(BIN)/python data/make.py --tiny
 
+# for a copy of your own: another address of the repository, everywhere; make address ADDRESS=https://github.com/you/course
+address:
+	$(PYTHON) tests/address.py $(ADDRESS)
+
 format: $(SETUP)
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format $(CODE)
 
 clean:
-	rm -rf .venv mutants runs results notebooks/runs website/_build dist build .pytest_cache .ruff_cache
+	rm -rf .venv mutants runs results notebooks/runs website/_build dist build .pytest_cache .ruff_cache .mypy_cache

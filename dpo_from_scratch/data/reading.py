@@ -47,8 +47,8 @@ def numbered_rows(
 
 def scan(
     path: str | os.PathLike, kind: str | None, report: Report
-) -> Iterator[tuple[int, dict | None, str | None]]:
-    """Each row as (number, row in normal form, None) or (number, None, reason), one at a time.
+) -> Iterator[tuple[int, dict | None, str]]:
+    """Each row as (number, row in normal form, "") or (number, None, reason), one at a time.
 
     Blank lines are passed over; what is odd about a row that is used goes into the report. With
     kind None the columns decide, as in `kind_of`, and a row of a richer kind is not used. DataError
@@ -79,7 +79,7 @@ def scan(
             read = used(kind, tuple(raw))
             if len(read) < len(raw):
                 report.not_used |= dict.fromkeys(k[:40] for k in raw if k not in read)
-        yield number, row, None
+        yield number, row, ""
 
 
 def kind_of(path: str | os.PathLike) -> str:

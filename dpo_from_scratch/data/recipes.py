@@ -123,7 +123,7 @@ def recipe(path, columns: list[str], kind: str) -> str:
     shape = next((s for s in SHAPES if s[1] == kind and set(s[0]) <= set(columns)), None)
     names = [_alias(key, columns) for key in KEYS[kind]]
     if shape:
-        _, _, texts, each = shape
+        texts, each = list(shape[2]), shape[3]
     elif all(names):
         texts, each = [f"r[{name!r}]" for name in names], EACH
         if kind == "labels":

@@ -9,7 +9,7 @@ from .report import DataError
 from .texts import HH_HUMAN, check_response, check_text, context_of, quoted, split_transcripts
 
 # columns that TRL or a template would show to the model, and that are not used here
-CHANGES = ("tools", "functions", "documents", "history", "chat_template_kwargs")
+CHANGES: tuple[str, ...] = ("tools", "functions", "documents", "history", "chat_template_kwargs")
 CHANGES += ("images", "image", "videos", "video", "audio", "audios")
 WORDS = ("score", "rating", "reward")  # what a judge gave the two responses
 

@@ -120,9 +120,10 @@ class _Decoder:
 
     def __init__(self):
         self.faults: list[str] = []
-        hooks = {"object_pairs_hook": self._object, "parse_constant": self._constant}
-        self.raw_decode = json.JSONDecoder(**hooks).raw_decode
-        self.decode = json.JSONDecoder(**hooks).decode
+        json_decoder = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant
+        )
+        self.raw_decode, self.decode = json_decoder.raw_decode, json_decoder.decode
 
     def _object(self, pairs: list[tuple]) -> dict:
         row = dict(pairs)

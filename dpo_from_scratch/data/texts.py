@@ -100,6 +100,9 @@ def _same(a: list[dict], b: list[dict]) -> bool:
 
 def split_transcripts(chosen, rejected) -> dict:
     """Prompt and responses of two transcripts that differ in their last assistant turn only."""
+    prompt: str | list[dict]
+    other: str | list[dict]
+    responses: tuple
     if isinstance(chosen, list) and isinstance(rejected, list) and chosen and rejected:
         prompt, other, responses = chosen[:-1], rejected[:-1], (chosen[-1:], rejected[-1:])
     elif isinstance(chosen, str) and isinstance(rejected, str):

@@ -123,7 +123,7 @@ def bco_pair(
     arXiv 2404.04656, theorem 3. delta is a reward; `class_mean_delta` gives the paper's. For every
     delta this is at least DPO's loss. TRL from 0.29 drops it.
     """
-    if torch.is_tensor(delta) and delta.dim():
+    if isinstance(delta, torch.Tensor) and delta.dim():
         raise ValueError("delta must be one number")
     positive(beta=beta)
     chosen_log_ratio, rejected_log_ratio = log_ratios(

@@ -83,6 +83,7 @@ class TrainConfig:
         compares = LOSSES[self.loss].needs == "labels"
         rows = f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more"
         rate, norm, decay = self.learning_rate, self.max_grad_norm, self.weight_decay
+        beta = beta_of(self.loss, self.beta)
         gpu = "a CPU would compute in float32 and not say so"
         whole = "max_length, lora_rank, save_every and warmup must be 0 or more"
         return [
@@ -90,7 +91,7 @@ class TrainConfig:
             (one_or_more >= 1, "steps, batch_size and accumulation must be 1 or more"),
             (zero_or_more >= 0, whole),
             (0 <= rate <= MOST, f"learning_rate must be a number from 0 to {MOST:g}, not {rate}"),
-            (0 < self.beta < math.inf, f"beta must be positive, not {self.beta}"),
+            (0 < beta < math.inf, f"beta must be positive, not {beta}"),
             (0 < norm < math.inf, f"max_grad_norm must be a number above 0, not {norm}"),
             (0 <= decay <= MOST, f"weight_decay must be a number from 0 to {MOST:g}, not {decay}"),
             (0 <= self.seed < 10**12, f"seed must be from 0 to 12 digits, not {self.seed}"),
