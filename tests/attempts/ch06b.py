@@ -184,7 +184,8 @@ MOVING = [
     ((32 * LN2, 0.66), "the pairs' losses are added"),
     ((LN2, 0.0025), "the largest move"),
     ((LN2, -0.66), "isn't negative"),
-    ((LN2, 0.13), "one step"),
+    ((LN2, 0.245), "after one step"),
+    ((LN2, 0.118), "the last step alone"),
     ((LN2 / 2, 0.66), "half the loss"),
     ((LN2, 66.0), "per cent"),
 ]

@@ -85,8 +85,8 @@ def but(**changed):
 STOPS = [
     *((stops(of), why) for why, of in TOLD.items()),
     (stops(ch07.worth, np.sum), "the seeds are added up"),
-    (stops(ch07.worth, np.max), "the luckiest seed"),
-    (stops(ch07.worth, np.min), "the worst seed"),
+    (stops(ch07.worth, np.max), "luckiest"),
+    (stops(ch07.worth, np.min), "worst"),
     (but(second_β=0.2), "`second β`: another β has more"),
     (but(second_β=0.2, second_J=2.04), "`second β`: another β has more"),
     (but(first_β=0.35), "`first β`: another β has more"),

@@ -79,9 +79,6 @@ THREE = worked(
         ("that is log Z.", {"z": "log Z"}),
         ("that is β log Z, the height of the top.", {"z": "β log Z"}),
         ("the third reply is left out of Z; its reward is 0, but e^0 isn't.", {"base": "two"}),
-        ("that is for a β of 0.6, the chapter's; the exercise has another.", {"beta": 0.6}),
-        ("that is for a β of 2, one over the exercise's.", {"beta": 2.0}),
-        ("that is for a β of 0.1; the exercise has another.", {"beta": 0.1}),
         ("Z is a sum under the reference's weights; yours is divided by the number of replies.",
          {"z": "mean"}),
         ("the reference is left out of Z.", {"z": "bare"}),
@@ -134,6 +131,8 @@ THREE = worked(
          " both.", {"loss": "one reward"}),
         ("that is −log of the reply's probability, as if nobody chose between two.",
          {"loss": "log of π"}),
+        ("that is for a β of 0.6, the chapter's; the exercise has another.", {"beta": 0.6}),
+        ("that is for a β of 0.1; the exercise has another.", {"beta": 0.1}),
     ],
     shows="The implicit rewards miss the true ones by one number, and the loss never meets it.",
 )  # fmt: skip
@@ -159,8 +158,6 @@ def sure(*, weight=0.1, how="logit", by="over") -> dict[str, float]:
         "σ": 1 / (1 + np.exp(weight)),
         "σ of minus": 1 / (1 + np.exp(-weight)),
         "log of 0.1": np.log(weight),
-        "double": 2 * np.log((1 - weight) / weight),
-        "half": np.log((1 - weight) / weight) / 2,
     }[how]
     nats = {
         "over": lambda b: margin / b,
@@ -198,8 +195,6 @@ SURE = worked(
         ("σ is applied to 0.1; asked is the margin at which σ gives it.", {"how": "σ"}),
         ("σ is applied to 0.1; asked is the margin at which σ gives it.", {"how": "σ of minus"}),
         ("that is the logarithm of the weight; σ(−m) is 1 / (1 + e^m).", {"how": "log of 0.1"}),
-        ("the margin is twice as large as it should be.", {"how": "double"}),
-        ("the margin is half as large as it should be.", {"how": "half"}),
         ("the odds are divided by β before the logarithm; divide the margin.", {"by": "inside"}),
         ("β is taken off the margin; the margin is β times the nats.", {"by": "less"}),
         ("the margin is divided by the root of β.", {"by": "root"}),

@@ -105,8 +105,6 @@ RANKING = Function(
                                for k in range(len(rho)))),
         ("only the last two are compared; the other places are drawn as well.",
          lambda rho, beta: ranking_loss(rho[-2:], beta)),
-        ("−β stands in place of β: the worst reply would come first.",
-         lambda rho, beta: ranking_loss(rho, -beta)),
         ("the mean over the places is taken; the probability of a ranking is a product, so its"
          " loss is a sum.", _as(over="mean")),
         ("the mean over the places is taken; the probability of a ranking is a product, so its"

@@ -154,17 +154,18 @@ class Parts(Function):
         alone = [("", i) for i in range(1, len(rules_of(0)))]
         alone += [(slip, 0) for slip in LOSS_SLIPS]
         both = ((slip, i) for slip in LOSS_SLIPS for i in range(1, len(rules_of(0))))
+        alone.sort(key=lambda one: self.apart(0, found[0], *one))  # two may be much alike
         for slip, rule in chain(alone, both):
-            if all(self.is_it(at, f, slip, rule) for at, f in enumerate(found)):
+            if all(self.apart(at, f, slip, rule) <= 1e-3 for at, f in enumerate(found)):
                 whys = [w for w in (LOSS_SLIPS.get(slip), rules_of(0)[rule][0]) if w]
                 both_of = "two things. First: {} Second: {}"
                 return wrong(whys[0] if len(whys) == 1 else both_of.format(*whys))
         return super().verdict(gave, answers, ask)
 
-    def is_it(self, at: int, found: Tensor, slip: str, rule: int) -> bool:
-        """Whether a case's gradient is that of a mistake in the loss, and a rule."""
+    def apart(self, at: int, found: Tensor, slip: str, rule: int) -> float:
+        """How far a case's gradient is from that of a mistake in the loss, and a rule."""
         known = rules_of(at)[rule][1](of_parts(at, slip))
-        return float((found - known).norm()) <= 2e-3 * float(known.norm())
+        return float((found - known).norm() / known.norm())
 
 
 PARTS = Parts(

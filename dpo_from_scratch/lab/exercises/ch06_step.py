@@ -240,7 +240,7 @@ def _cause(told, moves: list[Tensor]) -> Verdict:
         if why := length(moves, loss):
             return wrong(two(STEP_SLIPS[loss], why) if loss else why)
     for slip, why in (LOSS_SLIPS | WHOLE | STEPS).items():
-        if near_moves(moves, walked(slip)["moves"]):
+        if near_moves(moves, walked(slip)["moves"], 3e-4):
             return wrong(f"by how the weights move: {why}")
     if losses and losses[0]:
         return wrong(f"by the loss that is returned: {STEP_SLIPS[losses[0]]}")

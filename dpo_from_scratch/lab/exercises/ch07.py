@@ -158,6 +158,24 @@ def worth(kl, reward, cost, beta):
     return reward - cost * kl
 
 
+def seed_wrongs() -> list:
+    """What is taken of three seeds in place of their mean; where two give the same, both."""
+    taken = {
+        "luckiest": np.max,
+        "worst": np.min,
+        "median": np.median,
+        "first": lambda v: v[0],
+        "second": lambda v: v[1],
+        "last": lambda v: v[-1],
+    }
+    gives = {name: list(best(worth, over=over).values()) for name, over in taken.items()}
+    told = []
+    for name, over in taken.items():
+        same = [n for n in taken if np.allclose(gives[n], gives[name], rtol=0.008, atol=0.012)]
+        told.append((over, f"that is the {' or '.join(same)} seed; asked is the mean of three."))
+    return told
+
+
 def stop_wrongs(answer: dict) -> list:
     """Known mistakes, in all four numbers, then in one."""
     told = [
@@ -176,14 +194,10 @@ def stop_wrongs(answer: dict) -> list:
         (lambda kl, r, c, b: (1 - c) * r - c * kl, np.mean, "the price is taken off the reward."),
         (lambda kl, r, c, b: -kl, np.mean, "only the KL counts in yours; asked is reward less it."),
         (lambda kl, r, c, b: r / c - kl, np.mean, "J is divided by its price: those are nats."),
-        (worth, np.median, "that is the median of the seeds; asked is their mean."),
-        (worth, lambda v: v[0], "that is the first seed alone; asked is the mean of three."),
-        (worth, lambda v: v[-1], "that is the last seed alone; asked is the mean of three."),
         (worth, np.std, "that is the seeds' spread; asked is their mean."),
         (worth, np.sum, "the seeds are added up; asked is their mean."),
-        (worth, np.max, "that is the luckiest seed; asked is the mean of three."),
-        (worth, np.min, "that is the worst seed; asked is the mean of three."),
     ]
+    told += [(worth, over, why) for over, why in seed_wrongs()]
     found = [(list(best(how, over=over).values()), why) for how, over, why in told]
     out = [(NAMES, values, why) for values, why in found]
     for i in (0, 2):

@@ -23,6 +23,10 @@ def slope(rho, true, beta, slip: str = ""):
         "sums": lambda v: v.sum(1),
     }.get(slip, lambda v: v[:, 0] - v[:, 1])
     y, x = pick(scale * rho), pick(true)
+    if slip == "bracket":
+        y = beta * rho[:, 0] - rho[:, 1]
+    if slip == "total":
+        x = true.mean(1)
     if slip == "turned":
         x, y = y, x
     if slip == "chances":
@@ -59,8 +63,6 @@ def slope(rho, true, beta, slip: str = ""):
         "first out": line(x[1:], y[1:]),
         "half": fit / 2,
         "largest": y.max() / x.max(),
-        "bracket": line(x, beta * rho[:, 0] - rho[:, 1]),
-        "total": line(true.mean(1), y),
         "gap": (y - x).mean(),
     }
     return other.get(slip, fit)

@@ -154,14 +154,10 @@ LOSSES = {
 }
 MOVED = {
     "that is after one step; asked is after five.": lambda v: v["one"],
-    "that is the last step alone; asked is how far the weights are from the start.": lambda v: v[
-        "last"
-    ],
+    "that is the last step alone; asked is the way from the start.": lambda v: v["last"],
     "that is after four steps; asked is after five.": lambda v: v["four"],
-    "the steps' lengths are added up; asked is the way from start to end.": lambda v: v["path"],
-    "either it is in per cent, or that is the length of the weights, and not of their moves.": lambda v: (
-        v["length"]
-    ),
+    "the steps' lengths are added up; asked is the way to the end.": lambda v: v["path"],
+    "it is in per cent, or the length of the weights themselves.": lambda v: v["length"],
     "that is a part of the weights' own length; asked is the length of the moves.": lambda v: (
         v["moved"] / v["start"]
     ),
