@@ -154,7 +154,8 @@ class Parts(Function):
         alone = [("", i) for i in range(1, len(rules_of(0)))]
         alone += [(slip, 0) for slip in LOSS_SLIPS]
         both = ((slip, i) for slip in LOSS_SLIPS for i in range(1, len(rules_of(0))))
-        alone.sort(key=lambda one: self.apart(0, found[0], *one))  # two may be much alike
+        most = lambda one: max(self.apart(at, f, *one) for at, f in enumerate(found))
+        alone.sort(key=lambda one: round(most(one), 5))  # the nearest, as two may be much alike
         for slip, rule in chain(alone, both):
             if all(self.apart(at, f, slip, rule) <= 1e-3 for at, f in enumerate(found)):
                 whys = [w for w in (LOSS_SLIPS.get(slip), rules_of(0)[rule][0]) if w]
