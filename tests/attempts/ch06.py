@@ -283,7 +283,7 @@ PARTS = [
     (in_parts(empty=True), "something empties the gradients"),
     (in_parts(beta=0.1), "β is 0.1"),
     (in_parts(beta=1.0), "β is left out"),
-    (in_parts(kept=lambda a, b: (b, a)), "the reference's two scores are exchanged"),
+    (in_parts(kept=lambda a, b: (b, a)), "its two scores are exchanged"),
     (in_parts(kept=lambda a, b: (0 * a, 0 * b)), "the reference is left out"),
     (lambda policy, parts: -in_parts()(policy, parts), "the sign is turned"),
     (lambda policy, parts: in_parts()(policy, parts).norm(), "numbers of shape"),
