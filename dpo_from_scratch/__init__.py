@@ -122,7 +122,11 @@ Laboratory, how the book measures                               -> core, doctor,
       ch04.py               04: the formula taken apart, and one step of one pair
       ch05.py               05: the loss of SFT, and references by their gap to the grammar
       ch06.py               06: a healthy run beside three that are not
+      ch06_loss.py          06: the loss of a batch, and what it becomes with a mistake
+      ch06_parts.py         06: the gradient of a batch from its parts
+      ch06_step.py          06: a reader's step, told by its losses and by its moves
       ch07.py               07: the sweep under the frontier, and broken texts apart
+      ch07_slope.py         07: the slope of implicit rewards over the true ones
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
@@ -159,9 +163,13 @@ Laboratory, how the book measures                               -> core, doctor,
       ch03_functions.py     03: what asks for a function: the optimum, and optimising again
       ch03_other_kl.py      03: how both KL divergences grow as beta falls
       ch04.py               04: the DPO loss, its derivation by numbers, no reference, rankings
-      ch04_functions.py     04: what asks for a loss: of a pair, and of a ranking
+      ch04_forget.py        04: where the loss without a reference leads
+      ch04_pair.py          04: the loss of a pair
+      ch04_ranking.py       04: the loss of a ranking
       ch05.py               05: SFT's loss, perplexity, mixed batches, the prompt in the loss
-      ch05_functions.py     05: the loss of SFT a text, and mixed batches
+      ch05_loss.py          05: the loss of SFT, one number a text
+      ch05_mixed.py         05: the length that mixed batches teach
+      ch05_prompt.py        05: what prompts would cost in the loss
       ch06.py               06: a training step, a loop of one's own, a pair's weight, parts
       ch07.py               07: parts of a KL, where to stop, best-of-n, calibration
       ch08.py               08: advantages, the first minibatch, PPO without KL, RLOO and GRPO
@@ -191,7 +199,7 @@ Laboratory, how the book measures                               -> core, doctor,
       drift.py              06: five steps against a reference that moves along
       kit.py                mistakes with their names, alone and two at a time
       lettered.py           numbers, and then the letter of a reason
-      loops.py              06: a reader's training step, tried on a very small model
+       loops.py              06: a very small model and a few pairs, to try a reader's code on
       ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes
       worked.py             numbers that end a calculation, losses with their gradient

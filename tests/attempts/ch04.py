@@ -6,6 +6,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from . import ch04b
+
 
 # ---------------------------------------------------------------- 04.0
 def by_cross_entropy(chosen, rejected, ref_chosen, ref_rejected, beta):
@@ -259,3 +261,5 @@ WRONG = {
     "04.3": FORGETFUL_WRONG,
     "04.4": RANKING_WRONG,
 }
+for number, more in ch04b.WRONG.items():
+    WRONG[number] = [*WRONG[number], *more]

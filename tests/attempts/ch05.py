@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from dpo_from_scratch import world
 from dpo_from_scratch.models import Scorer
 
+from . import ch05b
+
 
 # ---------------------------------------------------------------- 05.0
 def by_cross_entropy(logits, input_ids, response_mask):
@@ -259,3 +261,5 @@ WRONG = {
     "05.2": MIXED_WRONG,
     "05.3": PROMPT_WRONG,
 }
+for number, more in ch05b.WRONG.items():
+    WRONG[number] = [*WRONG[number], *more]

@@ -8,8 +8,10 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from dpo_from_scratch import losses
-from dpo_from_scratch.lab.exercises import loops
+from dpo_from_scratch.lab.exercises import ch06_step, loops
 from dpo_from_scratch.models import Scorer
+
+from . import ch06b
 
 
 # ---------------------------------------------------------------- 06.0
@@ -64,7 +66,7 @@ def step(
 
 
 def slip(name):
-    return lambda *given: loops.dpo_step(*given, slip=name)
+    return lambda *given: ch06_step.dpo_step(*given, slip=name)
 
 
 def no_backward(policy, optimizer, batch, ref_chosen, ref_rejected, rate, beta):
@@ -100,10 +102,10 @@ STEPS = [
     (step(gives=lambda value: (value, 1)), "asked is one number"),
     (step(last=lambda o: o.step()), "gradients pile up"),
     (step(between=lambda policy: None), "isn't clipped"),
-    (step(loss=default_beta), "takes its default"),
+    (step(loss=default_beta), "the loss's default"),
     (lambda policy, batch: 0, "is called with 7 arguments"),
     (0.69, "a function is asked"),
-    *((slip(name), why) for name, why in loops.STEP_SLIPS.items()),
+    *((slip(name), why) for name, why in ch06_step.STEP_SLIPS.items()),
 ]
 
 
@@ -279,9 +281,9 @@ PARTS = [
     (in_parts(lambda n, total, k: 1 / total), "by the size of the part"),
     (in_parts(lambda n, total, k: 1 / k, empty=True), "only the last part is there"),
     (in_parts(empty=True), "something empties the gradients"),
-    (in_parts(beta=0.1), "β of 0.1"),
+    (in_parts(beta=0.1), "β is 0.1"),
     (in_parts(beta=1.0), "β is left out"),
-    (in_parts(kept=lambda a, b: (b, a)), "the reference's two scores are exchanged"),
+    (in_parts(kept=lambda a, b: (b, a)), "its two scores are exchanged"),
     (in_parts(kept=lambda a, b: (0 * a, 0 * b)), "the reference is left out"),
     (lambda policy, parts: -in_parts()(policy, parts), "the sign is turned"),
     (lambda policy, parts: in_parts()(policy, parts).norm(), "numbers of shape"),
@@ -312,3 +314,5 @@ RIGHT = {
     "06.4": [(0.6931, 0.66), (LN2, 0.64), {"loss": 0.693, "moved": 0.7}],
 }
 WRONG = {"06.0": STEPS, "06.1": LOOPS, "06.2": WEIGHTS, "06.3": PARTS, "06.4": MOVING}
+for number, more in ch06b.WRONG.items():
+    WRONG[number] = [*WRONG[number], *more]

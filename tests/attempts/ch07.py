@@ -8,6 +8,8 @@ import torch
 
 from dpo_from_scratch.lab.exercises import ch07
 
+from . import ch07b
+
 
 # ---------------------------------------------------------------- 07.0
 def part_loop(log_ratio, kind):
@@ -83,8 +85,8 @@ def but(**changed):
 STOPS = [
     *((stops(of), why) for why, of in TOLD.items()),
     (stops(ch07.worth, np.sum), "the seeds are added up"),
-    (stops(ch07.worth, np.max), "the luckiest seed"),
-    (stops(ch07.worth, np.min), "the worst seed"),
+    (stops(ch07.worth, np.max), "luckiest"),
+    (stops(ch07.worth, np.min), "worst"),
     (but(second_β=0.2), "`second β`: another β has more"),
     (but(second_β=0.2, second_J=2.04), "`second β`: another β has more"),
     (but(first_β=0.35), "`first β`: another β has more"),
@@ -231,3 +233,5 @@ RIGHT = {
     "07.3": [fitted, least_squares, covariances],
 }
 WRONG = {"07.0": PARTS, "07.1": STOPS, "07.2": BEST, "07.3": SLOPES}
+for number, more in ch07b.WRONG.items():
+    WRONG[number] = [*WRONG[number], *more]

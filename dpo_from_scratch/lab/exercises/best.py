@@ -35,6 +35,9 @@ def kl_of_best(rewards, log_probs, n, slip: str = ""):
     if slip == "at all":
         top = 1 - (1 - share) ** n
     log = np.log(top) - np.log(share)
+    of_each = np.unique(rewards.round(9), return_inverse=True)[1]
+    if slip in ("not shared", "one reply's", "mixed"):
+        return _by_reply(top[of_each], share[of_each], p, slip)
     other = {
         "reverse": -(share @ log),
         "under reference": share @ log,
@@ -46,6 +49,20 @@ def kl_of_best(rewards, log_probs, n, slip: str = ""):
         "unweighted": log.sum(),
         "mean": log.mean(),
         "most": log.max(),
+        "log n": np.log(n),
+        "entropies": share @ -np.log(share) - top @ -np.log(top),
+        "uniform": top @ np.log(top * len(top)),
+        "cross less": -(share @ np.log(top)),
+        "sizes": top @ np.abs(log),
+        "chi": share @ ((top / share - 1) ** 2),
+        "distance": np.abs(top - share).sum() / 2,
+        "both ways": (top - share) @ log,
+        "half ways": (top - share) @ log / 2,
+        "of the mean": np.log(top @ (top / share)),
+        "ratios": top @ (top / share),
+        "mean ratio": (top / share).mean(),
+        "values": float(len(top)),
+        "top value": log[-1],
         "gap to bound": np.log(n) - (n - 1) / n - top @ log,
     }
     return other.get(slip, top @ log)
@@ -73,8 +90,35 @@ BEST_SLIPS = {
     "unweighted": "the log-ratios are added up unweighted: each counts as often as it is drawn.",
     "mean": "that is the plain mean of the log-ratios: each counts as often as it is drawn.",
     "most": "that is the largest log-ratio; a KL is a mean.",
+    "not shared": "each tied reply gets its value's whole probability; they share it.",
+    "one reply's": "a value's probability stands over one reply's: put like over like.",
+    "mixed": "a value is counted once for each of its replies; once is enough.",
+    "log n": "that is log n, more than any best-of-n can have; asked is its KL.",
+    "entropies": "that is the difference of two entropies; a KL weighs both logs alike.",
+    "uniform": "that is the KL to a uniform choice of values; asked is to the reference.",
+    "cross less": "that is a cross-entropy of the reference; asked is a KL.",
+    "sizes": "the log-ratios have lost their signs.",
+    "chi": "that is the chi-squared distance; asked is the KL.",
+    "distance": "that is the total variation distance; asked is the KL.",
+    "both ways": "that is the KL there and back, added; asked is the one way.",
+    "half ways": "that is the mean of the KLs there and back; asked is the one way.",
+    "of the mean": "that is the log of the mean ratio; asked is the mean of the logs.",
+    "ratios": "that is the mean of the ratios; asked is the mean of their logarithms.",
+    "mean ratio": "that is the plain mean of the ratios, without logarithm and weight.",
+    "values": "that is how many values there are.",
+    "top value": "that is the best value's log-ratio alone; a KL is a mean over all.",
     "gap to bound": "that is what the bound has too much; asked is the KL itself.",
 }
+
+
+def _by_reply(top, share, p, slip: str) -> float:
+    """The sum over replies, with what a value has in the place of what a reply has."""
+    q = top * p / share
+    return {
+        "not shared": top @ np.log(top / p),
+        "one reply's": q @ np.log(top / p),
+        "mixed": top @ np.log(top / share),
+    }[slip]
 
 
 def replies(seed: int, size: int, values: int, n: int) -> dict:

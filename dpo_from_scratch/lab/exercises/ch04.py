@@ -2,23 +2,35 @@
 
 import numpy as np
 
-from .ch04_functions import KEY, RANKING
-from .functions import Function
+from .ch04_forget import FORGETFUL
+from .ch04_pair import KEY
+from .ch04_ranking import RANKING
 from .worked import worked
 
 
 # ---------------------------------------------------------------- 04.1, three replies
 def three(
-    *, exponent="r / β", base="reference", z="Z", share="of Z", implicit="β log ratio", loss="right"
+    *,
+    exponent="r / β",
+    base="reference",
+    z="Z",
+    share="of Z",
+    implicit="β log ratio",
+    loss="right",
+    beta=0.5,
 ) -> dict[str, float]:
     """The derivation for three replies, and its slips."""
-    ref, r, beta = np.array([0.5, 0.3, 0.2]), np.array([1.0, 2.0, 0.0]), 0.5
+    ref, r = np.array([0.5, 0.3, 0.2]), np.array([1.0, 2.0, 0.0])
     power = {"r / β": r / beta, "rβ": r * beta, "r": r, "-r / β": -r / beta, "β / r": r / beta**2}
-    start = {"reference": ref, "none": np.ones(3), "uniform": np.full(3, 1 / 3)}[base]
+    start = {"reference": ref, "none": np.ones(3), "uniform": np.full(3, 1 / 3),
+             "two": ref * [1, 1, 0]}[base]  # fmt: skip
     weights = start * np.exp(power[exponent])
     total = weights.sum()
     star = {"of Z": weights / total, "weight": weights, "tilt": np.exp(power[exponent]) / total}
-    pi = star[share]
+    other = {"first": star["of Z"][0], "third": star["of Z"][2], "log": np.log(star["of Z"][1]),
+             "ratio": star["of Z"][1] / ref[1],
+             "odds": weights[1] / (total - weights[1])}  # fmt: skip
+    pi = star.get(share, star["of Z"])
     ratio = np.log(pi / ref)
     own = {
         "β log ratio": beta * ratio, "no β": ratio, "no reference": beta * np.log(pi),
@@ -35,11 +47,21 @@ def three(
         "margin": margin, "policy alone": np.log1p((pi[0] / pi[1]) ** beta),
         "no β": np.log1p(np.exp(-margin / beta)), "weight": 1 / (1 + np.exp(margin)),
         "base 10": np.log10(1 + np.exp(-margin)), "one reward": np.log1p(np.exp(-own[1])),
-        "log of π": -np.log(pi[1]),
+        "log of π": -np.log(pi[1]), "π of two": np.log1p(pi[0] / pi[1]), "start": np.log(2),
+        "third": np.log1p(np.exp(-own[1] + own[2])), "hinge": max(0, 1 - margin),
+        "log odds": np.log(pi[0] / pi[1]), "exp": np.exp(-margin), "rewards": 1 - margin,
     }  # fmt: skip
-    tops = {"Z": total, "log Z": np.log(total), "β log Z": beta * np.log(total)}
+    tops = {
+        "Z": total,
+        "log Z": np.log(total),
+        "β log Z": beta * np.log(total),
+        "mean": total / 3,
+        "bare": np.exp(power[exponent]).sum(),
+        "second": weights[1],
+    }
+    shown = other.get(share, pi[1])
     names = ("Z", "pi_second", "implicit_first", "implicit_second", "loss")
-    return dict(zip(names, map(float, (tops[z], pi[1], own[0], own[1], ends[loss])), strict=True))
+    return dict(zip(names, map(float, (tops[z], shown, own[0], own[1], ends[loss])), strict=True))
 
 
 THREE = worked(
@@ -56,6 +78,27 @@ THREE = worked(
          {"base": "uniform"}),
         ("that is log Z.", {"z": "log Z"}),
         ("that is β log Z, the height of the top.", {"z": "β log Z"}),
+        ("the third reply is left out of Z; its reward is 0, but e^0 isn't.", {"base": "two"}),
+        ("Z is a sum under the reference's weights; yours is divided by the number of replies.",
+         {"z": "mean"}),
+        ("the reference is left out of Z.", {"z": "bare"}),
+        ("that is the second reply's numerator alone; Z is the sum of all three.",
+         {"z": "second"}),
+        ("that is the first reply's probability; asked is the second's.", {"share": "first"}),
+        ("that is the third reply's probability; asked is the second's.", {"share": "third"}),
+        ("that is the logarithm of the probability.", {"share": "log"}),
+        ("that is the ratio to the reference; asked is the probability.", {"share": "ratio"}),
+        ("those are the odds; asked is the probability.", {"share": "odds"}),
+        ("the loss takes the policy's probabilities alone, without β and reference.",
+         {"loss": "π of two"}),
+        ("that is ln 2, the loss before training; asked is the one under π*.",
+         {"loss": "start"}),
+        ("the loss is that of second over third; asked is second over first.",
+         {"loss": "third"}),
+        ("that is a hinge; the loss is −log σ of the margin.", {"loss": "hinge"}),
+        ("that is the log of the odds under the policy; the loss is −log σ of a margin.",
+         {"loss": "log odds"}),
+        ("that is e to minus the margin; the loss is the log of one plus it.", {"loss": "exp"}),
         ("the weight isn't divided by Z.", {"share": "weight"}),
         ("the reference is missing in the numerator.", {"share": "tilt"}),
         ("β is left out of the implicit rewards.", {"implicit": "no β"}),
@@ -88,6 +131,8 @@ THREE = worked(
          " both.", {"loss": "one reward"}),
         ("that is −log of the reply's probability, as if nobody chose between two.",
          {"loss": "log of π"}),
+        ("that is for a β of 0.6, the chapter's; the exercise has another.", {"beta": 0.6}),
+        ("that is for a β of 0.1; the exercise has another.", {"beta": 0.1}),
     ],
     shows="The implicit rewards miss the true ones by one number, and the loss never meets it.",
 )  # fmt: skip
@@ -105,12 +150,25 @@ def sure(*, weight=0.1, how="logit", by="over") -> dict[str, float]:
         "base 2": np.log2((1 - weight) / weight),
         "loss": -np.log(np.exp(weight) - 1),
         "tanh": np.arctanh(1 - weight),
+        "log p": np.log(1 - weight),
+        "-log p": -np.log(1 - weight),
+        "itself": weight,
+        "slope": 2 * np.arccosh(1 / np.sqrt(4 * weight)),
+        "over": 1 / weight,
+        "σ": 1 / (1 + np.exp(weight)),
+        "σ of minus": 1 / (1 + np.exp(-weight)),
+        "log of 0.1": np.log(weight),
     }[how]
     nats = {
         "over": lambda b: margin / b,
         "times": lambda b: margin * b,
         "left out": lambda b: margin,
         "squared": lambda b: margin / b**2,
+        "inside": lambda b: np.log((1 - weight) / weight / b),
+        "less": lambda b: margin - b,
+        "root": lambda b: margin / np.sqrt(b),
+        "chance": lambda b: (1 - weight) / b,
+        "weight": lambda b: weight / b,
     }[by]
     names = ("margin", "nats_at_0.6", "nats_at_0.1")
     return dict(zip(names, map(float, (margin, nats(0.6), nats(0.1))), strict=True))
@@ -128,6 +186,20 @@ SURE = worked(
         ("that is a tenth of the weight at the start, which is one half.", {"weight": 0.05}),
         ("that is a weight of one per cent.", {"weight": 0.01}),
         ("σ is not tanh: tanh(m / 2) is 2σ(m) − 1.", {"how": "tanh"}),
+        ("that is the logarithm of a probability of 0.9; the margin is that of its odds.",
+         {"how": "log p"}),
+        ("that is the loss at a probability of 0.9; asked is the margin.", {"how": "-log p"}),
+        ("that is the weight itself; asked is the margin that gives it.", {"how": "itself"}),
+        ("that is where the slope of σ is 0.1; the weight is σ(−m) itself.", {"how": "slope"}),
+        ("that is one over the weight; the margin is a logarithm of odds.", {"how": "over"}),
+        ("σ is applied to 0.1; asked is the margin at which σ gives it.", {"how": "σ"}),
+        ("σ is applied to 0.1; asked is the margin at which σ gives it.", {"how": "σ of minus"}),
+        ("that is the logarithm of the weight; σ(−m) is 1 / (1 + e^m).", {"how": "log of 0.1"}),
+        ("the odds are divided by β before the logarithm; divide the margin.", {"by": "inside"}),
+        ("β is taken off the margin; the margin is β times the nats.", {"by": "less"}),
+        ("the margin is divided by the root of β.", {"by": "root"}),
+        ("the probability is divided by β; the margin is β times the nats.", {"by": "chance"}),
+        ("the weight is divided by β; the margin is β times the nats.", {"by": "weight"}),
         ("the margin is multiplied by β; the margin is β times the nats.", {"by": "times"}),
         ("the margin is given where nats are asked: β lies between.", {"by": "left out"}),
         ("the margin is divided by β twice.", {"by": "squared"}),
@@ -135,89 +207,13 @@ SURE = worked(
     wrongs=[
         (("margin", "nats_at_0.6"), (np.log(5), np.log(5) / 0.6), "that is where the push β σ(−m)"
          " is 0.1 at β 0.6; asked is the weight alone."),
-        ("nats_at_0.6", np.log(5) / 0.6, "β is counted into the weight: that is where the push"
-         " β σ(−m) is 0.1."),
+        ("nats_at_0.6", np.log(5) / 0.6, "either β is counted into the weight, so that β σ(−m)"
+         " is 0.1 there, or the odds are divided by β before the logarithm."),
         ("margin", 0.9, "0.9 is the probability of the choice; asked is the margin that gives "
          "it."),
     ],
     shows="The smaller β, the more nats a pair has to move before it is left in peace.",
     rtol=0.015,
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- 04.3, no reference
-def forgetful(log_ref, reward, beta, *, keep=0, exponent="over", end="logs", scaled="log-sum-exp"):
-    """Log-probabilities of the policy to which the loss without reference leads, (N,)."""
-    ref, r = np.asarray(log_ref, float), np.asarray(reward, float)
-    logits = {
-        "over": r / beta, "times": r * beta, "left out": r, "turned": -r / beta, "none": 0 * r,
-        "squared": r / beta**2, "half": r / beta / 2, "one": r / beta + 1,
-    }[exponent] + keep * ref  # fmt: skip
-    total = {
-        "log-sum-exp": np.logaddexp.reduce(logits),
-        "none": 0.0,
-        "reference": np.logaddexp.reduce(ref + r / beta),
-        "mean": np.logaddexp.reduce(logits) - np.log(len(r)),
-        "max": logits.max(),
-    }[scaled]
-    logs = logits - total
-    return {"logs": logs, "probabilities": np.exp(logs), "sum": logits / logits.sum()}[end]
-
-
-def _best_alone(log_ref, reward, beta):
-    """All probability on the best reply."""
-    return np.where(np.arange(len(reward)) == np.argmax(reward), 0.0, -np.inf)
-
-
-def _sums_to_one(ask, cases) -> str:
-    totals = [np.exp(np.asarray(ask(case), float)).sum() for case in cases]
-    off = not np.allclose(totals, 1, atol=1e-3)
-    return "the probabilities that it gives don't sum to one." if off else ""
-
-
-def _few() -> list[dict]:
-    """Four, three and five replies."""
-    rng = np.random.default_rng(7)
-    cases = []
-    for size, beta in ((4, 0.6), (3, 0.25), (5, 1.7)):
-        ref = rng.dirichlet(np.ones(size) * 2)
-        cases.append({"log_ref": np.log(ref), "reward": rng.normal(0.3, 0.9, size), "beta": beta})
-    return cases
-
-
-FORGETFUL = Function(
-    forgetful,
-    _few(),
-    switches={
-        "keep": (1, "the reference is still in it: that is π*, the optimum of the whole loss."),
-        "exponent": ("left out", "β is left out of the exponent."),
-        "end": ("probabilities", "those are probabilities; asked are their logarithms."),
-        "scaled": ("none", "it isn't divided by its sum: probabilities must sum to one."),
-    },
-    wrongs=[
-        ("the reward is multiplied by β; equation 4 divides.",
-         lambda *c: forgetful(*c, exponent="times")),
-        ("the reward has the wrong sign.", lambda *c: forgetful(*c, exponent="turned")),
-        ("the reward is divided by β twice.", lambda *c: forgetful(*c, exponent="squared")),
-        ("the reward is halved.", lambda *c: forgetful(*c, exponent="half")),
-        ("that is the uniform policy: choices still tell of the reward.",
-         lambda *c: forgetful(*c, exponent="none")),
-        ("that is the reference itself: it is what was dropped, and choices still tell of the"
-         " reward.", lambda *c: np.asarray(c[0], float)),
-        ("that is the best reply alone. With endless labels the loss is least at a finite margin:"
-         " people choose the worse reply at times.", _best_alone),
-        ("the reference goes in with the opposite sign.", lambda *c: forgetful(*c, keep=-1)),
-        ("the reference goes in twice.", lambda *c: forgetful(*c, keep=2)),
-        ("Z still holds the reference.", lambda *c: forgetful(*c, scaled="reference")),
-        ("it is divided by a mean of e^(r/β); asked is the sum.",
-         lambda *c: forgetful(*c, scaled="mean")),
-        ("it is divided by its largest weight; asked is the sum.",
-         lambda *c: forgetful(*c, scaled="max")),
-        ("r/β is divided by its sum; first comes e to it, then the sum, then the logarithm.",
-         lambda *c: forgetful(*c, end="sum")),
-    ],
-    traits=[_sums_to_one],
-    shows="Without the reference nothing remembers how people write: only the reward is left.",
 )  # fmt: skip
 
 

@@ -4,11 +4,11 @@ import math
 from functools import cache
 
 import numpy as np
-import torch
 
-from .ch05_functions import KEY, MIXED
-from .functions import Function
-from .worked import Lazy, worked
+from .ch05_loss import KEY
+from .ch05_mixed import MIXED
+from .ch05_prompt import PROMPT
+from .worked import worked
 
 
 # ---------------------------------------------------------------- 05.1, perplexity
@@ -23,16 +23,19 @@ def _grammar() -> tuple[float, float, float]:
     return grammar.entropy, grammar.mean_length, float(harmonic)
 
 
-def perplexity(*, grammar="right", more="per cent", reply="length"):
+def perplexity(*, grammar="right", more="per cent", reply="length", gap=0.1):
     """The grammar's perplexity, and what a tenth of a nat a token does."""
     H, length, harmonic = _grammar()
-    floor, gap = H / length, 0.1
+    floor = H / length
     return {
         "perplexity": {
             "right": math.exp(floor), "nats": floor, "base 2": 2**floor, "turned": math.exp(-floor),
             "base 10": 10**floor, "harmonic": math.exp(H / harmonic), "bits": floor / math.log(2),
             "with gap": math.exp(floor + gap), "no eos": math.exp(H / (length - 1)),
             "words": 135.0, "entropy": H, "e to bits": math.exp(floor / math.log(2)),
+            "whole reply": math.exp(H), "length": length, "upside down": math.exp(length / H),
+            "floor over": length / H, "gap alone": math.exp(gap), "less": math.exp(floor) - 1,
+            "log": math.log(floor),
         }[grammar],
         "per_cent_more": {
             "per cent": 100 * math.expm1(gap), "factor": math.exp(gap), "share": math.expm1(gap),
@@ -40,12 +43,17 @@ def perplexity(*, grammar="right", more="per cent", reply="length"):
             "linear": 100 * gap, "fall": 100 * -math.expm1(-gap), "loss": 100 * gap / floor,
             "base 2": 100 * (2**gap - 1), "new": math.exp(floor + gap), "apart %":
             100 * math.exp(floor) * math.expm1(gap), "base 10": 100 * (10**gap - 1),
+            "over": 100 * gap / math.exp(floor), "reply": 100 * math.expm1(gap * length),
+            "nats": gap, "of the new": 100 * gap / (floor + gap),
         }[more],
         "nats_a_reply": {
             "length": gap * length, "token": gap, "factor": math.exp(gap * length),
             "entropy": gap * H, "harmonic": gap * harmonic, "twenty": 2.0, "whole": H,
             "over": gap / length, "likelier": math.exp(-gap * length), "no eos": gap * (length - 1),
             "total": H + gap * length, "perplexity": math.expm1(gap) * length,
+            "factors": math.exp(gap) * length, "tokens": length, "per word":
+            gap * math.exp(floor) * length, "apart": math.exp(floor) * math.expm1(gap) * length,
+            "squared": gap**2 * length, "root": gap * math.sqrt(length), "share": gap * length / H,
         }[reply],
     }  # fmt: skip
 
@@ -58,6 +66,36 @@ PERPLEXITY = worked(
         ("the base is 10; nats go with e.", {"grammar": "base 10"}),
         ("that is one over the perplexity, the mean probability of a token.",
          {"grammar": "turned"}),
+        ("that is for a gap of 0.01 nats, the question at the end; asked is for a tenth.",
+         {"gap": 0.01}),
+        ("e is raised to the nats of a whole reply; perplexity is by the token.",
+         {"grammar": "whole reply"}),
+        ("that is the mean length; asked is the perplexity.", {"grammar": "length"}),
+        ("length is divided by entropy, turned over: nats a token are entropy over length.",
+         {"grammar": "upside down"}),
+        ("length is divided by entropy, turned over, and `exp` is missing.",
+         {"grammar": "floor over"}),
+        ("that is e to the gap alone; asked is the grammar's own perplexity.",
+         {"grammar": "gap alone"}),
+        ("one is taken off the perplexity.", {"grammar": "less"}),
+        ("a logarithm stands where `exp` belongs.", {"grammar": "log"}),
+        ("the nats are divided by the perplexity; e to them is a factor.", {"more": "over"}),
+        ("that is for a whole reply's probability; perplexity is by the token.",
+         {"more": "reply"}),
+        ("those are the nats of the gap; asked is by how many per cent e to it is more.",
+         {"more": "nats"}),
+        ("that is the gap's part of the model's loss; asked is the perplexity.",
+         {"more": "of the new"}),
+        ("a factor of perplexity is multiplied by the length; nats are asked, and they add.",
+         {"reply": "factors"}),
+        ("that is the mean length itself; each token loses a gap.", {"reply": "tokens"}),
+        ("the perplexity is multiplied in; nats add up by themselves.", {"reply": "per word"}),
+        ("the difference of the perplexities is multiplied by the length; asked are nats.",
+         {"reply": "apart"}),
+        ("the gap goes in twice.", {"reply": "squared"}),
+        ("the gap is multiplied by the root of the length; it comes with each token.",
+         {"reply": "root"}),
+        ("that is a share of the reply's entropy; asked are nats.", {"reply": "share"}),
         ("those are bits a token; perplexity is a power.", {"grammar": "bits"}),
         ("e is raised to bits; bits go with 2, nats with e.", {"grammar": "e to bits"}),
         ("that is the entropy of a reply; perplexity is asked by the token.",
@@ -108,93 +146,5 @@ PERPLEXITY = worked(
     rtol=0.004,
 )  # fmt: skip
 
-
-# ---------------------------------------------------------------- 05.3, the prompt in the loss
-def both(model, batch, *, prompt="prompt", response="response", over="sum", sign=1, end="pair"):
-    """Loss on the responses and on the prompts of a batch, two sums in nats."""
-    from ...logprobs import token_logps
-
-    response_mask, there = batch["response_mask"], batch["attention_mask"].bool()
-    with torch.no_grad():
-        logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        nll = -sign * token_logps(logits, batch["input_ids"])
-    before = torch.cat([response_mask[:, 1:], 0 * response_mask[:, :1]], 1).bool()
-    marks = {
-        "prompt": there & ~response_mask, "all": there, "padding": ~response_mask,
-        "everything": there | True, "response": response_mask,
-        "longer": (there & ~response_mask) | (response_mask & ~(before & response_mask)),
-        "to the last": response_mask & before, "shorter": there & ~response_mask & ~before,
-        "first": response_mask & ~torch.cat([0 * before[:, :1], response_mask[:, :-1]], 1).bool(),
-    }  # fmt: skip
-    masks = [marks[name][:, 1:].double() for name in (response, prompt)]
-    rows = [(nll * mask).sum(1) for mask in masks]
-    found = {
-        "sum": lambda row, mask: row.sum(), "texts": lambda row, mask: row.mean(),
-        "tokens": lambda row, mask: row.sum() / mask.sum(), "rows": lambda row, mask: row,
-        "own": lambda row, mask: (row / mask.sum(1)).mean(),
-        "all": lambda row, mask: row.sum() / sum(masks).sum(),
-        "places": lambda row, mask: row.sum() / mask.numel(),
-    }[over]  # fmt: skip
-    first, second = (found(row, mask) for row, mask in zip(rows, masks, strict=True))
-    pair = {"pair": (first, second), "share": (first / (first + second), second / (first + second)),
-            "quotient": (first, second / first), "turned": (second, first),
-            "difference": (first, second - first)}[end]  # fmt: skip
-    return tuple(value.tolist() for value in pair)
-
-
-def _as(**keywords):
-    return lambda *case: both(*case, **keywords)
-
-
-def _models() -> list[dict]:
-    """A small GPT-2 with random weights, large ones, and three batches of reviews."""
-    from ... import world
-    from ...tokens import collate, encode_rows
-    from ...world.tiny import new_tiny_model, review_tokenizer
-
-    tokenizer, cases = review_tokenizer(), []
-    with torch.random.fork_rng():
-        model = new_tiny_model(tokenizer, layers=1, width=16, seed=1).eval()
-    with torch.no_grad():
-        model.transformer.wte.weight.mul_(40)  # so that tokens differ in what they cost
-    texts = world.make_texts(12, split="train", seed=5)
-    examples = [example for (example,) in encode_rows(tokenizer, texts)[0]]
-    for part in (examples[:4], examples[4:7], examples[7:]):
-        cases.append({"model": model, "batch": collate(part, tokenizer.pad_token_id)})
-    return cases
-
-
-PROMPT = Function(
-    both,
-    Lazy(_models),
-    switches={
-        "prompt": ("all", "the second number holds the response as well: prompt and response"
-                   " together."),
-        "over": ("tokens", "that is a mean over tokens; asked are sums over the batch."),
-        "sign": (-1, "the sign is turned: those are log-probabilities; the loss is minus them."),
-        "end": ("turned", "the two have changed places: first the responses, then the prompts."),
-    },
-    wrongs=[
-        ("padding is scored with the prompt.", _as(prompt="padding")),
-        ("the second number holds everything: prompt, response and padding.",
-         _as(prompt="everything")),
-        ("the first token of the response is counted with the prompt, too.", _as(prompt="longer")),
-        ("the last token of the prompt is missing.", _as(prompt="shorter")),
-        ("the first number holds everything, prompt and response.", _as(response="all")),
-        ("the response's last token, end of text, is missing.", _as(response="to the last")),
-        ("that is a mean over texts; asked are sums over the batch.", _as(over="texts")),
-        ("that is one number a text; asked is their sum.", _as(over="rows")),
-        ("each text is divided by its own tokens; asked are sums.", _as(over="own")),
-        ("both are divided by all tokens; asked are sums.", _as(over="all")),
-        ("that is a mean over all places, padding included; asked are sums.", _as(over="places")),
-        ("those are shares of the whole; asked are nats.", _as(end="share")),
-        ("the second is divided by the first; asked are nats.", _as(end="quotient")),
-        ("the response is subtracted once too often.", _as(end="difference")),
-    ],
-    shows="A model that never learned to ask pays much for the prompt, so scored prompts would take"
-    " much of every gradient.",
-    rtol=1e-3,
-    common=False,
-)  # fmt: skip
 
 EXERCISES = {"05.0": KEY, "05.1": PERPLEXITY, "05.2": MIXED, "05.3": PROMPT}

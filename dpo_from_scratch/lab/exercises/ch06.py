@@ -5,23 +5,21 @@
 
 import copy
 import math
-from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ... import doctor, losses
 from ...models import Scorer
 from . import attempts, drift, loops, values
 from .answers import Numbers, Own
-from .functions import Function
+from .ch06_parts import PARTS
+from .ch06_step import dpo_step, judge_step
 from .verdicts import UNTRIED, Verdict, misformed, right, unknown, wrong
-from .worked import Lazy
 
 BETA, LN2 = 0.6, math.log(2)
-PARTS = ("score", "loss", "step")
+NAMED = ("score", "loss", "step")
 STRICT = ("prompt_scored",)  # which cancels in DPO's loss, and is a note there
 
 
@@ -60,9 +58,9 @@ def judge_loop(attempt) -> Verdict:
     parts = out.value
     if out.trouble or not isinstance(parts, dict):
         return misformed(out.trouble or f"{asked} is asked; yours returns {values.show(parts)}.")
-    if missing := [n for n in ("policy", *PARTS) if n not in parts]:
+    if missing := [n for n in ("policy", *NAMED) if n not in parts]:
         return misformed(f"the dictionary has no {', '.join(missing)}.")
-    empty = [name for name in PARTS if attempts.blank(parts[name]) or parts[name] is None]
+    empty = [name for name in NAMED if attempts.blank(parts[name]) or parts[name] is None]
     if len(empty) == 3:
         return Verdict("untried", UNTRIED)
     if "score" in empty:
@@ -77,7 +75,7 @@ def judge_loop(attempt) -> Verdict:
 
 def _examined(attempt, parts: dict, reference: nn.Module, empty: list[str]) -> Verdict | None:
     """What the doctor says, then what the exercise asks beside it."""
-    given = {name: parts[name] for name in PARTS if name not in empty}
+    given = {name: parts[name] for name in NAMED if name not in empty}
     ask = lambda: doctor.check(
         collate=loops.gather, policy=parts["policy"], reference=reference,
         pairs=loops.rows(4), steps=3, tokenizer=loops.tiny()[1], **given,
@@ -132,6 +130,11 @@ def _sigma(m: float) -> float:
     return 1 / (1 + math.exp(-m))
 
 
+def _share() -> float:
+    """What makes the three of σ sum to one."""
+    return 1 / sum(_sigma(-m) for m in MARGINS.values())
+
+
 def weights(of=lambda m: BETA * _sigma(-m)) -> dict[str, float]:
     """The weight in the gradient at each margin, or another number."""
     return {name: of(m) for name, m in MARGINS.items()}
@@ -153,6 +156,33 @@ WEIGHT_SLIPS = [
     (lambda m: BETA * math.exp(-m), "that is β times an exponential: σ has a 1 + in it."),
     (lambda m: -BETA * m, "σ is left out."),
     (lambda m: BETA * m, "σ is left out."),
+    (lambda m: _sigma(-m) / BETA, "divided by β; the weight is β times σ."),
+    (
+        lambda m: BETA * _sigma(-m / BETA),
+        "either the margin is divided by β inside σ, or σ is rounded: it is never quite 0 or 1.",
+    ),
+    (lambda m: _sigma(-m / BETA), "the margin is divided by β, and β in front is left out."),
+    (lambda m: _sigma(-BETA * m), "β multiplies the margin inside σ; it belongs in front."),
+    (lambda m: BETA * _sigma(BETA * m), "σ gets the margin itself, and β goes in there once more."),
+    (lambda m: math.log1p(math.exp(-BETA * m)), "that is a loss; asked is the gradient's weight."),
+    (lambda m: math.exp(-m), "that is an exponential: σ has a 1 + in it, and β stands in front."),
+    (lambda m: BETA * _sigma(-m) ** 2, "σ goes in twice."),
+    (lambda m: -_sigma(-m), "a weight is positive, and β is left out."),
+    (lambda m: 0.1 * _sigma(-m), "that is for a β of 0.1; asked: 0.6."),
+    (lambda m: 0.5 * _sigma(-m), "that is for a β of 0.5; asked: 0.6."),
+    (lambda m: BETA * _sigma(-m) / 2, "that is half the weight."),
+    (lambda m: 2 * BETA * _sigma(-m), "that is twice the weight: it is the same for both texts."),
+    (lambda m: 2 * _sigma(-m), "that is the weight over that at the start; asked is itself."),
+    (lambda m: BETA * math.tanh(-m), "tanh stands in place of σ."),
+    (lambda m: math.log(BETA * _sigma(-m)), "that is the logarithm of the weight."),
+    (lambda m: BETA if m <= 0 else 0.0, "that is a hinge's weight, all or nothing; σ is smooth."),
+    (lambda m: BETA if m < 0 else 0.0, "all or nothing, as if σ were a step; it is smooth."),
+    (lambda m: BETA * m * _sigma(-m), "the margin is multiplied on; the weight is β times σ."),
+    (lambda m: BETA - m, "the margin is taken off β; σ is left out."),
+    (
+        lambda m: _sigma(-m) * _share(),
+        "that is each one's share of all three; asked is the weight.",
+    ),
     (lambda m: -BETA * _sigma(-m), "a weight is positive; the gradient's minus isn't in it."),
 ]
 
@@ -167,89 +197,20 @@ def weight_wrongs(answer: dict) -> list:
         (names[0], 0.0, "at the start both rewards are 0, but σ(0) isn't."),
         (names[0], BETA, "σ(0) isn't 1."),
         (names[0], 0.5, "at the start: β is left out."),
-        (names[2], BETA, "`wrong by 4`: σ(4) isn't quite 1."),
+        (names[0], LN2, "that is the loss at the start; asked is the weight of its gradient."),
+        (names[2], 4 * BETA, "`wrong by 4`: that is β times the margin, without σ."),
+        (names, (BETA / 2,) * 3, "that is the weight at the start, for all three."),
+        (names[1:], (0.0, BETA), "σ(4) isn't quite 1, and σ(−4) isn't quite 0."),
+        (names[1], 0.0, "`right by 4`: little is left, but more than nothing."),
+        (names[2], BETA, "`wrong by 4`: that is nearly all of β; σ(4) isn't quite 1."),
         (names[1], BETA * _sigma(4), "`right by 4`: look which reward comes first in σ."),
         (names[2], BETA * _sigma(-4), "`wrong by 4`: look which reward comes first in σ."),
         (names[2], -BETA * _sigma(-4), "a pair that is wrong has a large weight, not a minus."),
     ]
 
 
-# ---------------------------------------------------------------- 06.3: in parts
-def gradient(policy: nn.Module, parts: list, slip: str = "") -> Tensor:
-    """The gradient of the whole batch's mean loss, (weights,), from its parts."""
-    policy = copy.deepcopy(policy)
-    sizes = [len(chosen) for _, chosen, _ in parts]
-    for (batch, *kept), size in zip(parts, sizes, strict=True):
-        if slip.startswith("last"):
-            policy.zero_grad()
-        logps = Scorer(policy)(**batch).chunk(2)
-        kept = [0 * k for k in kept] if slip == "no reference" else kept
-        kept = kept[::-1] if slip == "reference sides" else kept
-        logps = logps[::-1] if slip == "sides" else logps
-        beta = {"beta twice": BETA**2, "no beta": 1.0, "a tenth": 0.1}.get(slip, BETA)
-        each = losses.dpo(*logps, *(kept[::-1] if slip == "sides" else kept), beta=beta)
-        over = {"sums": 1, "means": size, "mean of means": size * len(parts), "last part": size}
-        over |= {
-            "texts": 2 * sum(sizes),
-            "first": sizes[0] * len(parts),
-            "32": 32,
-            "last mean": size,
-            "last share": size * len(parts),
-        }
-        over |= {"twice": sum(sizes) * len(parts), "again": sum(sizes) * size}
-        (each.sum() / over.get(slip, sum(sizes))).backward()
-    sign = -1 if slip == "sign" else 1
-    return sign * torch.cat([p.grad.flatten() for p in policy.parameters()])
-
-
-@cache
-def known_gradient(at: int, slip: str) -> Tensor:
-    """The gradient of a case, with a mistake."""
-    return gradient(*CASES[at].values(), slip)
-
-
-def slipped(slip: str):
-    """A function of a case's arguments that gives the gradient with this mistake."""
-
-    def gives(policy, parts):
-        at = next(i for i, case in enumerate(CASES) if case["parts"] is parts)
-        return known_gradient(at, slip)
-
-    return gives
-
-
-PART_SLIPS = {
-    "mean of means": "each part counts the same; but a small part holds fewer pairs.",
-    "means": "the parts' means are added up, and divided by nothing: their number counts too.",
-    "sums": "nothing is divided: that is the gradient of the sum over all pairs.",
-    "texts": "divided by the number of texts; the mean is over pairs.",
-    "first": "all parts are taken to be as large as the first.",
-    "32": "divided by 32, whatever the number of pairs.",
-    "twice": "divided twice: by the number of pairs, and by the number of parts.",
-    "again": "divided twice: by the number of pairs, and by the size of the part.",
-    "last": "only the last part is there: something empties the gradients between the parts.",
-    "last mean": "only the last part is there: something empties the gradients between them.",
-    "last share": "only the last part is there: something empties the gradients between them.",
-    "sign": "the sign is turned.",
-    "no reference": "the reference is left out of the loss.",
-    "reference sides": "the reference's two scores are exchanged.",
-    "sides": "chosen and rejected are exchanged: the chosen texts come first in a batch.",
-    "beta twice": "β goes in twice.",
-    "no beta": "β is left out.",
-    "a tenth": "that is for a β of 0.1, the loss's default.",
-}
-
-
-def part_cases() -> list[dict]:
-    """Parts of different sizes."""
-    cuts = ([0, 2, 3], [3, 4, 7], [7, 8, 9, 11])
-    case = lambda c: [loops.batch_of(a, b) for a, b in pairwise(c)]
-    return [{"policy": loops.moved(), "parts": case(c)} for c in cuts]
-
-
-CASES = Lazy(part_cases)
 EXERCISES = {
-    "06.0": Own(loops.judge_step, own=loops.dpo_step),
+    "06.0": Own(judge_step, own=dpo_step),
     "06.1": Own(judge_loop, own=own_loop),
     "06.2": Numbers(
         weights(),
@@ -258,14 +219,6 @@ EXERCISES = {
         rtol=0.01,
         atol=1e-3,
     ),
-    "06.3": Function(
-        gradient,
-        CASES,
-        wrongs=[(why, slipped(slip)) for slip, why in PART_SLIPS.items()],
-        shows="Any batch can be had from small parts, divided by the size of the whole.",
-        rtol=2e-3,
-        atol=2e-5,
-        common=False,
-    ),
+    "06.3": PARTS,
     "06.4": drift.Moving(),
 }

@@ -3,6 +3,7 @@
 import copy
 import math
 from functools import cache
+from itertools import pairwise
 
 import torch
 
@@ -61,7 +62,8 @@ def moving(slip: str = "") -> dict[str, float]:
     start, policy = tiny()[0], copy.deepcopy(tiny()[0])
     peak = 1e-3 if slip == "default rate" else 5e-4
     optimizer = torch.optim.AdamW(policy.parameters(), lr=peak)
-    for step in range(5):
+    at = [flat(policy)]
+    for step in range(10 if slip == "ten" else 5):
         batch = gather([rows(2048)[i] for i in pick_rows(step, 2048, config)])
         logps = Scorer(policy)(**batch)
         with torch.no_grad():
@@ -72,6 +74,7 @@ def moving(slip: str = "") -> dict[str, float]:
         if slip == "schedule":
             optimizer.param_groups[0]["lr"] = learning_rate(step, config)
         optimizer.step()
+        at.append(flat(policy))
     apart = flat(policy) - flat(start)
     found = {"loss": loss.item(), "moved": float(apart.norm())}
     other = {
@@ -79,6 +82,12 @@ def moving(slip: str = "") -> dict[str, float]:
         "mean": apart.abs().mean(),
         "sum": apart.abs().sum(),
         "weights": apart.numel(),
+        "one": (at[1] - at[0]).norm(),
+        "four": (at[4] - at[0]).norm(),
+        "last": (at[5] - at[4]).norm(),
+        "path": sum((b - a).norm() for a, b in pairwise(at)),
+        "length": flat(policy).norm(),
+        "start": flat(start).norm(),
     }
     return found | {name: float(v) for name, v in other.items()}
 
@@ -104,27 +113,56 @@ def judge_moving(loss: float, moved: float) -> Verdict:
     if near(loss, here["moved"], 0.01) and near(moved, LN2, 1e-3):
         return wrong("the right numbers, but not in the order (loss, moved).")
     if not near(loss, LN2, 1e-3):
+        for how, value in LOSSES.items():
+            if near(loss, value, 2e-3) or (loss == value == 0):
+                return wrong(f"`loss`: {how}")
         kept = near(loss, moving("kept")["loss"], 3e-3)
         why = "the kept scores are still in the loss; asked are the policy's own, at each step."
         return wrong(why) if kept else unknown(f"a loss of {loss:.4g} isn't it.")
+    if moved < 0:
+        return wrong("`moved`: a distance isn't negative.")
     if moved <= 1e-4:
         return wrong("the gradient goes through the reference's scores too, and cancels.")
     if near(moved, here["moved"]):
         return right("A loss that stands still doesn't say that the model does.")
     for how, value in MOVED.items():
-        if near(moved, value(here)):
+        if near(moved, value(here), 0.05):
             return wrong(f"`moved`: {how}")
     for slip, how in {
         "default rate": "at AdamW's own rate of 1e-3",
         "schedule": "warmed up",
+        "ten": "after ten steps",
     }.items():
         if near(moved, moving(slip)["moved"]):
-            return wrong(f"`moved`: that is {how}; asked: a rate of 5e-4 from the first step on.")
+            return wrong(f"`moved`: that is {how}; asked: five steps at a rate of 5e-4.")
     return unknown(f"a distance of {moved:.4g} isn't it.")
 
 
 LENGTH = "asked is the length of the vector of all moves."
+LOSSES = {
+    "that is β; the loss is −log σ of the margin.": 0.6,
+    "that is the weight of a pair, β / 2; asked is the loss.": 0.3,
+    "that is the margin, which stays 0; asked is −log σ of it.": 0.0,
+    "that has a logarithm to base 2; ours are natural.": 1.0,
+    "that is the probability of a label, σ(0); the loss is minus its logarithm.": 0.5,
+    "the sign is turned: −log σ is positive.": -LN2,
+    "that has a logarithm to base 10; ours are natural.": math.log10(2),
+    "the five steps' losses are added up; asked is the last.": 5 * LN2,
+    "the pairs' losses are added up; asked is their mean.": PRESETS["tiny"]["batch_size"] * LN2,
+    "that is β times the loss.": 0.6 * LN2,
+    "that is half the loss: a mean over pairs, not over texts.": LN2 / 2,
+}
 MOVED = {
+    "that is after one step; asked is after five.": lambda v: v["one"],
+    "that is the last step alone; asked is the way from the start.": lambda v: v["last"],
+    "that is after four steps; asked is after five.": lambda v: v["four"],
+    "the steps' lengths are added up; asked is the way to the end.": lambda v: v["path"],
+    "it is in per cent, or the length of the weights themselves.": lambda v: v["length"],
+    "that is a part of the weights' own length; asked is the length of the moves.": lambda v: (
+        v["moved"] / v["start"]
+    ),
+    f"that is the root of the mean square; {LENGTH}": lambda v: v["moved"] / v["weights"] ** 0.5,
+    "that is in per cent; asked is the length.": lambda v: 100 * v["moved"],
     f"that is the largest move of a weight; {LENGTH}": lambda v: v["most"],
     f"that is the mean move of a weight; {LENGTH}": lambda v: v["mean"],
     f"that is the sum of all moves; {LENGTH}": lambda v: v["sum"],

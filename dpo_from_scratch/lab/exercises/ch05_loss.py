@@ -1,9 +1,7 @@
-"""Chapter 05's exercises on numbers: the loss of SFT, one number a text, and mixed batches."""
+"""05.0: the loss of SFT, one number a text."""
 
-import numpy as np
 import torch
 
-from .functions import Function
 from .worked import Trainable
 
 
@@ -99,6 +97,70 @@ def _batches() -> list[dict]:
     return cases
 
 
+def _tokens(case):
+    """Log-probabilities of the tokens from the second on, and their mask, (B, T - 1)."""
+    logits, ids, mask = case
+    logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return logps, mask[:, 1:]
+
+
+def _of_tokens(how):
+    return lambda *case: how(*_tokens(case))
+
+
+def _after() -> list:
+    """What becomes of the right log-probabilities of the tokens, and the sum of each text."""
+    every = "every token is scored, and it is divided by {}; prompt and padding shall not count."
+    no_log = "the shortfalls from probability 1 are added; asked are minus logarithms."
+    told = [
+        (
+            "that is perplexity, e to the mean; asked is the sum of −log.",
+            lambda p, m: (-(p * m).sum(1) / m.sum(1)).exp(),
+        ),
+        (
+            "the sum is multiplied by the text's number of tokens.",
+            lambda p, m: -(p * m).sum(1) * m.sum(1),
+        ),
+        (
+            "it is divided twice by its own tokens; asked is the sum.",
+            lambda p, m: -(p * m).sum(1) / m.sum(1) ** 2,
+        ),
+        (
+            "only the hardest token of each text is in it; asked is the sum.",
+            lambda p, m: -(p * m).amin(1),
+        ),
+        (
+            "only the last token of each text is scored.",
+            lambda p, m: torch.stack([-row[here][-1] for row, here in zip(p, m, strict=True)]),
+        ),
+        (every.format("the width of the batch"), lambda p, m: -p.sum(1) / (m.shape[1] + 1)),
+        (every.format("the scored places"), lambda p, m: -p.mean(1)),
+        (every.format("the response's tokens"), lambda p, m: -p.sum(1) / m.sum(1)),
+        (
+            "that is one minus the probability under the logarithm: what the other tokens get.",
+            lambda p, m: -((1 - p.exp()).log() * m).sum(1),
+        ),
+        (no_log, lambda p, m: ((1 - p.exp()) * m).sum(1)),
+        (no_log, lambda p, m: ((1 - p.exp()) * m).sum(1) / m.sum(1)),
+        (
+            "that is one minus the text's probability; asked is minus its logarithm.",
+            lambda p, m: 1 - (p * m).sum(1).exp(),
+        ),
+        (
+            "it is divided by the width of the batch; asked is the sum.",
+            lambda p, m: -(p * m).sum(1) / (m.shape[1] + 1),
+        ),
+        (
+            "each text is divided by one token less than it has; asked is the sum.",
+            lambda p, m: -(p * m).sum(1) / (m.sum(1) - 1),
+        ),
+        ("the log-probabilities are squared.", lambda p, m: (p * p * m).sum(1)),
+    ]
+    guess = lambda lo, ids, mask: mask.sum(1) * lo.new_tensor(lo.shape[-1]).log()
+    found = [(why, _of_tokens(how)) for why, how in told]
+    return [*found, ("that is a uniform guess at each token; asked is the model's.", guess)]
+
+
 KEY = Trainable(
     response_nll,
     _batches(),
@@ -141,6 +203,7 @@ KEY = Trainable(
          " the log-probabilities.", _masked_logits),
         ("that is the entropy of the predictions; asked is what they give the token that comes.",
          _entropy),
+        *_after(),
         ("the softmax is taken twice.", lambda lo, ids, mask: response_nll(
             lo.softmax(-1), ids, mask)),
         ("the whole vocabulary is added up; look up the token that comes.",
@@ -154,116 +217,4 @@ KEY = Trainable(
     ],
     shows="Prompt and padding don't count, end of text does, and nothing is divided yet.",
     through=("logits",),
-)  # fmt: skip
-
-
-# ---------------------------------------------------------------- 05.2, mixed batches
-def learned_length(lengths, size, *, weigh="one over tokens", order="as given", rest="dropped"):
-    """Mean length learned from batches, each divided by its own tokens."""
-    lengths = np.asarray(lengths, float)
-    ordered = {"as given": lengths, "sorted": np.sort(lengths), "reversed": lengths[::-1],
-               "drawn": np.random.default_rng(0).permutation(lengths)}[order]  # fmt: skip
-    whole = len(lengths) // size * size
-    if rest == "columns":
-        grid = list(ordered[:whole].reshape(size, -1).T)
-    elif rest == "kept":
-        grid = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    elif rest == "so many":
-        grid = list(ordered[: len(lengths) // size * size].reshape(size, -1))
-    else:
-        grid = list(ordered[:whole].reshape(-1, size))
-    of = {
-        "one over tokens": lambda row: 0 * row + 1 / row.sum(),
-        "own": lambda row: 1 / row, "alike": lambda row: 0 * row + 1.0,
-        "tokens": lambda row: 0 * row + row.sum(), "longest": lambda row: 0 * row + 1 / row.max(),
-        "share": lambda row: row / row.sum(), "squared": lambda row: 0 * row + 1 / row.sum() ** 2,
-        "root": lambda row: 0 * row + row.sum() ** -0.5, "length": lambda row: row,
-    }[weigh]  # fmt: skip
-    w = np.concatenate([of(row) for row in grid])
-    return float((w * np.concatenate(grid)).sum() / w.sum())
-
-
-def _bare(lengths, size, end):
-    """The sums without the division by the weights."""
-    rows = np.asarray(lengths, float)[: len(lengths) // size * size].reshape(-1, size)
-    w = np.broadcast_to(1 / rows.sum(1, keepdims=True), rows.shape)
-    return float({
-        "no division": (w * rows).sum(), "texts": (w * rows).mean(),
-        "within": np.mean(1 / (1 / rows).mean(1)),
-        "mean weight": w.mean(), "median": np.median(rows), "tokens": rows.sum(1).mean(),
-        "turned": w.sum() / (w * rows).sum(),
-        "harmonic": 1 / np.mean(1 / np.asarray(lengths, float)),
-    }[end])  # fmt: skip
-
-
-def _learned(**keywords):
-    return lambda *case: learned_length(*case, **keywords)
-
-
-def _at_random(ask, cases) -> str:
-    """Whether it gives the same for the same lengths."""
-    first, again = ask(cases[0]), ask(cases[0])
-    off = first is not None and again is not None and not np.isclose(float(first), float(again))
-    why = "twice the same lengths give two answers: does it shuffle? They come shuffled."
-    return why if off else ""
-
-
-def _lengths() -> list[dict]:
-    rng = np.random.default_rng(12)
-    return [
-        {"lengths": rng.integers(3, 60, n), "size": size} for n, size in ((14, 4), (9, 3), (23, 5))
-    ]
-
-
-MIXED = Function(
-    learned_length,
-    _lengths(),
-    switches={
-        "weigh": ("own", "each text is divided by its own tokens; here a batch is divided by the"
-                  " tokens of all its texts."),
-        "order": ("sorted", "the lengths are sorted first; take them in the order given."),
-        "rest": ("kept", "the last, shorter batch is kept; it is to be dropped."),
-    },
-    wrongs=[
-        ("that is the plain mean: every text counts alike, whatever its batch.",
-         _learned(weigh="alike")),
-        ("that is the plain mean, the rest included: every text counts alike.",
-         lambda lengths, size: float(np.mean(lengths))),
-        ("a text's weight is its batch's tokens; it is one over them.", _learned(weigh="tokens")),
-        ("a text's weight is one over its batch's longest; it is one over the tokens of all.",
-         _learned(weigh="longest")),
-        ("a text's weight is its share of the batch: its length is counted twice.",
-         _learned(weigh="share")),
-        ("a text's weight is its own length: long texts then count for more.",
-         _learned(weigh="length")),
-        ("the batch's tokens are squared.", _learned(weigh="squared")),
-        ("the root of the batch's tokens is taken.", _learned(weigh="root")),
-        ("the lengths are cut into columns: a batch is `size` neighbours.",
-         _learned(rest="columns")),
-        ("there are `size` batches; there should be `size` texts in each.",
-         _learned(rest="so many")),
-        ("it shuffles; the lengths come shuffled.", _learned(order="drawn")),
-        ("the batches are counted from the end: the rest is dropped at the start.",
-         _learned(order="reversed")),
-        ("the sum of w·|y| isn't divided by the sum of w.",
-         lambda *c: _bare(*c, "no division")),
-        ("the sum of w·|y| is divided by the number of texts; the weights don't sum to it.",
-         lambda *c: _bare(*c, "texts")),
-        ("that is the mean weight; asked is the weighted mean of the lengths.",
-         lambda *c: _bare(*c, "mean weight")),
-        ("that is the sum of the weights over the weighted lengths, turned over.",
-         lambda *c: _bare(*c, "turned")),
-        ("that is the mean number of tokens of a batch; asked is that of a text.",
-         lambda *c: _bare(*c, "tokens")),
-        ("that is the harmonic mean of all lengths: each text divided by its own tokens.",
-         lambda *c: _bare(*c, "harmonic")),
-        ("the harmonic mean is taken within each batch; there all texts weigh alike.",
-         lambda *c: _bare(*c, "within")),
-        ("the lengths are sorted first, the longest in front; take them in the order given.",
-         lambda lengths, size: learned_length(np.sort(lengths)[::-1], size)),
-        ("that is the median; asked is a weighted mean.", lambda *c: _bare(*c, "median")),
-    ],
-    traits=[_at_random],
-    shows="Batches of many random texts have nearly the same tokens, so hardly any text loses"
-    " weight.",
 )  # fmt: skip
