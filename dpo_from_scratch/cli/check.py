@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..data import KEYS
+from .parsing import whole
 
 
 def add_commands(add) -> None:
@@ -54,7 +55,7 @@ def add_checking_options(checking) -> None:
     )
     checking.add_argument(
         "--max-length",
-        type=int,
+        type=whole(0),
         default=0,
         help="tokens a row may have; 0: what the model can read (default: 0)",
     )

@@ -78,4 +78,4 @@ def _listed(table: dict) -> str:
 def _shown(value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    return (value or '""') if isinstance(value, str) else f"{value:g}"
+    return (value or "none") if isinstance(value, str) else f"{value:g}"

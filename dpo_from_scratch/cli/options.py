@@ -95,12 +95,13 @@ def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) 
             parser.add_argument(name, action="store_true", default=None, help=text)
             continue
         choices = list(LOSS_BETAS) if f.name == "loss" else None
+        text = f"one of {', '.join(choices)}; {text}" if choices else text
         parser.add_argument(
             name,
             type=float if f.default is None else type(f.default),
             help=text,
             choices=choices,
-            metavar=None if choices else f.name.upper(),
+            metavar=f.name.upper(),
         )
 
 

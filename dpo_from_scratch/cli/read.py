@@ -4,6 +4,7 @@ import json
 import sys
 
 from .options import load_reference
+from .parsing import number, whole
 
 
 def add_commands(add) -> None:
@@ -28,14 +29,16 @@ def add_sample_options(sampling) -> None:
         action="store_true",
         help="hand the prompt to the model's chat template as a user's message",
     )
-    sampling.add_argument("--n", type=int, default=1, help="responses for each prompt (default: 1)")
     sampling.add_argument(
-        "--temperature", type=float, default=1.0, help="0 is greedy (default: 1.0)"
+        "--n", type=whole(1), default=1, help="responses for each prompt (default: 1)"
+    )
+    sampling.add_argument(
+        "--temperature", type=number, default=1.0, help="0 is greedy (default: 1.0)"
     )
     sampling.add_argument(
         "--max-new-tokens", type=int, help="default: what the context leaves, at most 256"
     )
-    sampling.add_argument("--seed", type=int, default=0, help="decides the draws (default: 0)")
+    sampling.add_argument("--seed", type=whole(0), default=0, help="decides the draws (default: 0)")
 
 
 def add_score_options(scoring) -> None:
@@ -45,13 +48,13 @@ def add_score_options(scoring) -> None:
     scoring.add_argument("--reference", help="the model that training started from")
     scoring.add_argument(
         "--beta",
-        type=float,
+        type=number,
         default=0.1,
         help="of the implicit reward beta * log-ratio (default: 0.1)",
     )
     scoring.add_argument(
         "--max-length",
-        type=int,
+        type=whole(0),
         default=0,
         help="tokens a row may have; 0: what the model can read (default: 0)",
     )
