@@ -139,7 +139,7 @@ def test_completion_knows_commands_options_and_losses(capsys):
     [
         ("trian", "invalid choice: 'trian'"),
         ("train --data x --bta 1", "unrecognized arguments: --bta 1; --beta is meant?"),
-        ("train --data x --loss dpx", "invalid choice: 'dpx'"),
+        ("train --data x --loss dpx", "loss is one of dpo, cdpo, "),
         ("sample --n 0", "from 1 to twelve digits, not 0"),
         ("sample --temperature nan", "a finite number, 0 or more, not nan"),
         ("sample --seed 1" + 20 * "0", "from 0 to twelve digits"),

@@ -5,8 +5,8 @@ from dataclasses import Field
 
 from ..training.settings import PRESETS
 
-# every loss with its own beta or, where it has none, the factor of the reward columns; a test holds
-# it equal to losses.LOSSES, which is the source and needs torch
+# for help and completion: every loss with its own beta or, where it has none, the factor of the
+# reward columns; a test holds this equal to losses.LOSSES, which is the source and needs torch
 LOSS_BETAS = {
     "dpo": 0.1,
     "cdpo": 0.1,

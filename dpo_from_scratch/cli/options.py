@@ -94,13 +94,12 @@ def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) 
         if isinstance(f.default, bool):
             parser.add_argument(name, action="store_true", default=None, help=text)
             continue
-        choices = list(LOSS_BETAS) if f.name == "loss" else None
-        text = f"one of {', '.join(choices)}; {text}" if choices else text
+        if f.name == "loss":  # TrainConfig knows those, too, that are not in the light table
+            text = f"one of {', '.join(LOSS_BETAS)}; {text}"
         parser.add_argument(
             name,
             type=float if f.default is None else type(f.default),
             help=text,
-            choices=choices,
             metavar=f.name.upper(),
         )
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from .defaults import LOSS_BETAS
+
 FILES, FOLDERS = ("data", "prompts", "what", "archive"), ("out", "folder", "model", "reference")
 
 
@@ -47,7 +49,9 @@ class PrintCompletion(argparse.Action):
             parser.exit(2, f"{parser.prog}: completion needs shtab: pip install shtab\n")
         for command in parser.commands.choices.values():
             for action in command._actions:  # what shtab itself looks through
-                if action.dest in FILES + FOLDERS:
+                if action.dest == "loss":
+                    action.choices = list(LOSS_BETAS)
+                elif action.dest in FILES + FOLDERS:
                     action.complete = shtab.FILE if action.dest in FILES else shtab.DIRECTORY
         print(shtab.complete(parser, shell))
         parser.exit()
