@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import fields
 
 import pytest
+from tqdm.auto import tqdm
 
 from dpo_from_scratch import __version__, cli, world
 from dpo_from_scratch.cli import course, defaults
@@ -178,6 +179,16 @@ def test_whatever_happens_is_one_sentence_and_debug_tells_all(error, message, ca
     assert message in said
     with pytest.raises(type(error)):
         cli.main(["book", "x", "--debug"])
+
+
+@pytest.mark.parametrize("error", [ValueError("why"), KeyboardInterrupt("why")])
+def test_the_sentence_stands_in_a_line_of_its_own_behind_a_bar(error, capsys, monkeypatch):
+    def fail(options):
+        for _ in tqdm(range(3), leave=False):
+            raise error
+
+    monkeypatch.setattr(cli.book, "book_command", fail)
+    assert told(capsys, "book", "x")[2].split("\r")[-1].startswith("dpo book: ")
 
 
 def test_a_missing_extra_is_named(tmp_path, capsys, monkeypatch):

@@ -64,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"dpo {options.command}: {sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
+        _let_go()
         print(f"dpo {options.command}: stopped {error}", file=sys.stderr)
         return 128 + getattr(error, "signal", 2)
 
@@ -81,7 +82,13 @@ def sentence(error: Exception) -> str:
 
 
 def _let_go() -> None:
-    """What stdout can't write any more is dropped, or Python tries again at its end and says so."""
+    """Bars that the error left open are wiped, so that its sentence has a line of its own.
+
+    What stdout can't write any more is dropped, or Python tries again at its end and says so.
+    """
+    if "tqdm" in sys.modules:
+        for bar in list(sys.modules["tqdm"].tqdm._instances):
+            bar.close()
     try:
         sys.stdout.flush()
     except OSError:
