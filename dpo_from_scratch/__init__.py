@@ -249,8 +249,11 @@ Studies, a module for every record in data/results              -> all of the ab
 
 Commands                                                        -> all of the above
   cli/                      `dpo`
+    parsing.py              the parser: help, mistakes in one line, completion by shells
+    defaults.py             what applies where an option is not given, in words
     options.py              options and judges that several commands share
     train.py                dpo train
+    course.py               how a run went: its first tenth beside its last, its curves
     iterate.py              dpo iterate
     feedback.py             dpo feedback
     read.py                 dpo sample, dpo score

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from torch import nn
+from tqdm.auto import tqdm
 
 from .data import DataError
 from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for here)
@@ -27,6 +28,7 @@ from .sampling import sample
 from .training import PRESETS, TrainConfig, train
 from .training.fingerprints import differences, fingerprint
 from .training.folders import clear, recorded, refuse_links
+from .training.settings import FEEDBACK, FEEDBACK_GROUPS
 from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
 from .turns import render
 
@@ -55,9 +57,7 @@ SOURCES = {  # who responds: a system prompt (None: the model's own) and a tempe
     "eager author": ("You are a friendly critic who is easy to please.", 1.0),
     "sour author": ("You are a grumpy critic who is hard to please.", 1.0),
 }
-# a short run at a high learning rate: what a laptop does in a quarter of an hour
-ROUNDS, STEPS, RATE = 4, 12, 5e-4
-DEFAULTS = {"steps": STEPS, "learning_rate": RATE, "save_every": 4}
+DEFAULTS, ROUNDS, STEPS = FEEDBACK, FEEDBACK_GROUPS, FEEDBACK["steps"]
 STAGES = ("responses.jsonl", "scores.jsonl", "pairs.jsonl", "dpo")
 
 
@@ -69,6 +69,7 @@ def respond(
     rounds: int = 1,
     seed: int = 0,
     max_new_tokens: int = 64,
+    progress: bool = False,
 ) -> list[dict]:
     """One response of every source to every prompt, `rounds` times.
 
@@ -100,6 +101,7 @@ def respond(
             max_new_tokens=max_new_tokens,
             batch_size=64,
             seed=10 * seed + number,
+            progress=progress,
         )
         for group, s in zip(groups, drawn, strict=True):
             group["cut_off"] += not s.finished
@@ -139,12 +141,13 @@ def _asked(prompt: str | list, system: str | None, talks: bool, apart: bool) -> 
 
 
 # ---------------------------------------------------------------- the judge and the pairs
-def scored(groups: list[dict], judge: Scores) -> list[dict]:
+def scored(groups: list[dict], judge: Scores, progress: bool = False) -> list[dict]:
     """The groups with the judge's "scores".
 
     DataError if it doesn't give one finite number for each text.
     """
-    return [g | {"scores": checked_scores(judge, g["prompt"], g["responses"])} for g in groups]
+    bar = tqdm(groups, desc="judging", disable=not progress, leave=False)
+    return [g | {"scores": checked_scores(judge, g["prompt"], g["responses"])} for g in bar]
 
 
 def binarise(groups: list[dict], rule: str = "random", seed: int = 0) -> list[dict]:
@@ -197,22 +200,16 @@ def pipeline(
     chosen_by = {"rule": rule, "seed": config.seed}
     decided = dict(zip(STAGES, (begun, judged_by, chosen_by, {}), strict=True))
     refuse_links(folder, (*STAGES, NOTES, "run.lock"))
-    with claimed(
-        folder,
-        lambda: _found(folder),
-        lambda: _differs(folder, decided, config),
-        lambda: _clear(folder),
-        resume,
-        overwrite,
-    ):
-        make = lambda: respond(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
+    ways = (lambda: _found(folder), lambda: _differs(folder, decided, config))
+    with claimed(folder, *ways, lambda: _clear(folder), resume, overwrite):
+        asked = (prompts, rounds, config.seed, max_new_tokens)
+        make = lambda: respond(model, tokenizer, *asked, progress=True)
         groups = stage(folder / "responses.jsonl", lambda: _enough(make()), begun)
-        asked = [p for p in prompts for _ in range(rounds)]
-        if [g["prompt"] for g in groups] != asked:
+        if [g["prompt"] for g in groups] != [p for p in prompts for _ in range(rounds)]:
             mend = "give the same prompts and as many groups, or name another folder"
             raise DataError(f"{folder} holds responses to other prompts: {mend}")
         judged_by["responses"] = fingerprint(groups)
-        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge), judged_by)
+        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge, True), judged_by)
         chosen_by["scores"] = fingerprint(judged)
         choose = lambda: _some(binarise(judged, rule, config.seed), groups)
         pairs = stage(folder / "pairs.jsonl", choose, chosen_by)

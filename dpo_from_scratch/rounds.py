@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from torch import nn
+from tqdm.auto import tqdm
 
 from .data import DataError
 from .judges import Labeller, as_chats, checked_probability, cut_off
@@ -54,6 +55,7 @@ def winning_pairs(
     margin: float = 0.5,
     seed: int = 0,
     max_new_tokens: int | None = None,
+    progress: bool = False,
 ) -> list[dict]:
     """DNO's pairs: of k samples for each prompt, those whose win rates differ by `margin` or more.
 
@@ -66,8 +68,10 @@ def winning_pairs(
         raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
     rng, rows = np.random.default_rng(seed), []
     asked = [p for p in prompts for _ in range(k)]
-    drawn = sample(policy, tokenizer, asked, max_new_tokens=max_new_tokens, seed=seed)
-    for i in range(0, len(drawn), k):
+    how = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
+    drawn = sample(policy, tokenizer, asked, **how)
+    starts = range(0, len(drawn), k)
+    for i in tqdm(starts, desc="judging", disable=not progress, leave=False):
         prompt = drawn[i].prompt
         whole = [s.text for s in drawn[i : i + k] if s.finished and s.text.strip()]
         texts = list(dict.fromkeys(whole))
@@ -118,6 +122,7 @@ def plan(
     k: int = 2,
     margin: float = 1.0,
     max_new_tokens: int | None = None,
+    progress: bool = False,
 ) -> Callable[[int], list[dict]]:
     """The rows of each round for `in_rounds`.
 
@@ -134,7 +139,7 @@ def plan(
 
         @cache
         def ordered() -> list[dict]:  # only if a round asks: one that is done does not
-            train(guide, tokenizer, rows, half, progress=False)
+            train(guide, tokenizer, rows, half, progress=progress)
             return easy_to_hard(guide, reference, tokenizer, rows)
 
         return lambda r: ordered()[r * size : (r + 1) * size]
@@ -145,7 +150,8 @@ def plan(
         drawn = rng.integers(len(rows), size=max(2 * labels // (k * (k - 1)), 1))
         asked = [rows[i]["prompt"] for i in drawn]
         seed = int(rng.integers(2**31))
-        return winning_pairs(model, tokenizer, asked, judge, k, margin, seed, max_new_tokens)
+        how = (k, margin, seed, max_new_tokens, progress)
+        return winning_pairs(model, tokenizer, asked, judge, *how)
 
     return sampled
 

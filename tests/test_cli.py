@@ -26,7 +26,7 @@ def test_train_then_sample_then_score(pairs, tmp_path, capsys):
         cli.main(["train", "--data", pairs, "--out", str(out), "--steps", "3", "--batch-size", "8"])
         == 0
     )
-    assert "step 3: loss" in capsys.readouterr().out
+    assert "chosen log-ratio" in capsys.readouterr().out
     config = json.loads((out / "config.json").read_text())
     assert (config["beta"], config["steps"], config["batch_size"]) == (
         0.6,
@@ -218,8 +218,8 @@ def test_the_help_says_where_beta_comes_from(capsys):
         with pytest.raises(SystemExit):
             cli.main([command, "--help"])
         told = " ".join(capsys.readouterr().out.split())
-        assert "default: the preset's number for the loss" in told
-        assert "else the loss's own" in told
+        assert "(default: nca 0.01, sppo 0.001, dpop 0.3, " in told
+        assert "for every other loss, by preset: tiny 0.6 (chi_po 0.05, simpo 10)" in told
         assert "None" not in told
 
 

@@ -1,14 +1,18 @@
 """The command line: `dpo train`, `dpo sample`, `dpo score`. `dpo COMMAND --help` tells more.
 
 A file a group of commands: train, iterate, feedback, read (sample, score), check
-(check-data, doctor, fetch-human-ratings), book; options has what several of them share.
+(check-data, doctor, fetch-human-ratings), book; options has what several of them share. What is
+slow to load is imported where a command runs, so that help and mistakes answer at once.
 """
 
-import argparse
+import os
 import sys
+from contextlib import suppress
 
+from .. import __version__
 from . import book, check, feedback, iterate, read, train
 from .options import quiet_libraries
+from .parsing import Parser, PrintCompletion
 
 DESCRIPTION = """Direct Preference Optimization, from the notebooks to real models.
 
@@ -21,6 +25,9 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
     dpo iterate --method iterated --model gpt2 --data prompts.jsonl --judge my_judge.py:judge
   several responses to each prompt, a judge, pairs, DPO
     dpo feedback --model smollm2 --prompts prompts.jsonl --out runs/second
+  what is in a file, and what is wrong with it or with a run
+    dpo check-data pairs.jsonl
+    dpo doctor runs/first
   the notebooks, with or without solutions
     dpo book my_book --student
 """
@@ -30,37 +37,78 @@ LOADS_MODELS = ("train", "iterate", "feedback", "sample", "score", "doctor")
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
-    0, 1 if check-data or doctor found something wrong, 2 for what the user can mend (one sentence
-    on stderr), 130 for Ctrl-C, 143 for SIGTERM.
+    0, 1 if check-data or doctor found something wrong, 2 for any error (one sentence on stderr, or
+    with --debug its traceback), 130 for Ctrl-C, 141 if nobody reads the output, 143 for SIGTERM.
     """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a stream that some program has put there
+            stream.reconfigure(errors="replace")  # a terminal without beta still gets the rest
     parser = make_parser()
     options = parser.parse_args(arguments)
     if not getattr(options, "run", None):
         parser.print_help()
         return 2
-    if options.command in LOADS_MODELS:
-        quiet_libraries()
     try:
-        return options.run(options) or 0
-    except (ValueError, OSError) as error:  # DataError and ModelError are ValueErrors
+        if options.command in LOADS_MODELS:
+            quiet_libraries()
+        status = options.run(options) or 0
+        sys.stdout.flush()  # a full disk is an error of this command, not of Python's end
+        return status
+    except BrokenPipeError:  # as of `dpo sample | head`
+        _let_go()
+        return 141
+    except Exception as error:
+        _let_go()
         if options.debug:
             raise
-        print(f"dpo {options.command}: {error}", file=sys.stderr)
+        print(f"dpo {options.command}: {sentence(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
+        _let_go()
         print(f"dpo {options.command}: stopped {error}", file=sys.stderr)
         return 128 + getattr(error, "signal", 2)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `run` of what it returns is the command's function."""
-    parser = argparse.ArgumentParser(
-        "dpo", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+def sentence(error: Exception) -> str:
+    """An error in one line: ours say themselves what to mend, others get their kind and a hint."""
+    told = " ".join(str(error).split("\n"))
+    if isinstance(error, ImportError) and error.name:
+        return f"{error.name.partition('.')[0]} is needed and can't be imported ({told})"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, ValueError | OSError) and told:  # DataError and ModelError among them
+        return told
+    return f"{type(error).__name__}: {told or 'no more is known'} (--debug shows where)"
 
-    def add(name: str, run, help_text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=help_text, description=help_text)
+
+def _let_go() -> None:
+    """Bars that the error left open are wiped, so that its sentence has a line of its own.
+
+    What stdout can't write any more is dropped, or Python tries again at its end and says so.
+    """
+    if "tqdm" in sys.modules:
+        for bar in list(sys.modules["tqdm"].tqdm._instances):
+            bar.close()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def make_parser() -> Parser:
+    """The parser of all commands; `run` of what it returns is the command's function."""
+    parser = Parser("dpo", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"dpo {__version__}")
+    shells = ("bash", "zsh", "tcsh")
+    told = "print what this shell reads to complete commands and options, and exit"
+    parser.add_argument("--print-completion", action=PrintCompletion, choices=shells, help=told)
+    parser.commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands (`dpo COMMAND --help` has their options)"
+    )
+
+    def add(name: str, run, short: str, long: str = "") -> Parser:
+        command = parser.commands.add_parser(name, help=short, description=long or short)
         command.add_argument(
             "--debug", action="store_true", help="show the whole traceback of an error"
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def add_commands(add) -> None:
-    """The one, by `add(name, run, help_text)`, which returns the command's parser."""
+    """The one, by `add(name, run, short, long)`, which returns the command's parser."""
     command = add("book", book_command, "write the book's notebooks to a folder")
     command.add_argument("folder", type=Path, help="a new folder, or one without the book's files")
     command.add_argument(

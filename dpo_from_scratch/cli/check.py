@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
+from ..data import KEYS
+from .parsing import whole
+
 
 def add_commands(add) -> None:
-    """The three, by `add(name, run, help_text)`, which returns the command's parser."""
+    """The three, by `add(name, run, short, long)`, which returns the command's parser."""
     checking = add(
         "check-data",
         check_data_command,
+        "what is in a file of rows, and what is wrong",
         "say what is in a file of pairs, labels or texts, and what is wrong with it",
     )
     add_checking_options(checking)
     doctor = add(
         "doctor",
         doctor_command,
+        "what is wrong with a run, a file, or a model on it",
         "say what is wrong with a run, a file of pairs, or a model on such a file",
     )
     doctor.add_argument(
@@ -28,6 +33,7 @@ def add_commands(add) -> None:
     ratings = add(
         "fetch-human-ratings",
         ratings_command,
+        "get people's ratings of sentences, as pairs",
         "fetch people's ratings of film-review sentences and make pairs of them",
     )
     ratings.add_argument(
@@ -42,8 +48,6 @@ def add_commands(add) -> None:
 
 def add_checking_options(checking) -> None:
     """Which file, and whose tokens to count."""
-    from ..data import KEYS
-
     checking.add_argument("data", help="JSON Lines or an array (.gz too), Parquet")
     checking.add_argument("--kind", choices=KEYS, help="default: what the columns make")
     checking.add_argument(
@@ -51,9 +55,9 @@ def add_checking_options(checking) -> None:
     )
     checking.add_argument(
         "--max-length",
-        type=int,
+        type=whole(0),
         default=0,
-        help="tokens a row may have; 0: what the model can read",
+        help="tokens a row may have; 0: what the model can read (default: 0)",
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..training.settings import FEEDBACK, FEEDBACK_GROUPS
 from .options import (
     MODEL_HELP,
     add_train_options,
@@ -14,12 +15,11 @@ from .options import (
 
 
 def add_commands(add) -> None:
-    """`feedback`, by `add(name, run, help_text)`, which returns the command's parser."""
-    from ..feedback import DEFAULTS, ROUNDS
-
+    """`feedback`, by `add(name, run, short, long)`, which returns the command's parser."""
     command = add(
         "feedback",
         feedback_command,
+        "responses, a judge, pairs, DPO: Zephyr's recipe",
         "several responses to each prompt, a judge, pairs, DPO (Zephyr's recipe)",
     )
     command.add_argument("--out", required=True, help="folder of the run")
@@ -37,11 +37,11 @@ def add_commands(add) -> None:
         "and second response, and returns the probability that the first is better; a call may "
         "take ten minutes",
     )
-    add_group_options(command, ROUNDS)
+    add_group_options(command, FEEDBACK_GROUPS)
     command.add_argument(
         "--overwrite", action="store_true", help="delete the run that --out holds, and begin anew"
     )
-    add_train_options(command, DEFAULTS)
+    add_train_options(command, FEEDBACK)
 
 
 def add_group_options(command, groups: int) -> None:
@@ -72,12 +72,12 @@ def add_group_options(command, groups: int) -> None:
 
 
 def feedback_command(options) -> None:
-    from ..feedback import DEFAULTS, STAGES, pipeline, rubric, vader
+    from ..feedback import STAGES, pipeline, rubric, vader
     from ..judges import as_scores, named_judge
     from ..losses import LOSSES
     from ..models import load_model
 
-    config = train_config(options, DEFAULTS)
+    config = train_config(options, FEEDBACK)
     if LOSSES[config.loss].needs == "texts":
         raise ValueError(f"the judge makes pairs, and loss {config.loss!r} takes texts alone")
     if options.groups < 1:

@@ -13,10 +13,11 @@ from .options import (
 
 
 def add_commands(add) -> None:
-    """`iterate`, by `add(name, run, help_text)`, which returns the command's parser."""
+    """`iterate`, by `add(name, run, short, long)`, which returns the command's parser."""
     rounds = add(
         "iterate",
         iterate_command,
+        "train in rounds: iterated or online DPO, sDPO, DNO",
         "train in rounds that change the data or the reference: iterated DPO, sDPO, DNO",
     )
     add_round_options(rounds)
@@ -71,7 +72,7 @@ def add_sampling_options(rounds) -> None:
     rounds.add_argument(
         "--moving-reference",
         action="store_true",
-        help="iterated: the last round's policy is the reference",
+        help="iterated: the last round's policy is the reference (default: off; sdpo, dno: always)",
     )
 
 
@@ -93,7 +94,7 @@ def iterate_command(options) -> None:
     by = decided(options, judge_name) | {"data": fingerprint(rows)}
     samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
     asked = (rows, as_labeller(judge), rounds, config)
-    rows_of = plan(options.method, model, tokenizer, *asked, *samples)
+    rows_of = plan(options.method, model, tokenizer, *asked, *samples, progress=True)
     name = f"{name_of(options.model)}-{options.method}"
     out = run_folder(options, name, decides(model, config, rounds, moving, by)[0])
     done = (out / f"round-{rounds}" / "model").exists() and not options.overwrite

@@ -9,6 +9,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 
+from ..training import PRESETS, TrainConfig
+from .defaults import LOSS_BETAS, QUICK, in_force
+
 MODEL_HELP = '"tiny", "smollm2", a folder, or a hub id like gpt2'
 
 
@@ -79,34 +82,25 @@ def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) 
 
     `own` are the command's own numbers, which stand before those of a preset that nobody named.
     """
-    from ..losses import LOSSES
-    from ..training import PRESETS, TrainConfig
-
     parser.add_argument(
         "--preset",
         choices=PRESETS,
-        help="a set of settings (default: the one named like the model, else gpt2)",
+        help="a set of settings, here called a preset (default: the one named like --model, else "
+        "gpt2)",
     )
     for f in fields(TrainConfig):
-        if f.name in (own or {}):
-            otherwise = f"default: {own[f.name]}, or what a preset says that is named"
-        elif f.default is None:  # beta
-            otherwise = "default: the preset's number for the loss, such as 0.6 for dpo in the "
-            otherwise += "review world; else the loss's own, such as 0.1 for dpo"
-        else:
-            otherwise = f"without a preset: {f.default}"
         name = "--" + f.name.replace("_", "-")
-        text = f"{f.metadata['help']} ({otherwise})".replace("%", "%%")
+        text = f"{f.metadata['help']} ({in_force(f, own or {})})".replace("%", "%%")
         if isinstance(f.default, bool):
             parser.add_argument(name, action="store_true", default=None, help=text)
             continue
-        choices = list(LOSSES) if f.name == "loss" else None
+        if f.name == "loss":  # TrainConfig knows those, too, that are not in the light table
+            text = f"one of {', '.join(LOSS_BETAS)}; {text}"
         parser.add_argument(
             name,
             type=float if f.default is None else type(f.default),
             help=text,
-            choices=choices,
-            metavar=None if choices else f.name.upper(),
+            metavar=f.name.upper(),
         )
 
 
@@ -115,8 +109,6 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
 
     Between them the command's `own` numbers, unless a preset was named.
     """
-    from ..training import PRESETS, TrainConfig
-
     preset = options.preset or (options.model if options.model in PRESETS else "gpt2")
     own = {} if options.preset or own is None else own
     given = {
@@ -124,8 +116,7 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         for f in fields(TrainConfig)
         if getattr(options, f.name) is not None
     }
-    quick = {"score_all": False}  # what a preset has for the book's last digits costs a large file
-    return TrainConfig(**(PRESETS[preset] | quick | own | given))
+    return TrainConfig(**(PRESETS[preset] | QUICK | own | given))
 
 
 @contextmanager

@@ -4,13 +4,14 @@ import json
 import sys
 
 from .options import load_reference
+from .parsing import number, whole
 
 
 def add_commands(add) -> None:
-    """`sample` and `score`, by `add(name, run, help_text)`, which returns the command's parser."""
+    """`sample` and `score`, by `add(name, run, short, long)`, which returns a parser."""
     add_sample_options(add("sample", sample_command, "write responses to prompts"))
-    help_text = "print log-probabilities of pairs, or with --reference their implicit rewards"
-    add_score_options(add("score", score_command, help_text))
+    more = "print log-probabilities of pairs, or with --reference their implicit rewards"
+    add_score_options(add("score", score_command, "log-probabilities or rewards of pairs", more))
 
 
 def add_sample_options(sampling) -> None:
@@ -28,14 +29,16 @@ def add_sample_options(sampling) -> None:
         action="store_true",
         help="hand the prompt to the model's chat template as a user's message",
     )
-    sampling.add_argument("--n", type=int, default=1, help="responses for each prompt (default: 1)")
     sampling.add_argument(
-        "--temperature", type=float, default=1.0, help="0 is greedy (default: 1.0)"
+        "--n", type=whole(1), default=1, help="responses for each prompt (default: 1)"
+    )
+    sampling.add_argument(
+        "--temperature", type=number, default=1.0, help="0 is greedy (default: 1.0)"
     )
     sampling.add_argument(
         "--max-new-tokens", type=int, help="default: what the context leaves, at most 256"
     )
-    sampling.add_argument("--seed", type=int, default=0)
+    sampling.add_argument("--seed", type=whole(0), default=0, help="decides the draws (default: 0)")
 
 
 def add_score_options(scoring) -> None:
@@ -45,15 +48,15 @@ def add_score_options(scoring) -> None:
     scoring.add_argument("--reference", help="the model that training started from")
     scoring.add_argument(
         "--beta",
-        type=float,
+        type=number,
         default=0.1,
         help="of the implicit reward beta * log-ratio (default: 0.1)",
     )
     scoring.add_argument(
         "--max-length",
-        type=int,
+        type=whole(0),
         default=0,
-        help="tokens a row may have; 0: what the model can read",
+        help="tokens a row may have; 0: what the model can read (default: 0)",
     )
     scoring.add_argument(
         "--skip-bad", action="store_true", help="leave out rows that can't be used, and count them"
@@ -76,41 +79,61 @@ def sample_command(options) -> None:
         temperature=options.temperature,
         max_new_tokens=options.max_new_tokens,
         seed=options.seed,
+        progress=sys.stderr.isatty(),
     )
     for s in drawn:
         row = {"prompt": s.prompt, "completion": s.text, "finished": s.finished}
-        print(json.dumps(row, ensure_ascii=False))
+        print(json.dumps(row, ensure_ascii=not writes_all()))
 
 
 def score_command(options) -> None:
+    from tqdm.auto import tqdm
+
     from ..data import DataError, Report, numbered_rows
     from ..models import Scorer, length_limit, load_model, pad_id
     from ..scoring import score_pairs
     from ..tokens import encode_each
-    from ..training.metrics import share_right
 
     report = Report(options.data)
     rows = list(numbered_rows(options.data, "pairs", report, options.skip_bad))
     model, tokenizer = load_model(options.model)
     limit = length_limit(model, options.max_length)
+    rows = tqdm(rows, desc="tokenising", disable=None, leave=False, delay=2)
     found = list(encode_each(tokenizer, rows, report, limit, options.skip_bad, report.unit))
     if not found:
         raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
     lines, pairs = zip(*found, strict=True)
-    scores = score_pairs(Scorer(model), pairs, pad_id(tokenizer))
+    rest = (pairs, pad_id(tokenizer), sys.stderr.isatty())
+    scores = score_pairs(Scorer(model), *rest)
     keys, what = ["chosen_logps", "rejected_logps"], "log-probability"
     if options.reference:
         reference = load_reference(options.reference, tokenizer)
-        before = score_pairs(Scorer(reference), pairs, pad_id(tokenizer))
+        before = score_pairs(Scorer(reference), *rest)
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
     for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):
         print(json.dumps({report.unit: line, keys[0]: chosen, keys[1]: rejected}))
-    margin = scores[:, 0] - scores[:, 1]
-    right = share_right(margin, margin > 0).double().mean()  # a tie counts one half
     counted = f"{len(scores)} pairs, {report.left_out.total()} left out"
-    told = f"{counted}; {what} of the chosen above the rejected in {right:.3f}"
-    print(told, file=sys.stderr)
+    print(f"{counted}; {what} of the chosen {summary(scores)}", file=sys.stderr)
     report.rows = len(scores)
     if report.left_out or report.warnings:
         print(report, file=sys.stderr)
+
+
+def summary(scores) -> str:
+    """How often the chosen is above the rejected, (N, 2), and by how much on average."""
+    from ..lab.evaluation import mean_and_half_width
+    from ..training.metrics import share_right
+
+    margin = (scores[:, 0] - scores[:, 1]).double()
+    right = float(share_right(margin, margin > 0).double().mean())
+    told = f"above the rejected in {right:.3f} (a tie counts one half); mean margin "
+    if len(margin) < 2:
+        return f"{told}{float(margin[0]):.4g}"
+    mean, half = mean_and_half_width(margin.numpy())
+    return f"{told}{mean:.4g}, 95 % interval {mean - half:.4g} to {mean + half:.4g}"
+
+
+def writes_all() -> bool:
+    """Whether stdout can write every letter; where not, JSON escapes them and loses nothing."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")

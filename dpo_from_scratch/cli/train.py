@@ -1,10 +1,12 @@
 """`dpo train`: train on a file of rows."""
 
 import json
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from .course import picture, table
 from .options import (
     add_run_options,
     add_train_options,
@@ -16,10 +18,11 @@ from .options import (
 
 
 def add_commands(add) -> None:
-    """`train`, by `add(name, run, help_text)`, which returns the command's parser."""
+    """`train`, by `add(name, run, short, long)`, which returns the command's parser."""
     training = add(
         "train",
         train_command,
+        "train on pairs (thumbs: kto, bco; texts: sft)",
         "train a model on preference pairs (thumbs: --loss kto or bco; texts: --loss sft)",
     )
     training.add_argument(
@@ -72,14 +75,14 @@ def train_command(options) -> None:
     if findings is not None:
         told = json.dumps([asdict(f) for f in findings], indent=1) + "\n"
         (folder / "doctor.json").write_text(told, encoding="utf-8")
-    tell(history, folder)
+    tell(history, config, folder)
 
 
-def tell(history: list[dict], folder: Path) -> None:
-    """The first and the last step, and where the run is."""
-    for row in history[:1] + history[1:][-1:]:
-        columns = ", ".join(f"{k} {row[k]:.4g}" for k in row if k != "step")
-        print(f"step {row['step']}: {columns}")
+def tell(history: list[dict], config, folder: Path) -> None:
+    """How the run went, and where it is; who sits at a terminal gets a picture too."""
+    print(*table(history, config), sep="\n")
+    if sys.stdout.isatty():
+        print(picture(history, config, folder))
     print(f"the run: {folder}   model: {folder / 'model'}   metrics: {folder / 'metrics.jsonl'}")
 
 

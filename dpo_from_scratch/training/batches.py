@@ -53,7 +53,9 @@ class TrainingData:
         )
 
 
-def prepare(tokenizer, rows: list[dict], config: TrainConfig, model: nn.Module) -> TrainingData:
+def prepare(
+    tokenizer, rows: list[dict], config: TrainConfig, model: nn.Module, progress: bool = False
+) -> TrainingData:
     """The rows of a run, checked against what the loss needs. DataError says what doesn't fit.
 
     Rows that seed and steps will not pick are not tokenised, unless all must be to tell which can
@@ -63,13 +65,14 @@ def prepare(tokenizer, rows: list[dict], config: TrainConfig, model: nn.Module) 
     if loss.needs == "labels" and len(rows) and "chosen" in rows[0]:
         rows = split_pairs(rows)
     report, usable = Report("tokens"), range(len(rows))
+    bar = {"desc": "tokenising", "disable": not progress, "leave": False, "delay": 2}
     if config.skip_bad:
-        numbered = ((i + 1, rows[i]) for i in usable)
+        numbered = ((i + 1, rows[i]) for i in tqdm(usable, **bar))
         usable = [i - 1 for i, _ in encode_each(tokenizer, numbered, report, limit, skip_bad=True)]
     if not len(usable):
         raise DataError("no row is left to train on")
     picked = rows_picked(len(usable), config)
-    numbered = ((usable[i] + 1, rows[usable[i]]) for i in picked)
+    numbered = ((usable[i] + 1, rows[usable[i]]) for i in tqdm(picked, **bar))
     again = Report() if config.skip_bad else report
     encoded = encode_each(tokenizer, numbered, again, limit)
     examples = dict(zip(picked, (found for _, found in encoded), strict=True))

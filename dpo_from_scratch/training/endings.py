@@ -43,7 +43,12 @@ def last_words(history: list[dict]) -> list[str]:
     return []
 
 
+def tenth(history: list[dict]) -> int:
+    """A tenth of the steps, one at least."""
+    return max(len(history) // 10, 1)
+
+
 def end_of(key: str, history: list[dict]) -> float:
     """The mean of the last tenth of the steps."""
-    rows = history[-max(len(history) // 10, 1) :]
+    rows = history[-tenth(history) :]
     return sum(row[key] for row in rows) / len(rows)

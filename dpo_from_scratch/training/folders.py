@@ -15,7 +15,8 @@ from pathlib import Path
 from ..data import DataError
 from ..saving import WRITTEN, check_target
 
-OWN = ("metrics.jsonl", "reference.safetensors", "doctor.json", "model", "model.partial")
+OWN = ("metrics.jsonl", "reference.safetensors", "doctor.json", "curves.png", "model")
+OWN += ("model.partial",)
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 STATE = re.compile(r"state(-\d+)?\.safetensors|state\.json")
 ELSEWHERE = "name another folder with --out"
@@ -54,7 +55,7 @@ def whole_lines(path: Path) -> list[dict]:
 def write_text(path: Path, text: str) -> None:
     """Write a file beside its place and rename it: all of it, or nothing."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="\n")  # the same bytes on every system
     partial.replace(path)
 
 
@@ -130,8 +131,9 @@ def clear(folder: Path) -> None:
     """Delete the run in a folder, and nothing else; what tells whose it is goes last."""
     settle(folder)
     remove(folder / "model", WRITTEN)
-    for name in ("reference.safetensors", "doctor.json", "metrics.jsonl", "config.json"):
+    for name in ("reference.safetensors", "doctor.json", "curves.png", "metrics.jsonl"):
         (folder / name).unlink(missing_ok=True)
+    (folder / "config.json").unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------- names

@@ -18,7 +18,7 @@ class Lock:
     def __init__(self, of: Path, path: Path | None = None):
         self.path, self.file = path or of / "run.lock", None
         while self.file is None:
-            file = open(self.path, "a")  # noqa: SIM115 (it stays open as long as the lock)
+            file = open(self.path, "ab")  # noqa: SIM115 (it stays open as long as the lock)
             try:
                 _take(file)
             except (BlockingIOError, PermissionError):

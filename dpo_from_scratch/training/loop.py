@@ -50,7 +50,7 @@ def train(
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
     it names the last good weights.
     """
-    data = prepare(tokenizer, rows, config, model)
+    data = prepare(tokenizer, rows, config, model, progress)
     begun = lambda: begun_with(rows, data, model, reference)
     with open_run(run_folder, config.resolved(), begun, resume, overwrite) as run:
         if run.finished:

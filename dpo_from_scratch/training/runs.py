@@ -125,8 +125,8 @@ class RunFolder:
     # ------------------------------------------------------------ while it runs
     def log(self, row: dict) -> None:
         """Append one step's metrics."""
-        with self._writing(), open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        with self._writing(), open(self.metrics, "ab") as file:
+            file.write((json.dumps(row) + "\n").encode())
 
     def save(
         self,

@@ -1,14 +1,18 @@
-"""What decides a run besides model and data: configuration, presets, schedule, order of rows."""
+"""What decides a run besides model and data: configuration, presets, schedule, order of rows.
+
+Torch and the losses are loaded when asked for: the command line's help is made from this, at once.
+"""
 
 import inspect
 import math
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from ..losses import LOSSES
+    from ..losses import Loss
 
 Beta = float | dict[str, float] | None  # a number, or a table of numbers by loss
 
@@ -29,7 +33,7 @@ class TrainConfig:
     left out; afterwards it is the number in force (see `beta_of`).
     """
 
-    loss: str = option("dpo", "which loss: " + ", ".join(LOSSES))
+    loss: str = option("dpo", "which loss")
     beta: Beta = option(  # noqa: RUF009
         None, "how dear it is to leave the reference: larger keeps the optimum closer to it"
     )
@@ -68,8 +72,7 @@ class TrainConfig:
     seed: int = option(0, "decides the order of the rows and all else that is random")
 
     def __post_init__(self):
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {self.loss!r}")
+        loss_named(self.loss)
         self.beta = beta_of(self.loss, self.beta)
         problem = next((text for holds, text in self._rules() if not holds), None)
         if problem:
@@ -78,9 +81,11 @@ class TrainConfig:
 
     def _rules(self) -> list[tuple[bool, str]]:
         """What must hold, and what to say if it does not."""
+        import torch
+
         one_or_more = min(self.steps, self.batch_size, self.accumulation)
         zero_or_more = min(self.max_length, self.lora_rank, self.save_every, self.warmup)
-        compares = LOSSES[self.loss].needs == "labels"
+        compares = loss_named(self.loss).needs == "labels"
         rows = f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more"
         rate, norm, decay = self.learning_rate, self.max_grad_norm, self.weight_decay
         beta = beta_of(self.loss, self.beta)
@@ -108,7 +113,7 @@ class TrainConfig:
 
     def options(self) -> dict:
         """The keyword options of the loss: its defaults, its `beta`, then `loss_options`."""
-        known, given = LOSSES[self.loss].defaults, set()
+        known, given = loss_named(self.loss).defaults, set()
         found = known | ({"beta": self.beta} if "beta" in known else {})
         for part in filter(None, self.loss_options.split(",")):
             name, _, value = (x.strip() for x in part.partition("="))
@@ -132,7 +137,9 @@ class TrainConfig:
 
     def _try_options(self) -> None:
         """The loss says what it does not take, before anything is read or written."""
-        loss, ones = LOSSES[self.loss], torch.ones(2, device="cpu")
+        import torch
+
+        loss, ones = loss_named(self.loss), torch.ones(2, device="cpu")
         inputs = {"kl": 0 * ones[0], "delta": 0.0, "win_probability": ones}
         inputs |= {"chosen_lengths": ones, "rejected_lengths": ones}
         takes = inspect.signature(loss.fn).parameters
@@ -155,7 +162,7 @@ class TrainConfig:
 
     def __str__(self) -> str:
         """One line with every setting in force."""
-        has_beta = "beta" in LOSSES[self.loss].defaults
+        has_beta = "beta" in loss_named(self.loss).defaults
         rest = {f.name: getattr(self, f.name) for f in fields(self)} | {"loss_options": None}
         factor = {} if has_beta else {"reward_factor": self.beta}
         found = {"loss": self.loss} | self.options() | factor
@@ -234,6 +241,9 @@ PRESETS = {
         "max_length": 512,
     },
 }
+# `dpo feedback`, before a preset that nobody named: a short run at a high learning rate, what a
+# laptop does in a quarter of an hour, and groups of responses to each prompt
+FEEDBACK, FEEDBACK_GROUPS = {"steps": 12, "learning_rate": 5e-4, "save_every": 4}, 4
 
 
 def beta_of(loss: str, given: Beta = None) -> float:
@@ -242,7 +252,16 @@ def beta_of(loss: str, given: Beta = None) -> float:
     For a loss without beta it is only the factor of the reward columns: 0.1 unless told.
     """
     number = given.get(loss) if isinstance(given, dict) else given
-    return LOSSES[loss].defaults.get("beta", 0.1) if number is None else float(number)
+    return loss_named(loss).defaults.get("beta", 0.1) if number is None else float(number)
+
+
+def loss_named(name: str) -> "Loss":
+    """The loss of this name; ValueError, with those that there are, if there is none."""
+    from ..losses import LOSSES
+
+    if name not in LOSSES:
+        raise ValueError(f"loss is one of {', '.join(LOSSES)}, not {name!r}")
+    return LOSSES[name]
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -253,18 +272,22 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * DECAYS[config.decay](share)
 
 
-def pick_rows(step: int, rows: int, config: TrainConfig) -> Tensor:
+def pick_rows(step: int, rows: int, config: TrainConfig) -> "Tensor":
     """Row numbers (batch_size,) of a step: epoch after epoch, each in a new order.
 
     Seed and epoch alone decide the order.
     """
+    import torch
+
     wanted = range(step * config.batch_size, (step + 1) * config.batch_size)
     orders = {e: _permutation(rows, config.seed, e) for e in {i // rows for i in wanted}}
     return torch.stack([orders[i // rows][i % rows] for i in wanted])
 
 
 @lru_cache(maxsize=4)
-def _permutation(rows: int, seed: int, epoch: int) -> Tensor:
+def _permutation(rows: int, seed: int, epoch: int) -> "Tensor":
+    import torch
+
     generator = torch.Generator("cpu").manual_seed(seed * 100_003 + epoch)
     return torch.randperm(rows, generator=generator, device="cpu")
 
