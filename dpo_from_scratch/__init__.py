@@ -112,21 +112,13 @@ Laboratory, how the book measures                               -> core, doctor,
     plots.py                the book's style, and pictures that several chapters share
     figures/                single chapters' figures, drawn from what their cells computed
       ch00.py               00: the course of the loss, and the run under the frontier
-      ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
-      ch00_runs.py          00: which way beta works, and swapped columns, both trained
       ch01.py               01: model against grammar, and what a token costs
-      ch01_replies.py       01: one word of a reply, and the chain rule
       ch02.py               02: the fit of the scores, and the ceiling of labels
-      ch02_labels.py        02: how many labels agree with the true reward
       ch03.py               03: the climb, the paths of a recursion, the frontier
       ch04.py               04: the formula taken apart, and one step of one pair
       ch05.py               05: the loss of SFT, and references by their gap to the grammar
       ch06.py               06: a healthy run beside three that are not
-      ch06_loss.py          06: the loss of a batch, and what it becomes with a mistake
-      ch06_parts.py         06: the gradient of a batch from its parts
-      ch06_step.py          06: a reader's step, told by its losses and by its moves
       ch07.py               07: the sweep under the frontier, and broken texts apart
-      ch07_slope.py         07: the slope of implicit rewards over the true ones
       ch08.py               08: PPO's parts, and both roads under the frontier
       ch09.py               09: what falls, beside the optimum's own fall
       ch10.py               10: losses as landscapes, and two gradients that look alike
@@ -155,9 +147,13 @@ Laboratory, how the book measures                               -> core, doctor,
       capstone_loss.py      a new loss, by the demands that the registry's own have to meet
       capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
+      ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
+      ch00_runs.py          00: which way beta works, and swapped columns, both trained
       ch01.py               01: tokens' and texts' log-probabilities, the chain rule, a seam
+      ch01_replies.py       01: one word of a reply, and the chain rule
       ch01b.py              01: what bfloat16 costs, and a seam that merges
       ch02.py               02: Bradley-Terry from labels, and which contradiction is enough
+      ch02_labels.py        02: how many labels agree with the true reward
       ch02b.py              02: a labeller who flips, and twenty labels spent well
       ch03.py               03: the Gibbs optimum, backwards, twice; the other KL
       ch03_functions.py     03: what asks for a function: the optimum, and optimising again
@@ -171,7 +167,11 @@ Laboratory, how the book measures                               -> core, doctor,
       ch05_mixed.py         05: the length that mixed batches teach
       ch05_prompt.py        05: what prompts would cost in the loss
       ch06.py               06: a training step, a loop of one's own, a pair's weight, parts
+      ch06_loss.py          06: the loss of a batch, and what it becomes with a mistake
+      ch06_parts.py         06: the gradient of a batch from its parts
+      ch06_step.py          06: a reader's step, told by its losses and by its moves
       ch07.py               07: parts of a KL, where to stop, best-of-n, calibration
+      ch07_slope.py         07: the slope of implicit rewards over the true ones
       ch08.py               08: advantages, the first minibatch, PPO without KL, RLOO and GRPO
       ch08_ends.py          08: the ends of lambda, the first minibatch
       ch09.py               09: quotients of gradients, when the goal falls, the favourite
@@ -184,22 +184,34 @@ Laboratory, how the book measures                               -> core, doctor,
       ch11_robust.py        11: robust DPO's loss
       ch11_shares.py        11: flips found from labels, two wrongs
       ch12.py               12: IPO's loss, the epsilon that is IPO, a beta for a budget
+      ch12_ipo.py           12: IPO's loss, and what it is taken for
+      ch12_judges.py        12: in what share of the pairs n judges agree
       ch13.py               13: KTO's mismatched rows, where BCO rests, weights for uneven thumbs
+      ch13_rows.py          13: rows whose prompt has another row's response
       ch14.py               14: R-DPO's loss, the right alpha, where LN-DPO is least
+      ch14_least.py         14: the least loss of LN-DPO in a small world
+      ch14_r_dpo.py         14: R-DPO's loss, and what it is taken for
       ch15.py               15: whose samples, what labels cost, rounds, a judge who likes length
+      ch15_worth.py         15: what a label is worth about the texts you care about
       ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
       ch16_loop.py          16: the loop, read by what its models give to six texts
+      ch16_start.py         16: the first loss where policy and reference are exchanged
       ch17.py               17: a round of exact DNO, averages of rounds, Nash-MD
+      ch17_mixture.py       17: Nash-MD, whose opponent is a mixture
+      ch17_step.py          17: a round of exact DNO
       ch18.py               18: Holm's correction, looks until it works, runs that break
+      ch18_others.py        18: other figures of p-values, looks, trials, broken runs
       ch19.py               19: pairs from scores, and exercises on judges
+      ch19_others.py        19: other figures of scores, of two orders, of two lines
       ch19_pairs.py         19: from scores to pairs, read by how often each pair is made
       ch20.py               20: a preference from ratings, people who can tell, a rating's worth
+      ch20_people.py        20: other figures of ratings and of votes
       ch22.py               22: ten runs without a name, a bug of one's own, another's log
       ch22_runs.py          22: what speaks against a name for one of the ten runs
       drift.py              06: five steps against a reference that moves along
       kit.py                mistakes with their names, alone and two at a time
       lettered.py           numbers, and then the letter of a reason
-       loops.py              06: a very small model and a few pairs, to try a reader's code on
+      loops.py              06: a very small model and a few pairs, to try a reader's code on
       ppo.py                08: PPO without its KL term, advantages without a value model
       resting.py            13: where BCO comes to rest, and where it would with mistakes
       worked.py             numbers that end a calculation, losses with their gradient
