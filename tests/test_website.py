@@ -2,6 +2,7 @@
 host. What its tables name, there is.
 """
 
+import html
 import inspect
 import re
 import subprocess
@@ -14,6 +15,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS, WEBSITE = ROOT / "notebooks", ROOT / "website"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+sys.path.insert(0, str(WEBSITE))
+front = import_module("front")
 pytest.importorskip("sphinx")
 
 
@@ -65,6 +68,38 @@ def test_the_index_leads_to_every_chapter(site):
     index = (site / "index.html").read_text(encoding="utf-8")
     for path in CHAPTERS:
         assert f'href="{path.stem}.html"' in index
+
+
+def test_the_first_page_has_the_parts_what_each_chapter_is_about_and_a_picture(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", index)).replace("’", "'").replace("“", '"')
+    for part in ("The idea, exactly", "Train it", "The family", "For real"):
+        assert len(re.findall(rf"<h3>Part [IV]+\. {part}", index)) == 1
+    assert len(front.CHAPTERS) == len(CHAPTERS)
+    for _, _, title, words in front.CHAPTERS.values():
+        assert f"{title}: {words}" in text
+    assert len(re.search(r'<img src="_static/frontier.svg"[^>]* alt="([^"]*)"', index)[1]) > 100
+    assert "<!--" not in index[index.index("<article") : index.index("</article>")]
+    assert (site / "_static" / "frontier.svg").stat().st_size < 60_000
+
+
+def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
+    for path in CHAPTERS:
+        page = (site / f"{path.stem}.html").read_text(encoding="utf-8")
+        told = html.unescape(re.findall(r'<meta name="description" content="(.*?)"', page)[-1])
+        assert front.CHAPTERS[path.name[:2]][3].startswith(told.split(": ", 1)[1][:20])
+        assert f"/edit/main/notebooks/{path.name}" in page
+        assert "/issues/new" in page
+        assert "copybutton.js" in page
+        assert 'rel="icon" href="_static/favicon.svg"' in page
+        assert 'id="pst-header" hidden' in page  # the theme's script measures it
+
+
+def test_programs_find_every_chapter_in_llms_txt(site):
+    text = (site / "llms.txt").read_text(encoding="utf-8")
+    assert text.startswith("# DPO from Scratch\n\nThe notebook textbook of Direct Preference")
+    listed = re.findall(r"^- \[\d\d\. .+\]\((\w+)\.html\): .{20,}$", text, re.M)
+    assert listed == [path.stem for path in CHAPTERS]
 
 
 def rows(page: str) -> list[list[str]]:

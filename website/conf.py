@@ -127,7 +127,9 @@ def prepare(app, name, source):
 def describe(app, name, template, context, doctree):
     """What a page is about, for those who list it."""
     words = html.escape(front.description(name))
-    context["metatags"] = f'{context.get("metatags", "")}<meta name="description" content="{words}">'
+    context["metatags"] = (
+        f'{context.get("metatags", "")}<meta name="description" content="{words}">'
+    )
 
 
 def put_beside(app, error):

@@ -11,7 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| \[(\d\d)\]\(notebooks/(\w+)\.ipynb\) \| (.*?) \| (.*?) \|$", re.M)
-CHAPTERS = {row[1]: row.groups() for row in ROW.finditer(README)}  # number -> it, page, title, words
+CHAPTERS = {
+    row[1]: row.groups() for row in ROW.finditer(README)
+}  # number -> it, page, title, words
 ABOUT = " ".join(re.search(r"^# .*\n\n((?:.+\n)+)", README)[1].split())
 
 PICTURE = """<figure class="frontier">
