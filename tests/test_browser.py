@@ -192,11 +192,15 @@ def test_a_page_loads_whole_from_here_and_is_for_everyone(website, chromium, nam
 
 def test_the_sections_at_the_side_are_marked_and_the_way_back_to_the_top_shows(website, chromium):
     page = chromium.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(MINUTE)
     page.goto(f"{website}/07_sweep_beta.html")
     page.evaluate(TYPESET)
     page.evaluate("document.querySelector('#under-the-frontier').scrollIntoView()")
     page.locator(".bd-toc a.active", has_text="Under the frontier").wait_for()
+    page.set_viewport_size({"width": 1000, "height": 800})  # the theme has no such button beyond
+    page.mouse.move(500, 400)
     page.mouse.wheel(0, 600)
+    page.wait_for_timeout(500)
     page.mouse.wheel(0, -100)  # shown to those who scroll back
     page.locator("#pst-back-to-top").click()
     page.wait_for_function("scrollY === 0")

@@ -10,7 +10,10 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from dpo_from_scratch import world
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS, WEBSITE = ROOT / "notebooks", ROOT / "website"
@@ -83,6 +86,25 @@ def test_the_first_page_has_the_parts_what_each_chapter_is_about_and_a_picture(s
     assert (site / "_static" / "frontier.svg").stat().st_size < 60_000
 
 
+def test_the_words_beside_the_first_page_s_picture_fit_its_numbers():
+    runs = front.runs()
+    assert len(runs) == 24
+    far, best = max(runs, key=lambda run: run[1]), max(runs, key=lambda run: run[2])
+    assert far[1:] == pytest.approx((25, -0.8), abs=0.5)
+    assert best[2] == pytest.approx(3, abs=0.2)
+    start = world.REVIEWS.policy(world.prompts()[0]).mean_reward
+    assert far[2] < start < min(reward for beta, _, reward in runs if beta > 0.1)
+    line = world.REVIEWS.frontier(np.geomspace(0.015, 8, 60))
+    line = np.array(sorted((g["kl"], g["mean_reward"]) for g in line))
+    won = {}  # beta -> shares of what could be won at a run's distance
+    for beta, kl, reward in runs:
+        won.setdefault(beta, []).append((reward - start) / (np.interp(kl, *line.T) - start))
+    assert max(map(max, won.values())) < 1  # none is above the frontier
+    assert np.mean([won[beta] for beta in won if beta > 0.2]) == pytest.approx(0.85, abs=0.01)
+    assert min(min(won[beta]) for beta in won if beta > 0.2) > 0.75
+    assert max(won[0.1] + won[0.05]) < 0.5
+
+
 def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
     for path in CHAPTERS:
         page = (site / f"{path.stem}.html").read_text(encoding="utf-8")
@@ -92,7 +114,9 @@ def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
         assert "/issues/new" in page
         assert "copybutton.js" in page
         assert 'rel="icon" href="_static/favicon.svg"' in page
-        assert 'id="pst-header" hidden' in page  # the theme's script measures it
+        assert (
+            '<header id="pst-header" class="bd-header" hidden>' in page
+        )  # the theme's script measures it
 
 
 def test_programs_find_every_chapter_in_llms_txt(site):

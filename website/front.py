@@ -11,9 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| \[(\d\d)\]\(notebooks/(\w+)\.ipynb\) \| (.*?) \| (.*?) \|$", re.M)
-CHAPTERS = {
-    row[1]: row.groups() for row in ROW.finditer(README)
-}  # number -> it, page, title, words
+# number -> itself, the page's name, the title, what it is about
+CHAPTERS = {row[1]: row.groups() for row in ROW.finditer(README)}
 ABOUT = " ".join(re.search(r"^# .*\n\n((?:.+\n)+)", README)[1].split())
 
 PICTURE = """<figure class="frontier">
@@ -22,8 +21,8 @@ PICTURE = """<figure class="frontier">
 SHOWS = (
     "Mean true reward against KL on a logarithmic axis. A black line, the best reward that there"
     " can be at each distance, climbs from 0.6 to 8.2. Blue dots, 24 models trained with DPO,"
-    " follow it closely at first, level off at a reward of 3 and 2.5 nats, and fall below where"
-    " they began, to minus 0.8 at 25 nats."
+    " stay a little below it at first, level off at a reward of 3 and 2.5 nats, and fall below"
+    " where they began, to minus 0.8 at 25 nats."
 )
 
 
@@ -65,8 +64,18 @@ def write_llms(folder: Path, address: str) -> None:
     (folder / "llms.txt").write_text(text, encoding="utf-8")
 
 
+def runs() -> list[tuple[float, float, float]]:
+    """(beta, KL, true reward) of each run of the sweep, from its stored record."""
+    record = (ROOT / "data/results/beta_sweep.json").read_text(encoding="utf-8")
+    return [
+        (point["point"]["beta"], point["result"]["kl"], point["result"]["true_reward"])
+        for point in json.loads(record)["points"]
+        if point["point"].keys() == {"beta", "seed"}
+    ]
+
+
 def draw(folder: Path) -> None:
-    """The trained policies under the exact optimum, from the stored record of the sweep."""
+    """The trained policies under the exact optimum."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -75,13 +84,7 @@ def draw(folder: Path) -> None:
     from dpo_from_scratch.lab.figures.landing import frontier
     from dpo_from_scratch.lab.plots import STYLE
 
-    record = (ROOT / "data/results/beta_sweep.json").read_text(encoding="utf-8")
-    runs = [
-        (point["point"]["beta"], point["result"]["kl"], point["result"]["true_reward"])
-        for point in json.loads(record)["points"]
-        if point["point"].keys() == {"beta", "seed"}
-    ]
     with plt.rc_context(STYLE | {"svg.hashsalt": "frontier"}):  # the same file at each build
-        figure = frontier(runs)
+        figure = frontier(runs())
         figure.savefig(folder / "frontier.svg", metadata={"Date": None})
         plt.close(figure)
