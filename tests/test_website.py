@@ -112,6 +112,7 @@ def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
         assert front.CHAPTERS[path.name[:2]][3].startswith(told.split(": ", 1)[1][:20])
         assert f"/edit/main/notebooks/{path.name}" in page
         assert "/issues/new" in page
+        assert not re.search(r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", page)
         assert "copybutton.js" in page
         assert 'rel="icon" href="_static/favicon.svg"' in page
         assert (

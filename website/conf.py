@@ -124,12 +124,14 @@ def prepare(app, name, source):
         source[0] = link_chapters(front.fill(source[0]))
 
 
-def describe(app, name, template, context, doctree):
-    """What a page is about, for those who list it."""
+def finish(app, name, template, context, doctree):
+    """What a page is about, for those who list it; an empty head of a table is no head."""
     words = html.escape(front.description(name))
     context["metatags"] = (
         f'{context.get("metatags", "")}<meta name="description" content="{words}">'
     )
+    if "body" in context:
+        context["body"] = re.sub(r"<th[^>]*>(<p></p>)?</th>", "<td></td>", context["body"])
 
 
 def put_beside(app, error):
@@ -146,5 +148,5 @@ def put_beside(app, error):
 def setup(app):
     """What Sphinx calls first."""
     app.connect("source-read", prepare)
-    app.connect("html-page-context", describe)
+    app.connect("html-page-context", finish)
     app.connect("build-finished", put_beside)
