@@ -125,7 +125,10 @@ PAGES = sorted(path.relative_to(NOTEBOOKS).with_suffix("").as_posix() for path i
 PAGES += ["search", "genindex"]
 # What only the theme causes: its side bar's logo and list stand outside of any landmark.
 THEME = {("region", ".sidebar-primary-items__start > .sidebar-primary-item:nth-child(1)")}
-TYPESET = "() => new Promise(done => MathJax.Hub.Queue(() => setTimeout(done, 1000)))"
+SETTLED = """() => new Promise(done => {
+    const soon = () => setTimeout(done, 1000);
+    window.MathJax ? MathJax.Hub.Queue(soon) : soon();
+})"""
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -175,13 +178,16 @@ def test_a_page_loads_whole_from_here_and_is_for_everyone(website, chromium, nam
     page.set_default_timeout(3 * MINUTE)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda r: r.url.startswith(("data:", website)) or wrong.append(r.url))
+    page.on(
+        "request", lambda r: r.url.startswith(("data:", "about:", website)) or wrong.append(r.url)
+    )
     page.on("response", lambda answer: answer.status < 400 or wrong.append(answer.url))
     page.goto(f"{website}/{name}.html")
-    page.evaluate(TYPESET)
+    page.evaluate(SETTLED)
     assert wrong == []
     assert findings(page) <= THEME
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(1000)  # the theme's colours change slowly
     assert findings(page, runOnly=["color-contrast"]) == set()
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_timeout(1000)
@@ -194,7 +200,7 @@ def test_the_sections_at_the_side_are_marked_and_the_way_back_to_the_top_shows(w
     page = chromium.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(MINUTE)
     page.goto(f"{website}/07_sweep_beta.html")
-    page.evaluate(TYPESET)
+    page.evaluate(SETTLED)
     page.evaluate("document.querySelector('#under-the-frontier').scrollIntoView()")
     page.locator(".bd-toc a.active", has_text="Under the frontier").wait_for()
     page.set_viewport_size({"width": 1000, "height": 800})  # the theme has no such button beyond

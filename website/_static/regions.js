@@ -38,7 +38,7 @@ document.addEventListener("DOMContentLoaded", () => {
     clearTimeout(waits);
     waits = setTimeout(mark, 400); // after the theme, which does the same for some, without names
   };
-  new ResizeObserver(soon).observe(document.querySelector("article.bd-article"));
+  new ResizeObserver(soon).observe(document.querySelector("main"));
   addEventListener("resize", soon);
   addEventListener("toggle", soon, true); // a solution that opens
   window.MathJax?.Hub?.Queue(mark);
