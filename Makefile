@@ -118,9 +118,9 @@ mutants: $(SETUP)
 	cd mutants && OMP_NUM_THREADS=1 ../$(BIN)/mutmut run --max-children 1
 	cd mutants && ../$(BIN)/mutmut results
 
-# clicks in JupyterLab; needs a Chromium on the machine
+# clicks in JupyterLab, and every page of the website; needs a Chromium on the machine
 browser: $(SETUP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright==1.65.2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright==1.65.2 axe-playwright-python==0.1.8
 	$(BIN)/pytest -q tests/test_browser.py
 
 data: $(SETUP)

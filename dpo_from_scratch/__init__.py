@@ -111,6 +111,7 @@ Laboratory, how the book measures                               -> core, doctor,
     tables.py               tables with aligned columns, and verdicts on a chapter's claims
     plots.py                the book's style, and pictures that several chapters share
     figures/                single chapters' figures, drawn from what their cells computed
+      landing.py            the website's first page: trained policies under the frontier
       ch00.py               00: the course of the loss, and the run under the frontier
       ch01.py               01: model against grammar, and what a token costs
       ch02.py               02: the fit of the scores, and the ceiling of labels

@@ -1,13 +1,16 @@
-"""Clicks in JupyterLab, in a headless Chromium: `make browser`.
+"""Clicks in JupyterLab, and every page of the website, in a headless Chromium: `make browser`.
 
 Skipped where Playwright or Chromium is missing.
 """
 
+import functools
+import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -15,11 +18,13 @@ from pathlib import Path
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs it")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 MINUTE = 60_000  # milliseconds
 
 
@@ -112,3 +117,97 @@ def test_moving_the_beta_slider_changes_the_picture(page):
             break
         time.sleep(0.1)
     assert picture.get_attribute("src") != before
+
+
+# ---------------------------------------------------------------- the website
+SOURCES = [*NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("teaching/*.ipynb")]
+PAGES = sorted(path.relative_to(NOTEBOOKS).with_suffix("").as_posix() for path in SOURCES)
+PAGES += ["search", "genindex"]
+# What only the theme causes: its side bar's logo and list stand outside of any landmark.
+THEME = {("region", ".sidebar-primary-items__start > .sidebar-primary-item:nth-child(1)")}
+SETTLED = """() => new Promise(done => {
+    const soon = () => setTimeout(done, 1000);
+    window.MathJax ? MathJax.Hub.Queue(soon) : soon();
+})"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that prints nothing."""
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture(scope="module")
+def website(tmp_path_factory):
+    """The address of the website, built anew."""
+    out = tmp_path_factory.mktemp("website")
+    command = [sys.executable, "-m", "sphinx", "-q", "-c", ROOT / "website", NOTEBOOKS, out]
+    subprocess.run(command, check=True, timeout=600)
+    handler = functools.partial(Quiet, directory=out)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def findings(page, **options) -> set[tuple[str, str]]:
+    """What axe finds on the page as it is: the rule and the place of each."""
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"], **options})
+    return {
+        (rule["id"], " ".join(map(str, node["target"])))
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_loads_whole_from_here_and_is_for_everyone(website, chromium, name):
+    """No error, nothing of another host, nothing that axe finds but the theme's own; contrast in
+    the dark too; on a phone nothing is wider than the page, and what scrolls can be reached.
+    """
+    page = chromium.new_page(viewport={"width": 1400, "height": 900}, color_scheme="light")
+    page.set_default_timeout(3 * MINUTE)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "request", lambda r: r.url.startswith(("data:", "about:", website)) or wrong.append(r.url)
+    )
+    page.on("response", lambda answer: answer.status < 400 or wrong.append(answer.url))
+    page.goto(f"{website}/{name}.html")
+    page.evaluate(SETTLED)
+    assert wrong == []
+    assert findings(page) <= THEME
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(1000)  # the theme's colours change slowly
+    assert findings(page, runOnly=["color-contrast"]) == set()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    assert findings(page, runOnly=["scrollable-region-focusable"]) == set()
+    page.close()
+
+
+def test_the_sections_at_the_side_are_marked_and_the_way_back_to_the_top_shows(website, chromium):
+    page = chromium.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(MINUTE)
+    page.goto(f"{website}/07_sweep_beta.html")
+    page.evaluate(SETTLED)
+    page.evaluate("document.querySelector('#under-the-frontier').scrollIntoView()")
+    page.locator(".bd-toc a.active", has_text="Under the frontier").wait_for()
+    page.set_viewport_size({"width": 1000, "height": 800})  # the theme has no such button beyond
+    page.mouse.move(500, 400)
+    page.mouse.wheel(0, 600)
+    page.wait_for_timeout(500)
+    page.mouse.wheel(0, -100)  # shown to those who scroll back
+    page.locator("#pst-back-to-top").click()
+    page.wait_for_function("scrollY === 0")
+    page.close()

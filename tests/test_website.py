@@ -2,6 +2,7 @@
 host. What its tables name, there is.
 """
 
+import html
 import inspect
 import re
 import subprocess
@@ -9,11 +10,16 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from dpo_from_scratch import world
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS, WEBSITE = ROOT / "notebooks", ROOT / "website"
 CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+sys.path.insert(0, str(WEBSITE))
+front = import_module("front")
 pytest.importorskip("sphinx")
 
 
@@ -65,6 +71,60 @@ def test_the_index_leads_to_every_chapter(site):
     index = (site / "index.html").read_text(encoding="utf-8")
     for path in CHAPTERS:
         assert f'href="{path.stem}.html"' in index
+
+
+def test_the_first_page_has_the_parts_what_each_chapter_is_about_and_a_picture(site):
+    index = (site / "index.html").read_text(encoding="utf-8")
+    text = html.unescape(re.sub(r"<[^>]+>", "", index)).replace("’", "'").replace("“", '"')
+    for part in ("The idea, exactly", "Train it", "The family", "For real"):
+        assert len(re.findall(rf"<h3>Part [IV]+\. {part}", index)) == 1
+    assert len(front.CHAPTERS) == len(CHAPTERS)
+    for _, _, title, words in front.CHAPTERS.values():
+        assert f"{title}: {words}" in text
+    assert len(re.search(r'<img src="_static/frontier.svg"[^>]* alt="([^"]*)"', index)[1]) > 100
+    assert "<!--" not in index[index.index("<article") : index.index("</article>")]
+    assert (site / "_static" / "frontier.svg").stat().st_size < 60_000
+
+
+def test_the_words_beside_the_first_page_s_picture_fit_its_numbers():
+    runs = front.runs()
+    assert len(runs) == 24
+    far, best = max(runs, key=lambda run: run[1]), max(runs, key=lambda run: run[2])
+    assert far[1:] == pytest.approx((25, -0.8), abs=0.5)
+    assert best[2] == pytest.approx(3, abs=0.2)
+    start = world.REVIEWS.policy(world.prompts()[0]).mean_reward
+    assert far[2] < start < min(reward for beta, _, reward in runs if beta > 0.1)
+    line = world.REVIEWS.frontier(np.geomspace(0.015, 8, 60))
+    line = np.array(sorted((g["kl"], g["mean_reward"]) for g in line))
+    won = {}  # beta -> shares of what could be won at a run's distance
+    for beta, kl, reward in runs:
+        won.setdefault(beta, []).append((reward - start) / (np.interp(kl, *line.T) - start))
+    assert max(map(max, won.values())) < 1  # none is above the frontier
+    assert np.mean([won[beta] for beta in won if beta > 0.2]) == pytest.approx(0.85, abs=0.01)
+    assert min(min(won[beta]) for beta in won if beta > 0.2) > 0.75
+    assert max(won[0.1] + won[0.05]) < 0.5
+
+
+def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
+    for path in CHAPTERS:
+        page = (site / f"{path.stem}.html").read_text(encoding="utf-8")
+        told = html.unescape(re.findall(r'<meta name="description" content="(.*?)"', page)[-1])
+        assert front.CHAPTERS[path.name[:2]][3].startswith(told.split(": ", 1)[1][:20])
+        assert f"/edit/main/notebooks/{path.name}" in page
+        assert "/issues/new" in page
+        assert not re.search(r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", page)
+        assert "copybutton.js" in page
+        assert 'rel="icon" href="_static/favicon.svg"' in page
+        assert (
+            '<header id="pst-header" class="bd-header" hidden>' in page
+        )  # the theme's script measures it
+
+
+def test_programs_find_every_chapter_in_llms_txt(site):
+    text = (site / "llms.txt").read_text(encoding="utf-8")
+    assert text.startswith("# DPO from Scratch\n\nThe notebook textbook of Direct Preference")
+    listed = re.findall(r"^- \[\d\d\. .+\]\((\w+)\.html\): .{20,}$", text, re.M)
+    assert listed == [path.stem for path in CHAPTERS]
 
 
 def rows(page: str) -> list[list[str]]:

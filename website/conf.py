@@ -6,8 +6,12 @@ No notebook is executed, and nothing comes from another host.
 import html
 import json
 import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import front
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 REPOSITORY = "https://github.com/dpo-from-scratch/dpo-from-scratch"
@@ -16,7 +20,7 @@ CHAPTERS = {path.name[:2]: path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-
 project = html_title = "DPO from Scratch"
 author = "The DPO from Scratch authors"
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.mathjax"]
+extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
 exclude_patterns = ["_build", "runs", "**.ipynb_checkpoints"]
 
 nb_execution_mode = "off"
@@ -42,13 +46,18 @@ html_theme = "sphinx_book_theme"
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-html_js_files = ["slider.js"]
+html_js_files = ["slider.js", "regions.js"]
+html_favicon = "_static/favicon.svg"
+html_permalinks_icon = "¶"
+copybutton_selector = "div.cell_input pre, div.highlight-text pre"  # code, not what it printed
 html_show_copyright = False
 html_theme_options = {
     "repository_url": REPOSITORY,
     "repository_branch": "main",
     "path_to_docs": "notebooks",
     "use_repository_button": True,
+    "use_edit_page_button": True,
+    "use_issues_button": True,
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "extra_footer": "Code under the Apache License 2.0, text under CC BY 4.0.",
 }
@@ -112,19 +121,32 @@ def prepare(app, name, source):
     if (NOTEBOOKS / f"{name}.ipynb").exists():
         source[0] = prepare_notebook(name, source[0])
     else:
-        source[0] = link_chapters(source[0])
+        source[0] = link_chapters(front.fill(source[0]))
 
 
-def copy_mathjax(app, error):
-    """Put MathJax beside the pages."""
+def finish(app, name, template, context, doctree):
+    """What a page is about, for those who list it; an empty head of a table is no head."""
+    words = html.escape(front.description(name))
+    context["metatags"] = (
+        f'{context.get("metatags", "")}<meta name="description" content="{words}">'
+    )
+    if "body" in context:
+        context["body"] = re.sub(r"<th[^>]*>(<p></p>)?</th>", "<td></td>", context["body"])
+
+
+def put_beside(app, error):
+    """Put beside the pages what they load: MathJax and the first page's picture; and llms.txt."""
     from sphinx.util.fileutil import copy_asset
 
     if not error:
         package = Path(find_spec("jupyter_server_mathjax").origin).parent
         copy_asset(package / "static", app.outdir / "_static" / "mathjax")
+        front.draw(app.outdir / "_static")
+        front.write_llms(app.outdir, app.config.html_baseurl)
 
 
 def setup(app):
     """What Sphinx calls first."""
     app.connect("source-read", prepare)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("html-page-context", finish)
+    app.connect("build-finished", put_beside)

@@ -1,1 +1,1 @@
-"""Figures of single chapters, drawn from what their cells computed."""
+"""Figures of single chapters, drawn from what their cells computed, and the website's first."""
