@@ -207,7 +207,7 @@ Studies, a module for every record in data/results              -> all of the ab
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
-    batch_losses.py         07, 11: losses that look at their whole batch
+    batch_losses.py         11: losses that look at their whole batch
     learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow

@@ -1,4 +1,4 @@
-"""Losses that look at the whole batch (chapters 07, 11), and DPO held to another model (05)."""
+"""Losses that look at the whole batch (chapter 11), and DPO held to another model (05)."""
 
 import pytest
 import torch

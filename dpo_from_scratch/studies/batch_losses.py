@@ -1,4 +1,4 @@
-"""Chapters 07 and 11: two losses that look at the whole batch, five seeds.
+"""Chapter 11: two losses that look at the whole batch, five seeds.
 
 Dr. DPO (arXiv 2407.07880) weighs the pairs of a batch by their loss; β-DPO (2407.08639) moves β
 with the batch's mean margin. Rows, steps and learning rate are those of DPO in `wrong_labels`, to
