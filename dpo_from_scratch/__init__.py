@@ -227,6 +227,7 @@ Studies, a module for every record in data/results              -> all of the ab
   studies/                  longer than a minute, so made once and kept
     start_here.py           00: DPO with the preset, five seeds
     references.py           05: DPO from references of four qualities
+    other_references.py     05: DPO of a hasty model, held to itself or to a better one
     training_loop.py        06: a healthy run, one that is too fast, one on swapped pairs
     beta_sweep.py           07: eight values of beta, and best-of-n
     gap.py                  07: what keeps DPO under its optimum, by enumeration
@@ -240,6 +241,7 @@ Studies, a module for every record in data/results              -> all of the ab
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
     wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
+    batch_losses.py         11: losses that look at their whole batch
     learned_by_heart.py     11: few pairs read many times, a fifth of them flipped
     too_sure.py             12: few pairs, many epochs: DPO, cDPO and IPO
     certainty_dial.py       12: how sure the labels are, by beta, and how far margins grow
