@@ -189,4 +189,9 @@ MOVING = [
     ((LN2 / 2, 0.66), "half the loss"),
     ((LN2, 66.0), "per cent"),
 ]
+WEIGHTS += [
+    ((0.3, 0.01, 0.59), "rounded to two decimals"),
+    ((0.7, 0.4108, 0.9892), "one minus β times a probability"),
+    ((0.3, 0.01, 0.5892), "rounded to one digit"),
+]
 WRONG = {"06.0": STEPS, "06.2": WEIGHTS, "06.3": PARTS, "06.4": MOVING}
