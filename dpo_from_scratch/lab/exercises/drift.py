@@ -43,13 +43,13 @@ def speed(loss: float, moved: float, order: float, alike: float) -> Verdict | No
     """Whether eight steps got anywhere."""
     if moved < 0.01:
         return wrong(
-            f"8 steps on 32 pairs have moved no text by more than {moved:.1g} nats: is the learning "
-            f"rate too low? (And yet {order:.0%} of the pairs looked at are in order.)"
+            f"8 steps on 32 pairs have moved no text by more than {moved:.1g} nats: is the "
+            f"learning rate too low? (And yet {order:.0%} of the pairs looked at are in order.)"
         )
     if loss > LN2 or moved > 60:
         return wrong(
-            f"after 8 steps the loss is {loss:.2g}, and a text has moved by {moved:.0f} nats: is the "
-            "learning rate too high?"
+            f"after 8 steps the loss is {loss:.2g}, and a text has moved by {moved:.0f} nats: is "
+            "the learning rate too high?"
         )
     if alike > 0.5:
         return wrong("the optimizer seems to be made anew in each step, so Adam forgets.")
