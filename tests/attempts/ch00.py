@@ -193,7 +193,7 @@ WRONG = {
     "00.2": [
         ((0.22, 0.81, "b"), "are the runs exchanged"),
         ((0.74, 0.74, "b"), "the two are alike"),
-        ((0.0, 0.0, "b"), "neither model has moved"),
+        ((0.0, 0.0, "b"), "neither has moved"),
         ((0.81, 0.0, "b"), "one of the models would"),
         ((0.81, 1.33, "b"), "farther than the first"),
         ((0.776, 0.154, "b"), "all 8,192 pairs"),

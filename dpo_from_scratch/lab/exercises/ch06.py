@@ -196,6 +196,12 @@ def weight_wrongs(answer: dict) -> list:
     told = [(names, list(weights(f).values()), why) for f, why in WEIGHT_SLIPS]
     told += [(names[1:], list(weights(f).values())[1:], why) for f, why in WEIGHT_SLIPS]
     return [
+        (
+            names,
+            (BETA / 2, 0.0, BETA),
+            "either the margin is divided by β inside σ, or σ is rounded:"
+            " it is never quite 0 or 1.",
+        ),
         *told,
         (names[0], 0.0, "at the start both rewards are 0, but σ(0) isn't."),
         (names[0], BETA, "σ(0) isn't 1."),
