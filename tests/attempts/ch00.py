@@ -55,6 +55,13 @@ def without_gradient(c, r, rc, rr, beta):
 
 
 LS = F.logsigmoid
+
+
+def done_when_right(c, r, rc, rr, beta):
+    inside = margin(c, r, rc, rr, beta)
+    return torch.where(inside > 0, 0.0 * inside, -LS(inside))
+
+
 VALUES = (0.15298, 1.95298)
 RIGHT = {
     "00.0": [one_by_one, plain, soft],
@@ -121,15 +128,19 @@ WRONG = {
         (lambda c, r, rc, rr, b: -LS(c - r), "Second: the reference is left out"),
         (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, 1)).mean(), "Second: β is left out"),
         (in_a_loop_with_the_last, "one number"),
+        (done_when_right, "costs nothing in yours"),
         (lambda c, r, rc, rr, b: -LS(-b * (r - rr)), "the chosen text doesn't count"),
         (lambda c, r, rc, rr, b: (1 - margin(c, r, rc, rr, b)) ** 2, "least at a margin of 1"),
         (lambda c, r, rc, rr, b: (-margin(c, r, rc, rr, b)).relu(), "as soon as the side is right"),
         (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b) - 1), "no such target"),
         (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b).sum()), "and before σ"),
-        (lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)) + b * (c - rc), "a KL penalty"),
+        (
+            lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)) + b * (c - rc),
+            "as for a KL penalty",
+        ),
         (
             lambda c, r, rc, rr, b: -LS(margin(c, r, rc, rr, b)) + b * (c - rc + r - rr) / 2,
-            "a KL penalty",
+            "as for a KL penalty",
         ),
         (lambda c, r, rc, rr, b: -LS(c - b * rc - (r - b * rr)), "the reference's value alone"),
         (lambda c, r, rc, rr, b: -torch.sigmoid(-margin(c, r, rc, rr, b)), "the weight in the"),
@@ -137,6 +148,8 @@ WRONG = {
         (lambda c, r, rc, rr: -LS(c - rc - r + rr), "is called with 5 arguments"),
     ],
     "00.1": [
+        ((0.2, 2.0), "rounded to one digit"),
+        ((0.15, 1.95), "rounded to two digits"),
         ((0.0486, 3.0486), "β is left out"),
         ((0.2928, 1.3728), "β goes in twice"),
         ((0.4375, 1.0375), "β · 1"),
@@ -180,12 +193,19 @@ WRONG = {
     "00.2": [
         ((0.22, 0.81, "b"), "are the runs exchanged"),
         ((0.74, 0.74, "b"), "the two are alike"),
-        ((0.0, 0.0, "b"), "neither model has moved"),
-        ((0.81, 0.0, "b"), "one of the models"),
+        ((0.0, 0.0, "b"), "neither has moved"),
+        ((0.81, 0.0, "b"), "one of the models would"),
         ((0.81, 1.33, "b"), "farther than the first"),
+        ((0.776, 0.154, "b"), "all 8,192 pairs"),
+        ((0.378, 1.366, "a"), "the last margins"),
+        ((0.0389, 0.0106, "b"), "nats a token"),
+        ((11.059, 0.421, "b"), "the exact optimum's"),
+        ((1.0, 0.1, "c"), "a tenth of the first"),
+        ((0.3, 0.5, "b"), "of a fresh copy each"),
+        ((0.81, 0.6, "b"), "too far for 64 steps of 16 at β = 2"),
         ((2.01, 0.22, "b"), "the first is too far"),
         ((1.575, 0.277, "b"), "the reference's own texts"),
-        ((6.74, 2.32, "b"), "both went much too far"),
+        ((6.74, 2.32, "b"), "both are much too far"),
         ((0.81, 0.22, "a"), "AdamW divides"),
         ((0.81, 0.22, "c"), "no KL term"),
         ((0.81, 0.22, "d"), "something of β is left"),
@@ -200,6 +220,14 @@ WRONG = {
     ],
     "00.3": [
         ((1.38, 0.74), "the readers' taste"),
+        ((-1.379, 0.740), "with its sign turned"),
+        ((-1.377, 0.402), "that looks like β = 2"),
+        ((-2.29, 1.069), "that looks like β = 0.2"),
+        ((-1.965, 0.0), "trained in place"),
+        ((-2.402, 0.730), "the first looks like `objective`"),
+        ((-1.791, 0.730), "the change from the reference"),
+        ((-2.082, 0.795), "the training prompts"),
+        ((0.0, 0.0), "even the reference's reward isn't zero"),
         ((-0.25, 0.0), "has not moved"),
         ((0.25, 0.19), "a fresh copy"),
         ((0.59, 1.17), "a fresh copy"),

@@ -172,6 +172,8 @@ WRONG = {
         (lambda g, y, m: (each(g, y) * m[:, 1:]).sum(-1)[0], "only the first row"),
     ],
     "01.1": [
+        ((0.0004, 4.0), "rounded to four decimals before"),
+        ((0.0004, 3.3), "hardly a digit is left"),
         ((-7.9448, TIMES), "that is the log-probability"),
         ((2821, 3.3), "one in so many"),
         ((0.00855, 3.28), "it begins with this text"),

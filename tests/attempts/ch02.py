@@ -101,6 +101,27 @@ RIGHT = {
     "02.3": [FLIPS, [0.635, 0.57], np.array(FLIPS), {"difference": 0.5696, "ceiling": 0.6352}],
     "02.4": [PLAN, [1.70, 1.27, 2.02, 1.01], np.array(PLAN, np.float32)],
 }
+
+
+def both_rewards(row):
+    return [world.reward(row["prompt"], row[side]) for side in ("chosen", "rejected")]
+
+
+def adds_differences(labels):
+    return sum(a - b for a, b in map(both_rewards, labels) if a > b)
+
+
+def first_prompt(labels):
+    asked = labels[0]["prompt"]
+    return sum(
+        world.reward(asked, r["chosen"]) > world.reward(asked, r["rejected"]) for r in labels
+    )
+
+
+def rounded_first(labels):
+    return sum(round(a) > round(b) for a, b in map(both_rewards, labels))
+
+
 WRONG = {
     "02.0": [
         (lambda r, w: (w * prefer(r).T).sum(1), "losses don't count"),
@@ -143,6 +164,9 @@ WRONG = {
         (lambda r, w: two_sums(r, w)[:, None], "of shape"),
     ],
     "02.1": [
+        (adds_differences, "the differences of the labels that agree"),
+        (first_prompt, "the first label's prompt is used for all"),
+        (rounded_first, "rounded to whole numbers first"),
         (lambda labels: len(labels) - agree(labels), "that disagree"),
         (lambda labels: agree(labels) / len(labels), "a share"),
         (lambda labels: 100 * agree(labels) / len(labels), "in per cent"),
@@ -168,6 +192,7 @@ WRONG = {
         (as_text, "gives a str"),
     ],
     "02.2": [
+        ([(w, b) for w in range(5) for b in range(w) if (w, b) != (4, 0)], "that are not enough"),
         ((0, 4), "the winner of the added label first"),
         ([(5, 1)], "counted from 0"),
         ([(4, 0), (3, 0)], "the last answer has still never won"),

@@ -128,4 +128,68 @@ PROMPT = [
     (pair(lambda x, y, m, b: (x, 100 * y / (x + y))), "a share in per cent"),
 ]
 
+
+def shift_wrong(logits, ids, mask):
+    logps = logits[:, 1:].log_softmax(-1).gather(-1, ids[:, :-1, None])[..., 0]
+    return -(logps * mask[:, 1:]).sum(-1)
+
+
+def the_prompt(logits, ids, mask):
+    logps = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    return -(logps * (mask.long().cumsum(-1) == 0)[:, 1:]).sum(-1)
+
+
+def logits_masked(logits, ids, mask):
+    kept = (logits[:, :-1] * mask[:, 1:, None]).log_softmax(-1)
+    return -kept.gather(-1, ids[:, 1:, None])[..., 0].sum(-1)
+
+
+def over_places(logits, ids, mask):
+    logps = logits[:, :-1].log_softmax(1).gather(-1, ids[:, 1:, None])[..., 0]
+    return -(logps * mask[:, 1:]).sum(-1)
+
+
+LOSS += [
+    (shift_wrong, "the shift goes the wrong way"),
+    (the_prompt, "the response is not"),
+    (logits_masked, "the mask is applied to the logits"),
+    (over_places, "over the places"),
+]
+
+
+def masks_from(batch, skip):
+    late = torch.arange(batch["input_ids"].shape[1]) >= skip
+    return [batch["response_mask"].bool(), prompt(batch) & late]
+
+
+def not_shifted(skip):
+    def both(model, batch):
+        with torch.no_grad():
+            logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        nll = -logits.log_softmax(-1).gather(-1, batch["input_ids"][..., None])[..., 0]
+        return tuple(nll[mask].sum().item() for mask in masks_from(batch, skip))
+
+    return both
+
+
+def masks_not_shifted(skip):
+    def both(model, batch):
+        with torch.no_grad():
+            logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        logps = logits[:, :-1].log_softmax(-1)
+        nll = -logps.gather(-1, batch["input_ids"][:, 1:, None])[..., 0]
+        return tuple(nll[mask[:, :-1]].sum().item() for mask in masks_from(batch, skip))
+
+    return both
+
+
+def one_more_skipped(model, batch):
+    return tuple(scored(model, batch, mask) for mask in masks_from(batch, 2))
+
+
+PROMPT += [
+    *((not_shifted(skip), "the logits are not shifted") for skip in (0, 1)),
+    *((masks_not_shifted(skip), "the masks are not") for skip in (0, 1)),
+    (one_more_skipped, "the prompt's second token is missing"),
+]
 WRONG = {"05.0": LOSS, "05.1": PERPLEXITY, "05.2": MIXED, "05.3": PROMPT}

@@ -108,7 +108,7 @@ WEIGHTS = [
     ((0.3, 0.0, 0.6), "never quite 0 or 1"),
     ((0.6, 0.0, 0.6), "a hinge's weight"),
     ((0.0, 0.0, 0.6), "as if σ were a step"),
-    ((0.6931, 0.0108, 0.589), "the loss at the start"),
+    ((0.6931, 0.0108, 0.589), "the loss? Asked is the weight"),
     (three(lambda m: 0.6 * m * sigma(-m)), "the margin is multiplied on"),
     (three(lambda m: math.log(0.6 * sigma(-m))), "the logarithm"),
     ((0.3, 0.3, 0.3), "at the start, for all three"),
@@ -188,5 +188,10 @@ MOVING = [
     ((LN2, 0.118), "the last step alone"),
     ((LN2 / 2, 0.66), "half the loss"),
     ((LN2, 66.0), "per cent"),
+]
+WEIGHTS += [
+    ((0.3, 0.01, 0.59), "rounded to two decimals"),
+    ((0.7, 0.4108, 0.9892), "one minus β times a probability"),
+    ((0.3, 0.01, 0.5892), "rounded to two decimals"),
 ]
 WRONG = {"06.0": STEPS, "06.2": WEIGHTS, "06.3": PARTS, "06.4": MOVING}

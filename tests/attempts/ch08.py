@@ -205,7 +205,7 @@ RUNS = [
     ((0.26, 1.59, -0.2, 16.7), "is it the KL, or a sum?"),
     ((0.26, 1.59, -0.2, -103.2), "is it a sum over them?"),
     ((-0.2, -0.43, -0.2, -0.43), "the true rewards again"),
-    ((0.0, 1.59, -0.2, -0.43), "0 is the KL of the first row"),
+    ((0.0, 1.59, -0.2, -0.43), "the first row has for a KL"),
     ((0.26, 1.59, -0.19968, -0.19968), "has your policy sampled?"),
     ((0.26, 1.19, -0.2, 1.03), "the true reward has risen as well"),
     ((0.27, 4.33, -0.2, -8.08), "doesn't go so high"),
@@ -269,6 +269,16 @@ GROUPS = [
     (lambda r: r - others(r), "12 numbers of shape (2, 2, 3)"),
 ]
 
+
+def from_the_texts_start(rewards, values, mask, lam):
+    V = values * mask
+    delta = (rewards + torch.nn.functional.pad(V[:, 1:], (0, 1)) - V) * mask
+    delta = delta * lam ** (mask.long().cumsum(1) - 1).clamp(min=0)
+    return delta.flip(1).cumsum(1).flip(1) * mask
+
+
+GAE += [(from_the_texts_start, "count from the text's first token")]
+FIRST += [(lambda a, m: -0.5 * a * m / m.sum(), "that is half of it")]
 RIGHT = {
     "08.0": [gae(), as_powers, by_matrix],
     "08.1": [two(), loops, with_chapters],

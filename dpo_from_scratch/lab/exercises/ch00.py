@@ -61,6 +61,7 @@ ENDS: dict[str, Callable] = {
     "log of margin": lambda w, r: -torch.log(w - r),
     "abs": lambda w, r: -F.logsigmoid((w - r).abs()),
     "cut": lambda w, r: -F.logsigmoid((w - r).clamp(min=0)),
+    "done": lambda w, r: -F.logsigmoid(w - r) * (w < r),
     "mean first": lambda w, r: -F.logsigmoid((w - r).mean()),
     "sum first": lambda w, r: -F.logsigmoid((w - r).sum()),
     "only r": lambda w, r: -F.logsigmoid(-r),
@@ -128,12 +129,13 @@ COMPARED = {
     "mixed": "the reference's values are averaged; each text has its own.",
     "no beta": "β multiplies the policy's value alone, not the reference's.",
 }
-PENALTY = "a KL penalty is added; what keeps the policy near is the reference in the margin."
+PENALTY = "log-ratios are added besides, as for a KL penalty; the loss has the margin alone."
 ENDINGS |= {
     "sum first": "the sum over the batch is taken, and before σ; every pair has its own loss.",
     "only r": "the chosen text doesn't count.",
     "square": "that is a square, least at a margin of 1; -log σ falls for ever.",
     "half square": "that is a square, least at a margin of one half; -log σ falls for ever.",
+    "done": "a pair on the right side costs nothing in yours; -log σ is never zero.",
     "perceptron": "the loss is zero as soon as the side is right; -log σ never is.",
     "counted": "that counts mistakes; a loss has to have a slope.",
     "smoothed": "the labels are smoothed by a tenth: that is another loss.",

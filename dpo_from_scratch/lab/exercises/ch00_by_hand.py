@@ -118,6 +118,8 @@ def by_hand(answer: dict[str, float]) -> list:
         (NAMES, [good, 1 / good], "swapped labels turn the margin's sign; nothing is inverted."),
         (NAMES, [good, bad - good], "the second is the margin, or by how much the loss rises;"
          " asked is the loss itself."),
+        (NAMES, [round(good, 1), round(bad, 1)], "rounded to one digit; three are asked."),
+        (NAMES, [round(good, 2), round(bad, 2)], "rounded to two digits; three are asked."),
         (NAMES, [good, bad / good], "the second is how many times as much it costs; asked is the"
          " loss itself."),
     ]  # fmt: skip

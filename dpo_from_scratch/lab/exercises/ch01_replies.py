@@ -116,6 +116,12 @@ def one_words_slips(answer: Mapping[str, float]) -> list:
         (times, 1 - np.exp(q - p), "that is by what share it is rarer; a ratio is asked."),
         (times, 10 ** (p - q), base.format(10)),
         (times, 2 ** (p - q), base.format(2)),
+        (
+            WORD,
+            [round(np.exp(p), 4), round(np.exp(p), 4) / round(np.exp(q), 4)],
+            "rounded to four decimals before the division; keep all digits, and round at the end.",
+        ),
+        (chance, round(np.exp(p), 4), "rounded to four decimals: hardly a digit is left."),
         (times, answer[times] - 1, "one less than the ratio: `times` is meant as a ratio."),
     ]
 

@@ -59,6 +59,14 @@ AGREE = Function(
         ("in per cent; the number is asked.", lambda rows: 100 * (gaps(rows) > 0).mean()),
         ("those that disagree are taken off.", lambda rows: np.sign(gaps(rows)).sum()),
         ("rewards are added up; labels are to be counted.", lambda rows: gaps(rows).sum()),
+        (
+            "it adds up the differences of the labels that agree; count those labels.",
+            lambda rows: np.maximum(gaps(rows), 0).sum(),
+        ),
+        (
+            "rewards are rounded to whole numbers first, so that close ones tie.",
+            lambda rows: told(rows, lambda p, t: round(world.reward(p, t))),
+        ),
         ("that is a mean of rewards; labels are to be counted.", lambda rows: gaps(rows).mean()),
         (
             "it counts chosen texts of positive reward; compare them with the rejected.",
@@ -67,7 +75,7 @@ AGREE = Function(
         ("it compares lengths, not rewards.", lambda rows: told(rows, lambda p, t: len(t))),
         ("it compares lengths, not rewards.", lambda rows: told(rows, lambda p, t: len(t.split()))),
         (
-            "the prompt plays no part: a text is rewarded for answering this question.",
+            "the first label's prompt is used for all; each text answers its own.",
             lambda rows: told(rows, lambda p, t: world.reward(rows[0]["prompt"], t)),
         ),
         (

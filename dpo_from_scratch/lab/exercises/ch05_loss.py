@@ -28,6 +28,7 @@ def response_nll(
         "no first": response_mask & torch.cat([0 * response_mask[:, :1], response_mask[:, :-1]], 1),
         "no last": response_mask & torch.cat([response_mask[:, 1:], 0 * response_mask[:, :1]], 1),
         "first": response_mask & ~torch.cat([0 * response_mask[:, :1], response_mask[:, :-1]], 1),
+        "prompt": response_mask.cumsum(1) == 0, "a place on": response_mask.roll(-1, 1),
         "with prompt": response_mask.flip(1).cumsum(1).flip(1) > 0,
     }[score].bool()  # fmt: skip
     mask = marked[:, token].to(logits.dtype)
@@ -68,6 +69,18 @@ def _masked_logits(logits, input_ids, response_mask):
     """The mask on the logits, before the softmax: the other tokens then cost log V each."""
     kept = logits * response_mask[..., None]
     return _as(score="all")(kept, input_ids, response_mask)
+
+
+def _masked_shifted_logits(logits, input_ids, response_mask):
+    """The same with the mask shifted."""
+    kept = logits[:, :-1] * response_mask[:, 1:, None]
+    return _as(score="all")(torch.cat([kept, kept[:, -1:]], 1), input_ids, response_mask)
+
+
+def _over_scored_places(logits, input_ids, response_mask):
+    """Softmax over the places that predict a token."""
+    logps = logits[:, :-1].log_softmax(1).gather(-1, input_ids[:, 1:, None]).squeeze(-1)
+    return -(logps * response_mask[:, 1:]).sum(-1)
 
 
 def _entropy(logits, input_ids, response_mask):
@@ -175,6 +188,10 @@ KEY = Trainable(
     wrongs=[
         ("the shift goes the wrong way: position t predicts token t + 1, not t − 1.",
          _as(shift="back")),
+        ("the shift goes the wrong way: position t predicts token t + 1, not t − 1.",
+         _as(shift="back", score="a place on")),
+        ("the prompt is scored, and the response is not.", _as(score="prompt")),
+        ("the softmax runs over the places; it runs over the vocabulary.", _over_scored_places),
         ("it is shifted by two places.", _as(shift="two")),
         ("the tokens are shifted and the mask is not: it loses one end of the response.",
          _mask_not_shifted),
@@ -201,6 +218,8 @@ KEY = Trainable(
         ("that is the log of a sum; asked is the sum of the logs.", _log_of_sum),
         ("the mask is applied to the logits: zeros there are a uniform guess, and cost log V. Mask"
          " the log-probabilities.", _masked_logits),
+        ("the mask is applied to the logits: zeros there are a uniform guess, and cost log V. Mask"
+         " the log-probabilities.", _masked_shifted_logits),
         ("that is the entropy of the predictions; asked is what they give the token that comes.",
          _entropy),
         *_after(),

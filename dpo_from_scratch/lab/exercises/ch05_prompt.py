@@ -59,6 +59,30 @@ def both(model, batch, *, prompt="prompt", response="response", over="sum", sign
     return tuple(value.tolist() for value in pair)
 
 
+@lru_cache(8)
+def _unshifted_logps(model, ids, attention_mask):
+    with torch.no_grad():
+        logps = model(ids, attention_mask=attention_mask).logits.log_softmax(-1)
+    return logps.gather(-1, ids[..., None]).squeeze(-1)
+
+
+def _misplaced(model, batch, *, skip: int, logits: bool):
+    """The logits not shifted, or the masks not; the prompt counted from place `skip` on."""
+    args = model, batch["input_ids"], batch["attention_mask"]
+    nll = -_unshifted_logps(*args) if logits else -_logps(*args)
+    response, there = batch["response_mask"].bool(), batch["attention_mask"].bool()
+    late = torch.arange(there.shape[1]) >= skip
+    masks = [mask[:, : nll.shape[1]] for mask in (response, there & ~response & late)]
+    return tuple((nll * mask).sum().item() for mask in masks)
+
+
+def _one_skipped(model, batch):
+    """The prompt from its third token on; the second is the first that can be scored."""
+    first, second = both(model, batch)
+    args = model, batch["input_ids"], batch["attention_mask"]
+    return first, second + _logps(*args)[:, 0].sum().item()
+
+
 def _as(**keywords):
     return lambda *case: both(*case, **keywords)
 
@@ -121,6 +145,12 @@ PROMPT = Function(
         ("the second number holds everything: prompt, response and padding.",
          _as(prompt="everything")),
         ("the first token of the response is counted with the prompt, too.", _as(prompt="longer")),
+        *(("the logits are not shifted: position t predicts token t + 1.",
+           lambda *c, skip=skip: _misplaced(*c, skip=skip, logits=True)) for skip in (0, 1)),
+        *(("the tokens are shifted and the masks are not: each mask lies a place off.",
+           lambda *c, skip=skip: _misplaced(*c, skip=skip, logits=False)) for skip in (0, 1)),
+        ("the prompt's second token is missing: it is the first that has one before it.",
+         _one_skipped),
         ("the last token of the prompt is missing.", _as(prompt="shorter")),
         ("the first number holds everything, prompt and response.", _as(response="all")),
         ("the response's last token, end of text, is missing.", _as(response="to the last")),

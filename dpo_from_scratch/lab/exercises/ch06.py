@@ -154,6 +154,9 @@ WEIGHT_SLIPS = [
     (lambda m: BETA * _sigma(m) * _sigma(-m), "that is β times the slope of σ; asked is σ."),
     (lambda m: _sigma(m) * _sigma(-m), "that is the slope of σ; asked is β times σ."),
     (lambda m: BETA * math.exp(-m), "that is β times an exponential: σ has a 1 + in it."),
+    (lambda m: 1 - BETA * _sigma(m), "one minus β times a probability; β stands before all of it."),
+    (lambda m: 1 - BETA * _sigma(-m), "that is one minus the weight."),
+    (lambda m: round(BETA * _sigma(-m), 2), "rounded to two decimals; three digits are asked."),
     (lambda m: -BETA * m, "σ is left out."),
     (lambda m: BETA * m, "σ is left out."),
     (lambda m: _sigma(-m) / BETA, "divided by β; the weight is β times σ."),
@@ -193,11 +196,22 @@ def weight_wrongs(answer: dict) -> list:
     told = [(names, list(weights(f).values()), why) for f, why in WEIGHT_SLIPS]
     told += [(names[1:], list(weights(f).values())[1:], why) for f, why in WEIGHT_SLIPS]
     return [
+        (
+            names,
+            (BETA / 2, 0.0, BETA),
+            "either the margin is divided by β inside σ, or σ is rounded:"
+            " it is never quite 0 or 1.",
+        ),
         *told,
         (names[0], 0.0, "at the start both rewards are 0, but σ(0) isn't."),
         (names[0], BETA, "σ(0) isn't 1."),
         (names[0], 0.5, "at the start: β is left out."),
-        (names[0], LN2, "that is the loss at the start; asked is the weight of its gradient."),
+        (
+            names[0],
+            LN2,
+            "at the start: is that log 2, the loss? Asked is the weight of its gradient.",
+        ),
+        (names[1], 0.01, "`right by 4`: rounded to one digit; three are asked."),
         (names[2], 4 * BETA, "`wrong by 4`: that is β times the margin, without σ."),
         (names, (BETA / 2,) * 3, "that is the weight at the start, for all three."),
         (names[1:], (0.0, BETA), "σ(4) isn't quite 1, and σ(−4) isn't quite 0."),
@@ -217,7 +231,7 @@ EXERCISES = {
         weight_wrongs,
         "Late in training the pull comes from pairs that are wrong or undecided.",
         rtol=0.01,
-        atol=1e-3,
+        atol=3e-4,
     ),
     "06.3": PARTS,
     "06.4": drift.Moving(),

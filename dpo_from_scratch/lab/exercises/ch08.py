@@ -44,6 +44,9 @@ AFTERWARDS = {
     "two steps, all places": lambda a, own, mask, lam: own + lam * next_place(own),
     "next surprise": lambda a, own, mask, lam: next_place(own) * mask,
     "places": lambda a, own, mask, lam: to_come(own * lam ** torch.arange(own.shape[1])) * mask,
+    "from the text's start": lambda a, own, mask, lam: (
+        to_come(own * lam ** (mask.cumsum(1) - 1).clamp(min=0)) * mask
+    ),
     "text whitened": lambda a, own, mask, lam: by_text(a, mask, spread=True),
     "text centred": lambda a, own, mask, lam: by_text(a, mask, spread=False),
     "text's sum": lambda a, own, mask, lam: own.sum(1, keepdim=True) * mask,
@@ -149,12 +152,14 @@ ADVANTAGE_SLIPS = {
     "sizes": "the surprises have lost their signs.",
     "root": "the root of λ stands in place of λ.",
     "over": "1 / λ stands in place of λ: later surprises count less, not more.",
-    "masked late": "the padding's surprises are added up before the mask takes them away.",
+    "masked late": "the padding's V or surprises get into the text's; both are 0 off the mask.",
     "later only": "the token's own surprise is left out, or taken off again.",
     "two steps": "that ends after the next token's surprise; all later ones count.",
     "two steps, all places": "that ends after the next token's surprise; all later ones count.",
     "next surprise": "that is the next token's surprise alone.",
     "places": "the powers of λ count from the first place; they count from the token itself.",
+    "from the text's start": "the powers of λ count from the text's first token; they count"
+    " from the token itself.",
     "text whitened": "whitening comes later, and over the batch, not text by text.",
     "text centred": "each text's mean is taken off: these are still in units of reward.",
     "text's sum": "all tokens of a text get the sum of its surprises; each has its own.",

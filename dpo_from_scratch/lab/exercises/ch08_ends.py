@@ -181,7 +181,12 @@ WHOLE = (
     "that is the loss, one number; asked is how it moves with each token's log-probability.",
     "that is one number a text; each token has its own.",
 )
+HALF = (
+    "that is half of it. If that is for the tie with the clipped branch: at a ratio of 1 nothing is"
+    " clipped, so that branch isn't flat."
+)
 LOSS_VALUES = [
+    (HALF, lambda a, m: -0.5 * a * m / m.sum()),
     (WHOLE[0], lambda a, m: -(a * m).sum() / m.sum()),
     (WHOLE[0], lambda a, m: (a * m).sum() / m.sum()),
     (WHOLE[1], lambda a, m: -(a * m).sum(1) / m.sum()),

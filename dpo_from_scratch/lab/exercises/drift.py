@@ -43,12 +43,13 @@ def speed(loss: float, moved: float, order: float, alike: float) -> Verdict | No
     """Whether eight steps got anywhere."""
     if moved < 0.01:
         return wrong(
-            f"the learning rate is too low: 8 steps on 32 pairs have moved no text by "
-            f"more than {moved:.1g} nats (and yet {order:.0%} of the pairs looked at are in order)."
+            f"8 steps on 32 pairs have moved no text by more than {moved:.1g} nats: is the "
+            f"learning rate too low? (And yet {order:.0%} of the pairs looked at are in order.)"
         )
     if loss > LN2 or moved > 60:
         return wrong(
-            f"the learning rate is too high: after 8 steps a text has moved by {moved:.0f} nats."
+            f"after 8 steps the loss is {loss:.2g}, and a text has moved by {moved:.0f} nats: is "
+            "the learning rate too high?"
         )
     if alike > 0.5:
         return wrong("the optimizer seems to be made anew in each step, so Adam forgets.")
@@ -122,7 +123,10 @@ def judge_moving(loss: float, moved: float) -> Verdict:
     if moved < 0:
         return wrong("`moved`: a distance isn't negative.")
     if moved <= 1e-4:
-        return wrong("the gradient goes through the reference's scores too, and cancels.")
+        return wrong(
+            "the weights do move, though the loss stands still: was it measured? If so, the"
+            " gradient goes through the reference's scores, too, and cancels."
+        )
     if near(moved, here["moved"]):
         return right("A loss that stands still doesn't say that the model does.")
     for how, value in MOVED.items():

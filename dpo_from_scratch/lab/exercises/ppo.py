@@ -38,13 +38,13 @@ def judge_run(first: float, last: float, before: float, after: float) -> Verdict
     if last < first:
         return wrong("the score falls in yours: are the rows exchanged, or the sign?")
     if abs(first) < 1e-9:
-        return wrong("`first score`: 0 is the KL of the first row; its `score` is asked.")
+        return wrong("`first score`: 0 is what the first row has for a KL; its `score` is asked.")
     if last - first < 0.7:
         return wrong("the score has hardly risen: is `kl_coef` 0, with eight iterations at 3e-3?")
     if abs(before - start) > 0.35:
         return wrong("`true before`: that isn't the reference's true reward.")
     if near(after, last):
-        return wrong("`true after`: that is the score again; ask `world.reward`.")
+        return wrong("`true after` equals the last score: is it that again? Ask `world.reward`.")
     if after > MOST:
         return wrong("`true after`: no mean reward of texts goes so high: is it the KL, or a sum?")
     if LEAST > after > 240 * LEAST and LEAST < after / 240 < start:
@@ -53,7 +53,7 @@ def judge_run(first: float, last: float, before: float, after: float) -> Verdict
         return wrong("`true after` is `true before` again: has your policy sampled?")
     if after > start + 0.5:
         told = "is `kl_coef` 0, the rate 3e-3, and are there eight iterations of four epochs?"
-        return wrong(f"the true reward has risen as well, so this run hasn't gone far: {told}")
+        return wrong(f"the true reward has risen as well, and in this run it doesn't: {told}")
     if after < -10 or first < -1.5:
         return unknown(f"a true reward of {after:.3g} after a score of {first:.3g} is odd.")
     return right("What PPO was told to raise has risen; what you meant has not.")
