@@ -221,3 +221,19 @@ WRONG = {
         ((BETA, DELTA, 0.3), "with yours IPO rests at"),
     ],
 }
+
+WRONG["12.0"] += [
+    (
+        lambda w, v, rw, rv, t: (w - rw - 1 / (4 * t)) ** 2 + (v - rv + 1 / (4 * t)) ** 2,
+        "with half of the target",
+    ),
+    (
+        lambda w, v, rw, rv, t: 0 * w + ((w - v - rw + rv).mean() - 1 / (2 * t)) ** 2,
+        "every pair gets that loss",
+    ),
+]
+WRONG["12.2"] += [
+    (lambda n, p: min(1.0, 2 * p**n), "as likely as all right"),
+    (lambda n, p: float(n * min(p, 1 - p) < 1), "0 or 1 everywhere"),
+    (lambda n, p: round(p**n + (1 - p) ** n, 1), "whole multiples of 0.1"),
+]

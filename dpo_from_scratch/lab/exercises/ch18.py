@@ -245,15 +245,21 @@ TUNED = Function(
 
 
 # ---------------------------------------------------------------- 18.3: a run in twenty breaks
+LEADS = np.linspace(0.05, 1.0, 39)
+
+
 @cache
-def lead_seen(power=0.8, level=LEVEL) -> float:
-    """The lead that a paired t-test finds with this power, if runs break."""
-    rng, leads = np.random.default_rng(0), np.linspace(0.05, 1.0, 39)
-    shape = (2, 6000, SEEDS)
+def found_at(level=LEVEL) -> np.ndarray:
+    """The share of cases in which a paired t-test finds each of the leads, if runs break."""
+    rng, shape = np.random.default_rng(0), (2, 6000, SEEDS)
     runs = rng.normal(0, LUCK, shape) - LOSS * (rng.random(shape) < CHANCE)
     d = runs[0] - runs[1]
-    found = [np.mean(ttest_1samp(d + lead, 0, axis=1).pvalue < level) for lead in leads]
-    return float(np.interp(power, found, leads))
+    return np.array([np.mean(ttest_1samp(d + lead, 0, axis=1).pvalue < level) for lead in LEADS])
+
+
+def lead_seen(power=0.8, level=LEVEL) -> float:
+    """The lead that a paired t-test finds with this power, if runs break."""
+    return float(np.interp(power, found_at(level), LEADS))
 
 
 def _wrong_leads() -> list[tuple[float, str]]:
@@ -265,6 +271,7 @@ def _wrong_leads() -> list[tuple[float, str]]:
         (smallest_seen(DEVIATION / math.sqrt(2), SEEDS, LEVEL), "that is with one run's deviation; "
          "a difference has the luck of two."),
         (lead_seen(power=0.9), "that is found in nine of ten; asked is four of five."),
+        (lead_seen(level=0.05 / 23), "that is found at 0.05/23; asked is 0.05/4."),
         (CHANCE * LOSS, "that is the mean loss of a run; asked is a lead."),
     ]  # fmt: skip
 
@@ -282,14 +289,30 @@ def _broken(attempt) -> Verdict:
     off_lead = abs(lead - lead_seen()) > 0.03
     if not (off_deviation or off_lead):
         return right("A few broken runs blind a design more than all its other luck.")
-    near = lambda a, b, tol: abs(a - b) <= tol
     if off_deviation:
         for value, why in wrong_deviations():
-            if near(deviation, value, 0.006 * abs(value)):
+            if abs(deviation - value) <= 0.006 * abs(value):
                 return wrong(f"the deviation: {why}")
         return unknown(f"the deviation isn't {deviation:.4g}.")
-    told = [(abs(lead - value), why) for value, why in _wrong_leads() if near(lead, value, 0.015)]
-    return wrong(f"the lead: {min(told)[1]}") if told else unknown(f"the lead isn't {lead:.4g}.")
+    return wrong(f"the lead: {_of_the_lead(lead)}")
+
+
+def _of_the_lead(lead: float) -> str:
+    """How often this lead is found, and what gives such a one: all that do, or none."""
+    if lead <= 0:
+        return "it is above 0."
+    how_often = float(np.interp(lead, LEADS, found_at()))
+    fact = f"a t-test of fifteen pairs finds yours in about {how_often:.0%} of the cases."
+    told = [
+        why.split(";")[0].rstrip(".") for value, why in _wrong_leads() if abs(lead - value) <= 0.015
+    ]
+    if not told and 0.42 < lead < 0.45:
+        told = ["that is what sign flips find"]
+    return (
+        f"{fact} (Either {', or '.join(told)}?)"
+        if len(told) > 1
+        else (f"{fact} ({told[0].capitalize()}?)" if told else fact)
+    )
 
 
 BREAKS = Own(_broken, (DEVIATION, smallest_seen(DEVIATION, SEEDS, LEVEL)))
