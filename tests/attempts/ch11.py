@@ -91,7 +91,7 @@ WRONG = {
         (lambda m, e: loss(m) - 2 * e * m, "2ε m is taken off"),
         (lambda m, e: cdpo(m, e) / (1 - 2 * e), "b is negative"),
         (lambda m, e: (1 - e) * loss(m) - e * loss(-m), "division by 1 − 2ε is missing"),
-        (lambda m, e: robust(-m, e), "`m` goes in with the wrong sign"),
+        (lambda m, e: robust(-m, e), "or else m with −m"),
         (lambda m, e: (e * loss(m) - (1 - e) * loss(-m)) / (1 - 2 * e), "changed places"),
         (cdpo, "that is cDPO"),
         (lambda m, e: loss(m), "DPO's loss itself: ε has no effect"),

@@ -188,8 +188,8 @@ WRONG = {
         (lambda n, p: p ** (1 / n), "n-th root"),
         (lambda n, p: 0.5**n, "p is not a half"),
         (lambda n, p: 1 - (p * (1 - p)) ** n, "taken off 1"),
-        (lambda n, p: drawn(n, p, 100), "too few draws"),
-        (lambda n, p: drawn(n, p, 100, None), "too few draws"),
+        (lambda n, p: drawn(n, p, 100), "whole multiples of 0.01"),
+        (lambda n, p: drawn(n, p, 100, None), "it gives two shares"),
         (lambda n, p: 100 * (p**n + (1 - p) ** n), "100 times"),
     ],
     "12.3": [

@@ -19,7 +19,7 @@ def _read(attempt, n: int, order: str) -> np.ndarray | Verdict:
 # ---------------------------------------------------------------- 15.2: more rounds
 LOST = (0.1488, 0.0811, 0.0753, 0.0728)  # drawn by NumPy's seeds 0 to 7: alike on every machine
 MEASURED = (  # what other ways to reckon give
-    ((0.1505, 0.0777, 0.0729, 0.0736), "that is seed 0 alone; the mean over seeds 0 to 7 is asked."),
+    ((0.1505, 0.0777, 0.0729, 0.0736), "that is seed 0 alone; the mean of 0 to 7 is asked."),
     ((0.1509, 0.0782, 0.0735, 0.0724), "that is the median over the seeds; the mean is asked."),
     ((0.1020, 0.0624, 0.0650, 0.0591), "that is the best seed's; the mean over all is asked."),
     ((0.2370, 0.1525, 0.1115, 0.0386), "that is the reward lost, without the KL: `lost` has both."),
@@ -95,12 +95,12 @@ def more_rounds(attempt) -> Verdict:
 # Lengths (before, after the judge who likes it, after the honest one) by some samplings' seeds.
 LENGTHS = ((22.042, 27.3, 22.092), (19.742, 26.475, 20.825), (20.983, 25.95, 20.817))
 TASK = "0.3 a word, a learning rate of 1e-3, three rounds of 8 steps, 24 in all"
-OTHER_RUNS = (  # as the second sampling, of other runs
+OTHER_RUNS = (  # by the second sampling, of other runs
     ((19.742, 24.608, 20.425), "the rate left as the preset has it"),
-    ((19.742, 24.608, 20.825), "the rate left as the preset has it"),
-    ((19.742, 24.567, 20.825), "the judge's own 0.15 a word left in"),
+    ((19.742, 24.59, 20.825), "the judge's own 0.15 a word left in, or else of a rate left as the "
+     "preset has it in that run"),
     ((19.742, 23.392, 19.650), "8 steps in all"),
-)
+)  # fmt: skip
 
 
 def _forms(before: float, liked: float, honest: float) -> str:
@@ -138,8 +138,8 @@ def _changes(before: float, liked: float, honest: float) -> str:
     checks = (
         (same > 2.9 and grew < 2,
          "the honest judge's texts grew and the other's didn't: have the two changed places?"),
-        (honest > 23.0, "with the honest judge it grew as well: was the model loaded anew, and that "
-         "judge handed in?"),
+        (honest > 23.0, "with the honest judge it grew as well: was the model loaded anew, and "
+         "that judge handed in?"),
         (grew < -2, "with a liking for length it got shorter: are chosen and rejected exchanged?"),
         (abs(grew) < 1.2, "the first judge's texts haven't grown: was the writer trained, and by "
          "this judge?"),

@@ -9,13 +9,11 @@ from scipy.stats import norm, ttest_1samp
 
 from ..comparisons import smallest_seen
 from .answers import Own
+from .ch18_leads import lead_seen, of_the_lead
 from .ch18_others import (
-    CHANCE,
     DEVIATION,
     LEVEL,
     LOOKS,
-    LOSS,
-    LUCK,
     SEEDS,
     TRIALS,
     in_place,
@@ -245,37 +243,6 @@ TUNED = Function(
 
 
 # ---------------------------------------------------------------- 18.3: a run in twenty breaks
-LEADS = np.linspace(0.05, 1.0, 39)
-
-
-@cache
-def found_at(level=LEVEL) -> np.ndarray:
-    """The share of cases in which a paired t-test finds each of the leads, if runs break."""
-    rng, shape = np.random.default_rng(0), (2, 6000, SEEDS)
-    runs = rng.normal(0, LUCK, shape) - LOSS * (rng.random(shape) < CHANCE)
-    d = runs[0] - runs[1]
-    return np.array([np.mean(ttest_1samp(d + lead, 0, axis=1).pvalue < level) for lead in LEADS])
-
-
-def lead_seen(power=0.8, level=LEVEL) -> float:
-    """The lead that a paired t-test finds with this power, if runs break."""
-    return float(np.interp(power, found_at(level), LEADS))
-
-
-def _wrong_leads() -> list[tuple[float, str]]:
-    return [
-        (smallest_seen(math.sqrt(2) * LUCK, SEEDS, LEVEL), "that is without broken runs."),
-        (lead_seen(level=0.05), "that is found at 0.05; asked is 0.05/4."),
-        (lead_seen(power=0.5), "that is found in half of the cases; asked is four of five."),
-        (smallest_seen(DEVIATION, 5, LEVEL), "that is for five seeds; asked is fifteen."),
-        (smallest_seen(DEVIATION / math.sqrt(2), SEEDS, LEVEL), "that is with one run's deviation; "
-         "a difference has the luck of two."),
-        (lead_seen(power=0.9), "that is found in nine of ten; asked is four of five."),
-        (lead_seen(level=0.05 / 23), "that is found at 0.05/23; asked is 0.05/4."),
-        (CHANCE * LOSS, "that is the mean loss of a run; asked is a lead."),
-    ]  # fmt: skip
-
-
 def _broken(attempt) -> Verdict:
     """Deviation, to a hundredth of it, and lead, to 0.03: readers draw their own runs."""
     names = ("deviation", "lead")
@@ -294,25 +261,7 @@ def _broken(attempt) -> Verdict:
             if abs(deviation - value) <= 0.006 * abs(value):
                 return wrong(f"the deviation: {why}")
         return unknown(f"the deviation isn't {deviation:.4g}.")
-    return wrong(f"the lead: {_of_the_lead(lead)}")
-
-
-def _of_the_lead(lead: float) -> str:
-    """How often this lead is found, and what gives such a one: all that do, or none."""
-    if lead <= 0:
-        return "it is above 0."
-    how_often = float(np.interp(lead, LEADS, found_at()))
-    fact = f"a t-test of fifteen pairs finds yours in about {how_often:.0%} of the cases."
-    told = [
-        why.split(";")[0].rstrip(".") for value, why in _wrong_leads() if abs(lead - value) <= 0.015
-    ]
-    if not told and 0.42 < lead < 0.45:
-        told = ["that is what sign flips find"]
-    return (
-        f"{fact} (Either {', or '.join(told)}?)"
-        if len(told) > 1
-        else (f"{fact} ({told[0].capitalize()}?)" if told else fact)
-    )
+    return wrong(f"the lead: {of_the_lead(lead)}")
 
 
 BREAKS = Own(_broken, (DEVIATION, smallest_seen(DEVIATION, SEEDS, LEVEL)))
