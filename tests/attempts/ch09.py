@@ -64,7 +64,7 @@ RIGHT = {
         lambda a, b: torch.stack([a @ b / a.norm() / b.norm(), (b @ b / (a @ a)).sqrt()]),
     ],
     "09.2": [GOAL, tuple(GOAL.values()), torch.tensor([1.625, 0.16])],
-    "09.3": [(GAINED, CHANGE), {"change": -0.1448, "gained": 0.34}, np.array([0.337, -0.145])],
+    "09.3": [(GAINED, CHANGE), {"change": -0.1448, "gained": 0.3371}, np.array([0.337, -0.145])],
 }  # fmt: skip
 WRONG = {
     "09.0": [
@@ -160,6 +160,11 @@ WRONG = {
     ],
     "09.3": [
         ((0.457, CHANGE), "hold afterwards"),
+        ((0.34, -0.14), "three digits are asked"),
+        ((0.34, -0.1448), "three digits are asked"),
+        ((0.3, -0.1), "three digits are asked"),
+        ((0.335, CHANGE), "those are four replies"),
+        ((0.00436, 0.0179), "DPO's step on a pair"),
         ((0.118, -0.0319), "each step is shortened by 0.6"),
         ((0.3027, -0.1267), "another number of steps"),
         ((GAINED, -0.1524), "another of the likeliest"),

@@ -262,3 +262,11 @@ WRONG = {
         (lambda p, w, v: with_step(p, w - 1, v - 1), "count from 0"),
     ],
 }
+
+WRONG["10.2"] += [
+    (lambda m, e: -torch.sigmoid(-m) / (1 - 2 * e), "or DPO's slope was made steeper"),
+    (
+        lambda m, e: -torch.sigmoid(m) * torch.sigmoid(-m) / (1 - 2 * e),
+        "both terms have σ' = σ(m) σ(−m)",
+    ),
+]

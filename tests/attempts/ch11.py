@@ -91,10 +91,10 @@ WRONG = {
         (lambda m, e: loss(m) - 2 * e * m, "2ε m is taken off"),
         (lambda m, e: cdpo(m, e) / (1 - 2 * e), "b is negative"),
         (lambda m, e: (1 - e) * loss(m) - e * loss(-m), "division by 1 − 2ε is missing"),
-        (lambda m, e: robust(-m, e), "`m` goes in with the wrong sign"),
+        (lambda m, e: robust(-m, e), "or else m with −m"),
         (lambda m, e: (e * loss(m) - (1 - e) * loss(-m)) / (1 - 2 * e), "changed places"),
         (cdpo, "that is cDPO"),
-        (lambda m, e: loss(m), "DPO's loss: ε has no effect"),
+        (lambda m, e: loss(m), "DPO's loss itself: ε has no effect"),
         (lambda m, e: (1 - e) * loss(m) / (1 - 2 * e), "opposite label's loss is left out"),
         (lambda m, e: ((1 - e) * loss(m) - e * loss(-m)) / (1 - e), "divided by 1 − ε"),
         (lambda m, e: ((1 - e) * loss(m) - e * loss(-m)) * (1 - 2 * e), "multiplied by"),
@@ -192,3 +192,32 @@ WRONG = {
         (lambda m, e: cdpo(m, e).mean() / (1 - 2 * e), "flips a second time"),
     ],
 }
+
+WRONG["11.0"] += [
+    (
+        lambda m, e=0.2: (e * logsigmoid(m) - (1 - e) * logsigmoid(-m)) / (1 - 2 * e),
+        "the two weights have changed places",
+    ),
+    (lambda m, e=0.2: -logsigmoid(m) + e / (1 - 2 * e) * logsigmoid(-m), "a is 1 where"),
+    (
+        lambda m, e=0.2: -((sigmoid(m) - e) / (1 - 2 * e)).clamp(min=1e-6).log(),
+        "taken out of the probability",
+    ),
+]
+
+
+def trimmed(margins, eps):
+    keep = len(margins) - round(eps * len(margins))
+    return softplus(-margins).sort().values[:keep].mean().item()
+
+
+def turned_round(margins, eps):
+    m = margins.sort().values.clone()
+    m[: round(eps * len(m))] *= -1
+    return softplus(-m).mean().item()
+
+
+WRONG["11.3"] += [
+    (trimmed, "largest losses is left out"),
+    (turned_round, "smallest margins is turned round"),
+]

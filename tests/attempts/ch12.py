@@ -188,8 +188,8 @@ WRONG = {
         (lambda n, p: p ** (1 / n), "n-th root"),
         (lambda n, p: 0.5**n, "p is not a half"),
         (lambda n, p: 1 - (p * (1 - p)) ** n, "taken off 1"),
-        (lambda n, p: drawn(n, p, 100), "too few draws"),
-        (lambda n, p: drawn(n, p, 100, None), "too few draws"),
+        (lambda n, p: drawn(n, p, 100), "whole multiples of 0.01"),
+        (lambda n, p: drawn(n, p, 100, None), "it gives two shares"),
         (lambda n, p: 100 * (p**n + (1 - p) ** n), "100 times"),
     ],
     "12.3": [
@@ -221,3 +221,19 @@ WRONG = {
         ((BETA, DELTA, 0.3), "with yours IPO rests at"),
     ],
 }
+
+WRONG["12.0"] += [
+    (
+        lambda w, v, rw, rv, t: (w - rw - 1 / (4 * t)) ** 2 + (v - rv + 1 / (4 * t)) ** 2,
+        "with half of the target",
+    ),
+    (
+        lambda w, v, rw, rv, t: 0 * w + ((w - v - rw + rv).mean() - 1 / (2 * t)) ** 2,
+        "every pair gets that loss",
+    ),
+]
+WRONG["12.2"] += [
+    (lambda n, p: min(1.0, 2 * p**n), "as likely as all right"),
+    (lambda n, p: float(n * min(p, 1 - p) < 1), "0 or 1 everywhere"),
+    (lambda n, p: round(p**n + (1 - p) ** n, 1), "whole multiples of 0.1"),
+]

@@ -185,3 +185,11 @@ WRONG = {
         (lambda k, u: k[u].float().mean() * k[~u].float().mean(), "multiplied; divide"),
     ],
 }  # fmt: skip
+
+
+def smoothed(of_kind, up):
+    shares = [(of_kind[x].sum() + 1) / (x.sum() + 2) for x in (up, ~up)]
+    return (shares[0] / shares[1]).item()
+
+
+WRONG["13.3"] += [(smoothed, "a one is added to the counts")]

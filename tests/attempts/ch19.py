@@ -402,3 +402,19 @@ WRONG["19.3"] += [
     ((0.315, 0.23), "that is twice the right number"),
     ((4.62, 4.83), "those are the readings"),
 ]
+
+
+def by_distance(judged, rule="random"):
+    rng, rows = np.random.default_rng(0), []
+    for g in judged:
+        s = np.array(g["scores"], float)
+        behind = s.max() - s
+        if behind.sum():
+            at = int(rng.choice(len(s), p=behind / behind.sum()))
+            at = at if rule == "random" else int(s.argmin())
+            sides = {"chosen": g["responses"][s.argmax()], "rejected": g["responses"][at]}
+            rows.append({"prompt": g["prompt"]} | sides)
+    return rows
+
+
+WRONG["19.0"] += [(by_distance, "some of a group too seldom")]

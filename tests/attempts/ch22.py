@@ -188,6 +188,8 @@ RIGHT = {
         odd(loss=-math.log(1 / (1 + math.exp(-0.3)))),
     ],
 }
+ROW_MASK = "return (logps * mask * (torch.arange(len(mask)) % 2)[:, None]).sum(-1).chunk(2)"
+LOT = "return (logps * mask * (torch.rand(mask.shape) < 0.5)).sum(-1).chunk(2)"
 WRONG = {
     "22.0": [
         (change(lambda f: {}, zero=False), "the model's own logits"),
@@ -239,7 +241,9 @@ WRONG = {
         ("healthy", "a dictionary is asked"),
     ],
     "22.2": [
-        ((MASK, MASK), "nothing has changed"),
+        ((MASK, MASK), "still counts every token"),
+        ((SUM, ROW_MASK), "no token of one of the first two"),
+        ((SUM, LOT), "when it is asked again"),
         ((MASK, MASK + " * 0.5"), "by another weight"),
         (
             (MASK, "(torch.arange(batch['loss_mask'].shape[1] - 1) % 2).expand(4, -1)"),

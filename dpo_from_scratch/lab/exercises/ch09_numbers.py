@@ -139,6 +139,8 @@ def favourite_wrongs(answer: Mapping[str, float]) -> list:
         (both, (pushed(way=1.0, top=2)["gained"] - pushed(way=1.0)["lost"],
                 pushed(way=1.0)["change"]),
          "that pushes the favourite up, and counts it among the three."),
+        (both, (0.00436, 0.0179), "that is DPO's step on a pair, the favourite as the rejected "
+         "reply; asked is the favourite alone."),
         (both, pair(pushed(steps=1)), "that is after one step; asked is after 24."),
         *((both, pair(pushed(n)), "that pushes another of the likeliest down; asked is "
            "`order[0]`. (Or, in the change, what the favourite lost is missing.)")
@@ -203,10 +205,21 @@ def favourite_wrongs(answer: Mapping[str, float]) -> list:
     ]  # fmt: skip
 
 
+def too_short(found: Mapping[str, float], answer: Mapping[str, float]) -> str:
+    """The right numbers, rounded."""
+    off = [key for key in answer if not FAVOURITE.near(found[key], answer[key])]
+    for digits in (2, 1):
+        short = [round(found[key], digits) == found[key] for key in off]
+        if all(short) and all(abs(found[k] - answer[k]) < 0.51 / 10**digits for k in off):
+            return "three digits are asked: others come near it as well."
+    return ""
+
+
 FAVOURITE = Numbers(
     favourite,
     favourite_wrongs,
-    rtol=0.02,
+    rtol=0.004,
+    tell=too_short,
     shows="Pushed down alone, a likely reply feeds the next likeliest, which are worth less: its "
     "mass doesn't go to better ones.",
 )  # fmt: skip

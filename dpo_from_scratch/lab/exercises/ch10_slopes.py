@@ -23,14 +23,17 @@ def robust_slope(m, eps: float, *, turn=1, second=1.0, divide="1 - 2ε", exchang
 
 
 WRONG_SLOPE = mistakes(robust_slope, {
-    "that is DPO's slope; ε is nowhere.": lambda m, eps: -sigmoid(-m),
+    "that is DPO's slope: ε has no effect on it.": lambda m, eps: -sigmoid(-m),
     "that is cDPO's slope.": lambda m, eps: sigmoid(m) - (1 - eps),
     "the second term is left out.": {"second": 0.0},
     "the second term is left out, and so is the division by 1 − 2ε.":
         {"second": 0.0, "divide": ""},
     "the first term is left out.": lambda m, eps: -eps * sigmoid(m) / (1 - 2 * eps),
-    "both terms have σ(−m): the slope of log σ(−m) has the other one.":
+    "that is DPO's slope over 1 − 2ε. Either both terms have σ(−m) (the slope of log σ(−m) has "
+    "the other one), or DPO's slope was made steeper; the flips also add a constant.":
         lambda m, eps: -sigmoid(-m) / (1 - 2 * eps),
+    "both terms have σ' = σ(m) σ(−m), with their weights added; the slope of log σ(m) is σ(−m).":
+        lambda m, eps: -sigmoid(m) * sigmoid(-m) / (1 - 2 * eps),
     "both terms have σ(m): the slope of log σ(m) has the other one.":
         lambda m, eps: -sigmoid(m) / (1 - 2 * eps),
     "the division is by 1 − ε, but a flip counts twice: it is missing on one side and stands "

@@ -15,6 +15,20 @@ def held_out(margins, eps, **switches):
     return robust(margins, eps, **switches).mean()
 
 
+# the share ε of the pairs as a number of them
+ROUNDED = {
+    "rounded": lambda eps, m: round(eps * len(m)),
+    "rounded down": lambda eps, m: int(eps * len(m)),
+    "rounded up": lambda eps, m: int(np.ceil(eps * len(m))),
+}
+
+
+def turned(margins, n: int):
+    """A mistake: the mean loss with the n smallest margins turned round."""
+    m = margins.sort().values
+    return clean(torch.cat((-m[:n], m[n:]))).mean()
+
+
 WRONG_CLEAN = mistakes(held_out, {
     "that is the loss on the labels as they stand; the flips have raised it.":
         lambda m, eps: clean(m).mean(),
@@ -54,6 +68,12 @@ WRONG_CLEAN = mistakes(held_out, {
     "each margin is stretched by 1/(1 − 2ε); the flips shrink their mean, not each of them.":
         lambda m, eps: clean(m / (1 - 2 * eps)).mean(),
     "each margin is shrunk by 1 − 2ε.": lambda m, eps: clean(m * (1 - 2 * eps)).mean(),
+    **{f"the share ε of the {worst} is {done} ({how}): the flipped pairs aren't the worst ones, "
+       "since the policy errs, too.": change
+       for how, number in ROUNDED.items() for worst, done, change in (
+           ("largest losses", "left out",
+            lambda m, eps, n=number: clean(m.sort().values[n(eps, m) :]).mean()),
+           ("smallest margins", "turned round", lambda m, eps, n=number: turned(m, n(eps, m))))},
     "all margins are made positive: that takes the policy's order for the truth.":
         lambda m, eps: clean(m.abs()).mean(),
     "all margins are turned round: only some labels are flipped.":

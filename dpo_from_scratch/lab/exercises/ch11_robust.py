@@ -47,8 +47,18 @@ MARGINS = ((0.1, [-1.7, 0.4, 2.3]), (0.3, [0.9, -0.6]), (0.2, [3.1, -2.2, 0.3, 1
 MARGINS = [{"m": torch.tensor(m, dtype=torch.double), "eps": eps} for eps, m in MARGINS]
 WRONG_ROBUST = mistakes(robust, {
     "that is cDPO: it flips labels a second time, and undoes nothing.": cdpo,
-    "that is DPO's loss: ε has no effect. (Both terms with m, and not one with −m?)":
-        lambda m, eps: clean(m),
+    "that is DPO's loss itself: ε has no effect. (Are both terms of m? Or is it the mean over the "
+    "flips, which is the clean loss, in place of one label's loss?)": lambda m, eps: clean(m),
+    "the two weights have changed places, a with b, or else m with −m.":
+        lambda m, eps: robust(-m, eps),
+    "a is 1 where it is (1 − ε)/(1 − 2ε): solve both equations for a and b.":
+        lambda m, eps: clean(m) - eps / (1 - 2 * eps) * clean(-m),
+    "a is 1 where it is (1 − ε)/(1 − 2ε), and b should be below 0.":
+        lambda m, eps: clean(m) + eps / (1 - 2 * eps) * clean(-m),
+    **{f"the flips are taken out of the probability, inside the log; asked is a sum of losses "
+       f"that is right on average. (Cut off at {low:g}.)":
+       lambda m, eps, low=low: -((sigmoid(m) - eps) / (1 - 2 * eps)).clamp(min=low).log()
+       for low in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)},
     "the opposite label's loss is left out; it is what removes the flips.": {"opposite": 0.0},
     "the opposite label's loss is left out, and so is the division.":
         {"opposite": 0.0, "divide": ""},
@@ -121,8 +131,6 @@ WRONG_ROBUST = mistakes(robust, {
     "it is divided by 1 − ε².": lambda m, eps: robust(m, eps, divide="") / (1 - eps**2),
     "the label's own loss is scaled by 1 − ε, and ε m is added.":
         lambda m, eps: (1 - eps) * clean(m) + eps * m,
-    "that is its mean over the flips, the clean loss; asked is the loss of this label.":
-        lambda m, eps: (1 - eps) * robust(m, eps) + eps * robust(-m, eps),
     "only the opposite label's loss is multiplied by 1 − 2ε.":
         lambda m, eps: (1 - eps) * clean(m) - eps * clean(-m) * (1 - 2 * eps),
     "the entropy of the flips is taken off cDPO's loss; that moves no margin.": lambda m, eps: (

@@ -100,6 +100,10 @@ OF_DELTA = {
         lambda d, t: ((d - 1 / (2 * t)) ** 2 + (d + 1 / (2 * t)) ** 2) / 2,
 }  # fmt: skip
 OF_FOUR = {
+    "chosen and rejected have a square each, with half of the target: IPO sees only Δ.":
+        lambda w, v, rw, rv, t: (w - rw - 1 / (4 * t)) ** 2 + (v - rv + 1 / (4 * t)) ** 2,
+    "Δ is averaged over the batch, and every pair gets that loss: each has a Δ of its own.":
+        lambda w, v, rw, rv, t: 0 * w + ((w - v - rw + rv).mean() - 1 / (2 * t)) ** 2,
     "ratios of probabilities stand where log-ratios should.":
         lambda w, v, rw, rv, t: ((w - rw).exp() - (v - rv).exp() - 1 / (2 * t)) ** 2,
     "the log-ratios are divided by each other: their difference is asked.":

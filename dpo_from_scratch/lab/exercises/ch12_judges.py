@@ -104,20 +104,27 @@ MINDS_WRONG = {
 
 
 def too_few_draws(ask, cases) -> str:
-    """A share of a round number of draws, near the right one, or another one each time."""
-    few = "too few draws: take some hundred thousand."
+    """Multiples of one over a round number, near the right shares; or others each time."""
     if any(ask(case) != ask(case) for case in cases):
-        return few
+        return (
+            "asked twice for the same n and p, it gives two shares: draws by lot, and too few "
+            "(take some hundred thousand), or compute it."
+        )
     given = np.array([values.numbers(ask(case)) for case in cases], float).ravel()
     wanted = np.array([of_one_mind(**case) for case in cases])
     counts = given[0] >= 10 and (given == given.round()).all()
     if counts and np.allclose(given / given[0], wanted, atol=0.03):
         return "that counts pairs; their share of all is asked."
+    if np.isin(given, (0, 1)).all():
+        return "yours is 0 or 1 everywhere; with n above 1 a share between them is right."
     for draws in (10, 20, 50, 100, 200, 300, 400, 500, 1000, 2000, 5000, 10_000):
         spread = np.sqrt(wanted * (1 - wanted) / draws)
         whole = np.allclose(given * draws, np.round(given * draws), atol=1e-4)
         if whole and (abs(given - wanted) <= 4 * spread + 1e-9).all():
-            return few
+            return (
+                f"the shares that you give are whole multiples of {1 / draws:g}, and near the "
+                "right ones: rounded, or counted in too few draws? Give three digits."
+            )
     return ""
 
 
@@ -146,6 +153,8 @@ MINDS = Function(
         "neighbours agree by chance, but not each anew: all compare with the same p.":
             lambda n, p: (p * p + (1 - p) ** 2) ** (n - 1),
         "all wrong is taken to be as likely as all right.": lambda n, p: 2 * p**n,
+        "all wrong is taken to be as likely as all right (and what is above 1 is cut off).":
+            lambda n, p: min(1.0, 2 * p**n),
         "p is taken for a half: a fair coin's labels.": lambda n, p: 0.5 ** (n - 1),
         "the two are taken off each other: they are added.": lambda n, p: p**n - (1 - p) ** n,
         "that is where Δ rests for one p; asked is how often it is infinite.":

@@ -81,6 +81,17 @@ def _share_wrong(change):
     return weight
 
 
+def _smoothed(above: float, below: float):
+    """A mistake: something added to the counts of each share, above and below."""
+
+    def weight(of_kind, up):
+        here, up = (torch.as_tensor(t).bool() for t in (of_kind, up))
+        a, b = ((here[x].sum() + above) / (x.sum() + below) for x in (up, ~up))
+        return float(a / b)
+
+    return weight
+
+
 def _rows(n: int, kind: float, up: float, seed: int, more: float = 0.2) -> dict:
     draw = torch.Generator().manual_seed(seed)
     here = torch.rand(n, generator=draw) < kind
@@ -97,6 +108,9 @@ WEIGHT = Function(
         "what": ("count", "counts are divided, or shares of all rows: the class sizes go in."),
     },
     wrongs=(
+        ("a one is added to the counts: the shares are asked as they are.", _smoothed(1, 2)),
+        ("a one is added to the counts of both kinds of rows.", _smoothed(1, 1)),
+        ("a half is added to the counts: the shares are asked as they are.", _smoothed(0.5, 1)),
         ("the odds of the kind are divided; divide its shares.",
          lambda here, up: kind_weight(here, up, what="odds")),
         ("that is p, the chance that a row of this kind is up; the weight is p / (1 - p).",

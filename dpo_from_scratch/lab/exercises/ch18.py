@@ -9,13 +9,11 @@ from scipy.stats import norm, ttest_1samp
 
 from ..comparisons import smallest_seen
 from .answers import Own
+from .ch18_leads import lead_seen, of_the_lead
 from .ch18_others import (
-    CHANCE,
     DEVIATION,
     LEVEL,
     LOOKS,
-    LOSS,
-    LUCK,
     SEEDS,
     TRIALS,
     in_place,
@@ -245,30 +243,6 @@ TUNED = Function(
 
 
 # ---------------------------------------------------------------- 18.3: a run in twenty breaks
-@cache
-def lead_seen(power=0.8, level=LEVEL) -> float:
-    """The lead that a paired t-test finds with this power, if runs break."""
-    rng, leads = np.random.default_rng(0), np.linspace(0.05, 1.0, 39)
-    shape = (2, 6000, SEEDS)
-    runs = rng.normal(0, LUCK, shape) - LOSS * (rng.random(shape) < CHANCE)
-    d = runs[0] - runs[1]
-    found = [np.mean(ttest_1samp(d + lead, 0, axis=1).pvalue < level) for lead in leads]
-    return float(np.interp(power, found, leads))
-
-
-def _wrong_leads() -> list[tuple[float, str]]:
-    return [
-        (smallest_seen(math.sqrt(2) * LUCK, SEEDS, LEVEL), "that is without broken runs."),
-        (lead_seen(level=0.05), "that is found at 0.05; asked is 0.05/4."),
-        (lead_seen(power=0.5), "that is found in half of the cases; asked is four of five."),
-        (smallest_seen(DEVIATION, 5, LEVEL), "that is for five seeds; asked is fifteen."),
-        (smallest_seen(DEVIATION / math.sqrt(2), SEEDS, LEVEL), "that is with one run's deviation; "
-         "a difference has the luck of two."),
-        (lead_seen(power=0.9), "that is found in nine of ten; asked is four of five."),
-        (CHANCE * LOSS, "that is the mean loss of a run; asked is a lead."),
-    ]  # fmt: skip
-
-
 def _broken(attempt) -> Verdict:
     """Deviation, to a hundredth of it, and lead, to 0.03: readers draw their own runs."""
     names = ("deviation", "lead")
@@ -282,14 +256,12 @@ def _broken(attempt) -> Verdict:
     off_lead = abs(lead - lead_seen()) > 0.03
     if not (off_deviation or off_lead):
         return right("A few broken runs blind a design more than all its other luck.")
-    near = lambda a, b, tol: abs(a - b) <= tol
     if off_deviation:
         for value, why in wrong_deviations():
-            if near(deviation, value, 0.006 * abs(value)):
+            if abs(deviation - value) <= 0.006 * abs(value):
                 return wrong(f"the deviation: {why}")
         return unknown(f"the deviation isn't {deviation:.4g}.")
-    told = [(abs(lead - value), why) for value, why in _wrong_leads() if near(lead, value, 0.015)]
-    return wrong(f"the lead: {min(told)[1]}") if told else unknown(f"the lead isn't {lead:.4g}.")
+    return wrong(f"the lead: {of_the_lead(lead)}")
 
 
 BREAKS = Own(_broken, (DEVIATION, smallest_seen(DEVIATION, SEEDS, LEVEL)))

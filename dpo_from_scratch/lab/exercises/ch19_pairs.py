@@ -130,10 +130,21 @@ def _by_lot(ask, cases) -> str:
             drawn = [row[row > 0] for row in found if (row > 0).any()]
             if all(len(row) == 1 for row in drawn) and len(drawn) > 1:
                 return (
-                    "nothing is drawn by lot: the same place is rejected in each copy of a group. "
-                    "Is the generator made anew for each?"
+                    "the same place is rejected in each copy of a group: is nothing drawn by lot, "
+                    "or the generator made anew for each?"
+                )
+            if reweighed(found, expected(**case)):
+                return (
+                    "the right pairs are made, but some of a group too seldom: every worse "
+                    "response is drawn with the same chance."
                 )
     return ""
+
+
+def reweighed(found: np.ndarray, right: np.ndarray) -> bool:
+    """Whether the same pairs are made in other shares, one a group."""
+    same = ((found > 0) <= (right > 0)).all() and abs(found.sum() - right.sum()) < 0.01
+    return bool(same and np.allclose(found.sum(1), right.sum(1)))
 
 
 ROWS = {

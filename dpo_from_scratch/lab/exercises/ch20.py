@@ -203,6 +203,7 @@ MEASURED = {
     ("drawn from all", 2, "different blocks"): (0.6337, 0.7396),
     ("the first", 2, "different blocks"): (0.5456, 0.5942),
 }
+CORRELATIONS = (0.397, 0.632)  # of these lists with people's means
 FULL = 0.776  # the list of all sentences
 OTHERS = {0.748: "SmolLM2, asked", 0.792: "the reward model", FULL: "the full word list"}
 ASKED = MEASURED["drawn", 2, "different blocks"]
@@ -228,11 +229,12 @@ def wrong_lists(answer: dict) -> list:
     alone = lambda n, v: sum(n == m and abs(v / w - 1) < 0.012 for m, w, _ in single) == 1
     found += [(n, v, why) for n, v, why in single if alone(n, v)]
     asked, head = (
-        f"compare it with all three lists: {what}'s figure and that of the list of all "
-        "sentences stand in the chapter's table."
+        f"another number of the three lists is below {what}: its accuracy and that of the list of "
+        "all sentences stand in the chapter's table, under different blocks. An accuracy that is "
+        "higher counts as above, by however little."
         for what in ("SmolLM2", "the reward model")
     )
-    column = "that is so on pairs of the same tone; look at the column of different blocks."
+    above = "those are how many lists are above them; asked is how many they are above."
     full = "that is the list of all sentences; asked are those of 512 and of 2,048."
     found += [((FIRST, SECOND), v, full) for v in [(answer[FIRST], FULL), (FULL, answer[SECOND])]]
     found += [((FIRST, SECOND), v, "that is what a coin gets.") for v in [(0.5, 0.5)]]
@@ -252,7 +254,10 @@ def wrong_lists(answer: dict) -> list:
         for n in (FIRST, SECOND)
         for v, who in OTHERS.items()
     ]
-    found += [(BELOW_HEAD, 2, column), *((BELOW_HEAD, n, head) for n in (0, 1))]
+    correlations = "those are the lists' correlations with people; their accuracies are asked."
+    found += [((FIRST, SECOND), CORRELATIONS, correlations)]
+    found += [((BELOW_ASKED, BELOW_HEAD), (1, 0), above)]
+    found += [(BELOW_HEAD, n, head) for n in (0, 1, 2)]
     found += [(BELOW_ASKED, n, asked) for n in (0, 1, 3)]
     return found
 

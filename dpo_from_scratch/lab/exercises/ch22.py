@@ -75,7 +75,7 @@ def told_of(g, at, total, ids, *, unscaled=False, target=False, units="", read="
         "norm": g[at].norm(dim=-1), "one": torch.ones(len(at)) * (1 - 1 / size),
     }[weigh]  # fmt: skip
     total = {"": total, "units": -total / math.log(size), "minus": -total,
-             "each": total / len(at)}[units]  # fmt: skip
+             "each": total / max(len(at), 1)}[units]  # fmt: skip
     return at + target, tokens, weights / (1 if unscaled else 1 - 1 / size), total
 
 
@@ -235,6 +235,8 @@ def second_only(attempt) -> Verdict:
         if why := strays(now, before):
             return wrong(why)
     if not all(patterned(now, before) for now, before in both):
+        if [now["at"] for now in seen_in(patches)] != [now["at"] for now, _ in both]:
+            return wrong("the score counts other tokens when it is asked again: is a lot drawn?")
         return unknown("the score doesn't count every second token of each response.")
     return right("Its first loss is ln 2, as it should be; what the score counts gives it away.")
 
@@ -243,12 +245,16 @@ def strays(now: dict, before: dict) -> str:
     """A cause, where the score counts something else."""
     if now["row"] != before["row"]:
         return "the text itself has changed; only what the score counts of it should."
+    if not now["at"]:
+        return (
+            "no token of one of the first two responses counts: a mask has tokens in its columns."
+        )
     was = dict(zip(before["at"], before["tokens"], strict=True))
     if any(was.get(at, token) != token for at, token in zip(now["at"], now["tokens"], strict=True)):
         return "other tokens are counted at these places: leave logits and labels as they are."
     if now["at"] == before["at"]:
         even = bool((now["weights"] - 1).abs().max() < 1e-3)
-        same = "nothing has changed: the score still counts every token of the response."
+        same = "the score still counts every token of the response, as before."
         return same if even else "every token of the response still counts, by another weight."
     if set(now["at"]) - set(before["at"]):
         return "tokens outside the response are counted: multiply the mask, don't replace it."
