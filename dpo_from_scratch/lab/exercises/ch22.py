@@ -226,6 +226,7 @@ def second_only(attempt) -> Verdict:
     patches = patches_of(attempt)
     if patches is None:
         return misformed("a pair of strings is asked, (old, new), or a list of such pairs.")
+    small_model()  # outside the clock: on a slow machine its first load alone takes that long
     done = attempts.call(seen_in, {"patches": patches}, attempts.Clock())
     if done.trouble:
         if "times in the script" in done.trouble:
