@@ -27,6 +27,7 @@ def lead_seen(power=0.8, level=LEVEL) -> float:
 
 
 def wrong_leads() -> list[tuple[float, str]]:
+    """Each with what it is."""
     return [
         (smallest_seen(math.sqrt(2) * LUCK, SEEDS, LEVEL), "that is without broken runs."),
         (lead_seen(level=0.05), "that is found at 0.05; asked is 0.05/4."),
