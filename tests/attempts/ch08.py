@@ -67,7 +67,7 @@ def previous(rewards, values, mask, lam):
 GAE = [
     (
         lambda r, v, m, lam: gae(inside=lambda v, m: v, keep=lambda f, m: f)(r, v, m, lam) * m,
-        "added up before the mask",
+        "the padding's V or surprises",
     ),
     (gae(by=lambda lam: lam**0.5), "the root of λ"),
     (
@@ -196,7 +196,7 @@ FIRST = [
     (of(top=lambda a, m: -abs(a) * m), "lost their signs"),
     (of(top=lambda a, m: -a.clamp(min=0) * m), "bad tokens are pushed too"),
     (of(top=lambda a, m: -(a - a[m].mean()) * m), "the mean is taken off"),
-    (lambda a, m: of()(a, m) / 2, "half the right value"),
+    (lambda a, m: of()(a, m) / 2, "that is half of it"),
     (lambda a, m: of()(a, m)[m], "numbers of shape"),
 ]
 
