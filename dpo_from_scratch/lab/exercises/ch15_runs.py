@@ -145,7 +145,7 @@ def _changes(before: float, liked: float, honest: float) -> str:
          "this judge?"),
         (abs(same) < 5e-3, "the honest judge's texts are as long as before, to the last digit: was "
          "that model trained before it was asked?"),
-        (honest < 19.9, "the honest judge's texts are shorter than such a run's are."),
+        (honest < 18.9, "the honest judge's texts are shorter than such a run's are."),
         (liked < 25.0, f"it grew, but less than as told: {TASK}?"),
         (liked > 28.7, f"it grew more than as told: {TASK}?"),
     )  # fmt: skip
