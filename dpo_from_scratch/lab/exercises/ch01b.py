@@ -83,7 +83,7 @@ SHORTER = {  # what the notebook prints for other texts, with a digit more
     "texts of up to 9 tokens are measured; asked are 30 or more.": (0.021, 0.022, 0.161, 0.160),
     "texts of 10 to 19 tokens are measured; asked are 30 or more.": (0.029, 0.029, 0.266, 0.265),
     "texts of all lengths are measured; asked are 30 tokens or more.": (0.035, 0.036, 0.32, 0.319),
-    "that is either for texts of 20 to 29 tokens, or a median: asked is the mean for 30 or more.": (
+    "either shorter texts are among them, or that is a median: asked is the mean for 30 or more.": (
         0.039, 0.040, 0.360, 0.359,
     ),
 }  # fmt: skip

@@ -64,7 +64,11 @@ def flip_slips(answer: Mapping[str, float]) -> list:
             "that is ε = 0.1, or a coin tossed with ε: a flip turns the label round.",
         ),
         (top, 0.4 + 0.2 * best, "that is ε = 0.4: two flips, or 2ε taken for ε."),
-        (top, 0.2 + 0.6 * p, "that is the share for the one pair; asked is the mini world's."),
+        (
+            top,
+            0.2 + 0.6 * p,
+            "that is the one pair's share, or the mini world's, rounded on the way.",
+        ),
         (top, p, "that is the share for the one pair, without flips; asked is the mini world's."),
         (top, ceiling(0.2)[1], "that is the least loss; asked is the accuracy."),
         (top, ceiling()[1], "that is the least loss, without flips; asked is the accuracy."),

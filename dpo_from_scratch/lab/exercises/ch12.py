@@ -59,7 +59,7 @@ def resting_wrongs(answer: Mapping[str, float]) -> list:
         ("epsilon", (SURE - expit(BETA * at_ipo)) / (2 * SURE - 1),
          "ε: there the two rest alike at p = 0.9; asked is that of labels that never contradict."),
         ("epsilon", 1 - e, "ε: that is the share of labels that cDPO believes; ε is the other."),
-        ("epsilon", expit(-target), "ε: β is left out; a margin is β times Δ."),
+        ("epsilon", expit(-target), "ε: β is left out of the margin, or IPO's target is another."),
         ("epsilon", expit(-target / BETA), "ε: β divides Δ; a margin is β times Δ."),
         ("epsilon", expit(-BETA / TAU), "ε: IPO rests at 1/(2τ), not at 1/τ."),
         *(("epsilon", expit(-BETA * at), "ε: τ stands above; IPO rests at 1/(2τ).")
