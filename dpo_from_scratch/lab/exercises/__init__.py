@@ -61,7 +61,7 @@ def use(number: str, attempt=None, by: str = "reader"):
     For a chapter's key cell, so that the rest of the chapter runs either way.
     """
     said, exercise = _told(number, attempt, by), find(number)
-    why = exercise.unfit(attempt) if said.state == "right" else ""
+    why = exercise.unfit(attempt) if said.state == "right" and by == "reader" else ""
     if said.state == "right" and not why:
         return attempt
     print(f"The chapter goes on with its own{why}.")

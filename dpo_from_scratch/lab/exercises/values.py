@@ -25,7 +25,9 @@ def numbers(value) -> np.ndarray | None:
 
 
 def kind(value) -> str:
-    """What a value is, for those who go on with it; all single numbers are of one kind."""
+    """What a value is, for those who go on with it: all single numbers are of one kind."""
+    if isinstance(value, list | tuple):
+        return "list"
     return "number" if isinstance(value, Number | np.generic) else type(value).__name__
 
 
