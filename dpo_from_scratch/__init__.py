@@ -193,6 +193,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch14_least.py         14: the least loss of LN-DPO in a small world
       ch14_r_dpo.py         14: R-DPO's loss, and what it is taken for
       ch15.py               15: whose samples, what labels cost, rounds, a judge who likes length
+      ch15_runs.py          15: numbers of a reader's own runs, held against measured ones
       ch15_worth.py         15: what a label is worth about the texts you care about
       ch16.py               16: sDPO's loop, rewards that differ, the run to compare with
       ch16_loop.py          16: the loop, read by what its models give to six texts
@@ -201,6 +202,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch17_mixture.py       17: Nash-MD, whose opponent is a mixture
       ch17_step.py          17: a round of exact DNO
       ch18.py               18: Holm's correction, looks until it works, runs that break
+      ch18_leads.py         18: the lead that is seen if runs break
       ch18_others.py        18: other figures of p-values, looks, trials, broken runs
       ch19.py               19: pairs from scores, and exercises on judges
       ch19_others.py        19: other figures of scores, of two orders, of two lines

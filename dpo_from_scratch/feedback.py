@@ -1,7 +1,8 @@
 """Zephyr's recipe on a model of your own (arXiv 2310.16944): responses, a judge, pairs, DPO.
 
 Several responses to each prompt, the judge scores them, the best is paired with another one, and
-DPO trains on the pairs. `dpo feedback` is this from the command line. Each stage writes a file:
+DPO trains on the pairs. `dpo feedback` is this import sys
+from the command line. Each stage writes a file:
 responses.jsonl, scores.jsonl, pairs.jsonl, then the run of DPO in dpo/; a stage that is there is
 read and not made again, if what decides it (made_by.json) is the same.
 """
@@ -202,14 +203,14 @@ def pipeline(
     refuse_links(folder, (*STAGES, NOTES, "run.lock"))
     ways = (lambda: _found(folder), lambda: _differs(folder, decided, config))
     with claimed(folder, *ways, lambda: _clear(folder), resume, overwrite):
-        asked = (prompts, rounds, config.seed, max_new_tokens)
-        make = lambda: respond(model, tokenizer, *asked, progress=True)
+        asked, bars = (prompts, rounds, config.seed, max_new_tokens), sys.stderr.isatty()
+        make = lambda: respond(model, tokenizer, *asked, progress=bars)
         groups = stage(folder / "responses.jsonl", lambda: _enough(make()), begun)
         if [g["prompt"] for g in groups] != [p for p in prompts for _ in range(rounds)]:
             mend = "give the same prompts and as many groups, or name another folder"
             raise DataError(f"{folder} holds responses to other prompts: {mend}")
         judged_by["responses"] = fingerprint(groups)
-        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge, True), judged_by)
+        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge, bars), judged_by)
         chosen_by["scores"] = fingerprint(judged)
         choose = lambda: _some(binarise(judged, rule, config.seed), groups)
         pairs = stage(folder / "pairs.jsonl", choose, chosen_by)

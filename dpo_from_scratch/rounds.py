@@ -6,6 +6,7 @@ methods can be compared at equal numbers of labels.
 """
 
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -68,6 +69,7 @@ def winning_pairs(
         raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
     rng, rows = np.random.default_rng(seed), []
     asked = [p for p in prompts for _ in range(k)]
+    progress = progress and sys.stderr.isatty()  # no bar in a log
     how = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
     drawn = sample(policy, tokenizer, asked, **how)
     starts = range(0, len(drawn), k)
