@@ -1,13 +1,13 @@
 """Zephyr's recipe on a model of your own (arXiv 2310.16944): responses, a judge, pairs, DPO.
 
 Several responses to each prompt, the judge scores them, the best is paired with another one, and
-DPO trains on the pairs. `dpo feedback` is this import sys
-from the command line. Each stage writes a file:
+DPO trains on the pairs. `dpo feedback` is this from the command line. Each stage writes a file:
 responses.jsonl, scores.jsonl, pairs.jsonl, then the run of DPO in dpo/; a stage that is there is
 read and not made again, if what decides it (made_by.json) is the same.
 """
 
 import random
+import sys
 import warnings
 from contextlib import suppress
 from pathlib import Path

@@ -55,7 +55,7 @@ def test_a_loss_is_twenty_lines_in_one_file():
     assert max(map(len, CODE.splitlines())) <= 100
 
 
-def test_it_is_the_last_of_the_losses_and_stands_in_the_help(copy):
+def test_it_is_the_last_of_the_losses_and_a_wrong_name_lists_it(copy):
     told = "import dpo_from_scratch as d, json; from dpo_from_scratch.losses import LOSSES as L; "
     told += "print(json.dumps([d.__file__, list(L), list(L.values())[-1].inputs]))"
     file, names, inputs = json.loads(python(copy, "-c", told))
@@ -63,8 +63,11 @@ def test_it_is_the_last_of_the_losses_and_stands_in_the_help(copy):
     assert names[0] == "dpo"
     assert names[-1] == NAME
     assert inputs == ["reference"]
-    choices = re.search(r"--loss \{(.*?)\}", python(copy, "-m", *module("dpo train --help")))[1]
-    assert choices.split(",") == names
+    told = "import contextlib, sys; from dpo_from_scratch.cli import main; "
+    told += "contextlib.redirect_stderr(sys.stdout).__enter__(); "
+    told += "main('train --loss none --data x'.split())"
+    listed = re.search(r"loss is one of (.*), not 'none'", python(copy, "-c", told))[1]
+    assert listed.split(", ") == names
 
 
 def test_the_command_of_the_recipe_trains_it(copy):
