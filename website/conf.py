@@ -74,10 +74,9 @@ def link_chapters(text):
 
 
 def prepare_markdown(text):
-    """No remote pictures, links to files outside the book as addresses, hints read as Markdown."""
+    """No remote pictures, links to files outside the book as addresses."""
     text = re.sub(r"\[!\[Open in Colab\]\(.*?\)\]", "[Open in Colab]", text)  # the badge
-    text = text.replace("](../", f"]({REPOSITORY}/blob/main/")
-    return re.sub(r"(</summary>)(.*?)(</details>)", r"\1\n\n\2\n\n\3", text, flags=re.S)
+    return text.replace("](../", f"]({REPOSITORY}/blob/main/")
 
 
 def frames(cell):

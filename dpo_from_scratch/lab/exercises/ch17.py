@@ -24,7 +24,7 @@ def rounds_of(eta, rounds, *, turned=False, fixed=False, rewards=None, inverse=F
     return np.array(path)
 
 
-best = lambda policy: float((panel() @ policy).max())  # how often the best reply wins
+_best = lambda policy: float((panel() @ policy).max())  # how often the best reply wins
 OF = {  # of policies without the start: one of them, or several
     "average": lambda path: path.mean(0)[None],
     "last": lambda path: path[-1:],
@@ -38,7 +38,7 @@ OF = {  # of policies without the start: one of them, or several
 def of_average(eta, rounds, *, first=1, more=0, of="average", **play) -> float:
     """Exploitability of the average of exact DNO's rounds."""
     path = rounds_of(eta, rounds + more, **play)[first:]
-    return float(np.mean([best(p) for p in OF[of](path)]))
+    return float(np.mean([_best(p) for p in OF[of](path)]))
 
 
 def _of(take, **play):
@@ -46,7 +46,7 @@ def _of(take, **play):
     return lambda eta, rounds: take(rounds_of(eta, rounds, **play), rounds)
 
 
-mean_of = lambda path, _: path[1:].mean(0)
+_mean_of = lambda path, _: path[1:].mean(0)
 LATER = "only the later half of the rounds is averaged."
 NOT_BEST = "asked is how often the best reply beats it."
 # reward of a reply, of (now, table, path) -> how it is said
@@ -67,65 +67,65 @@ OTHER_REWARDS = {
 # a number made of the path -> how it is said
 OTHER_FIGURES = {
     "the start stands in the average, and the last round doesn't.":
-        lambda path, n: best(path[:-1].mean(0)),
-    "the first round is left out of the average.": lambda path, n: best(path[2:].mean(0)),
-    "that is the least exploitable round.": lambda path, n: min(map(best, path[1:])),
-    "that is the most exploitable round.": lambda path, n: max(map(best, path[1:])),
+        lambda path, n: _best(path[:-1].mean(0)),
+    "the first round is left out of the average.": lambda path, n: _best(path[2:].mean(0)),
+    "that is the least exploitable round.": lambda path, n: min(map(_best, path[1:])),
+    "that is the most exploitable round.": lambda path, n: max(map(_best, path[1:])),
     "that is the median of the rounds' exploitabilities; asked is the exploitability of their "
-    "mean policy.": lambda path, n: float(np.median([best(p) for p in path[1:]])),
+    "mean policy.": lambda path, n: float(np.median([_best(p) for p in path[1:]])),
     "the average is made anew after each round, and the exploitabilities are averaged: average "
     "the policies once.":
-        lambda path, n: np.mean([best(path[1 : t + 1].mean(0)) for t in range(1, n + 1)]),
+        lambda path, n: np.mean([_best(path[1 : t + 1].mean(0)) for t in range(1, n + 1)]),
     "that is the least exploitable of the averages on the way; asked is the last one.":
-        lambda path, n: min(best(path[1 : t + 1].mean(0)) for t in range(1, n + 1)),
+        lambda path, n: min(_best(path[1 : t + 1].mean(0)) for t in range(1, n + 1)),
     "only the first half of the rounds is averaged.":
-        lambda path, n: best(path[1 : n // 2 + 1].mean(0)),
-    "only the last ten rounds are averaged.": lambda path, n: best(path[-10:].mean(0)),
-    "only the last five rounds are averaged.": lambda path, n: best(path[-5:].mean(0)),
+        lambda path, n: _best(path[1 : n // 2 + 1].mean(0)),
+    "only the last ten rounds are averaged.": lambda path, n: _best(path[-10:].mean(0)),
+    "only the last five rounds are averaged.": lambda path, n: _best(path[-5:].mean(0)),
     "only the start and the last round are averaged.":
-        lambda path, n: best((path[0] + path[-1]) / 2),
+        lambda path, n: _best((path[0] + path[-1]) / 2),
     "the sum of the rounds is divided by one more than their number.":
-        lambda path, n: best(path[1:].sum(0) / (n + 1)),
+        lambda path, n: _best(path[1:].sum(0) / (n + 1)),
     "the sum of the rounds is divided by one less than their number.":
-        lambda path, n: best(path[1:].sum(0) / (n - 1)),
+        lambda path, n: _best(path[1:].sum(0) / (n - 1)),
     "the start is in the sum, but not in the number that it is divided by.":
-        lambda path, n: best(path.sum(0) / n),
+        lambda path, n: _best(path.sum(0) / n),
     "the rounds are added up and not divided by their number.":
-        lambda path, n: best(path[1:].sum(0)),
+        lambda path, n: _best(path[1:].sum(0)),
     "the geometric means of the rounds are taken, and their sum isn't 1; asked is the mean of the "
-    "shares.": lambda path, n: best(np.exp(np.log(path[1:]).mean(0))),
+    "shares.": lambda path, n: _best(np.exp(np.log(path[1:]).mean(0))),
     "that is how far it lies above one half; how often the best reply wins is asked.":
-        lambda path, n: best(mean_of(path, n)) - 0.5,
+        lambda path, n: _best(_mean_of(path, n)) - 0.5,
     "that is twice the way above one half (wins less losses); how often the best reply wins is "
-    "asked.": lambda path, n: 2 * best(mean_of(path, n)) - 1,
+    "asked.": lambda path, n: 2 * _best(_mean_of(path, n)) - 1,
     "that is one half whatever η and the rounds are: the mean over all replies, the policy against "
     "itself, or rounds that begin at even shares. The best reply's win rate is asked, and the "
     "start is the grammar.": lambda path, n: 0.5,
     "that is the worst reply's win rate, not the best one's.":
-        lambda path, n: (panel() @ mean_of(path, n)).min(),
+        lambda path, n: (panel() @ _mean_of(path, n)).min(),
     "that is the largest share of the mean policy; " + NOT_BEST:
-        lambda path, n: mean_of(path, n).max(),
+        lambda path, n: _mean_of(path, n).max(),
     "that is the entropy of the mean policy; " + NOT_BEST:
-        lambda path, n: -(mean_of(path, n) * np.log(mean_of(path, n))).sum(),
+        lambda path, n: -(_mean_of(path, n) * np.log(_mean_of(path, n))).sum(),
     "that is the mean policy's KL from the grammar; " + NOT_BEST:
-        lambda path, n: (mean_of(path, n) * np.log(mean_of(path, n) / GRAMMAR)).sum(),
+        lambda path, n: (_mean_of(path, n) * np.log(_mean_of(path, n) / GRAMMAR)).sum(),
     "that is how far a share lies from a third; " + NOT_BEST:
-        lambda path, n: abs(mean_of(path, n) - 1 / 3).max(),
+        lambda path, n: abs(_mean_of(path, n) - 1 / 3).max(),
     "that is how far the shares lie from a third, added up; " + NOT_BEST:
-        lambda path, n: abs(mean_of(path, n) - 1 / 3).sum(),
+        lambda path, n: abs(_mean_of(path, n) - 1 / 3).sum(),
     "that is the number of the best reply; asked is how often it wins.":
-        lambda path, n: (panel() @ mean_of(path, n)).argmax(),
+        lambda path, n: (panel() @ _mean_of(path, n)).argmax(),
     "that is the grammar's exploitability: nothing has moved (no round, or all rewards alike).":
-        lambda path, n: best(GRAMMAR),
+        lambda path, n: _best(GRAMMAR),
     "that is the change from the grammar's exploitability; asked is the average's own.":
-        lambda path, n: best(mean_of(path, n)) - best(GRAMMAR),
+        lambda path, n: _best(_mean_of(path, n)) - _best(GRAMMAR),
     "that is how far it lies below the grammar's exploitability; asked is the average's own.":
-        lambda path, n: best(GRAMMAR) - best(mean_of(path, n)),
-    "that is the mean policy; asked is its exploitability, one number.": mean_of,
+        lambda path, n: _best(GRAMMAR) - _best(_mean_of(path, n)),
+    "that is the mean policy; asked is its exploitability, one number.": _mean_of,
     "that is how often each reply beats the mean policy; the best one's figure is asked.":
-        lambda path, n: panel() @ mean_of(path, n),
+        lambda path, n: panel() @ _mean_of(path, n),
     "that is each round's exploitability; asked is one number, that of their mean policy.":
-        lambda path, n: [best(p) for p in path[1:]],
+        lambda path, n: [_best(p) for p in path[1:]],
     "those are the policies of all rounds; asked is their mean's exploitability.":
         lambda path, n: path[1:],
 }  # fmt: skip
@@ -156,8 +156,8 @@ AVERAGE = Function(
          lambda *a: of_average(*a, of="middle")),
         (LATER, lambda *a: of_average(*a, of="late")),
         *((LATER, _of(take)) for take in (
-            lambda path, n: best(path[n // 2 :].mean(0)),
-            lambda path, n: best(path[-((n + 1) // 2) :].mean(0)))),
+            lambda path, n: _best(path[n // 2 :].mean(0)),
+            lambda path, n: _best(path[-((n + 1) // 2) :].mean(0)))),
         *((why, _of(take)) for why, take in OTHER_FIGURES.items()),
         *((why, lambda *a, f=f: of_average(*a, rewards=f)) for why, f in OTHER_REWARDS.items()),
         ("η is divided by the number of rounds; each round has the whole η.",

@@ -73,7 +73,7 @@ def _both(mixture):
     return step
 
 
-straight = lambda now, a: (1 - a) * now + a * GRAMMAR
+_straight = lambda now, a: (1 - a) * now + a * GRAMMAR
 # other rounds
 ROUNDS = {
     "a nat is charged at αη in each step; the step itself costs η.":
@@ -101,13 +101,13 @@ ROUNDS = {
     "the mixture is the even one of the two, whatever α is.":
         _both(lambda now, a, path: geometric(now, GRAMMAR, 0.5)),
     "the mixture is a weighted mean of shares, without a norm or not; asked: a geometric one.":
-        _both(lambda now, a, path: straight(now, a)),
+        _both(lambda now, a, path: _straight(now, a)),
     "the mixture is a harmonic one, of 1 over the shares; asked: a geometric one.":
         _both(lambda now, a, path: scaled(1 / ((1 - a) / now + a / GRAMMAR))),
     "the opponent is a weighted mean of shares; asked: the geometric mixture.":
-        lambda now, mix, eta, a, path: gibbs(mix, straight(now, a), eta),
+        lambda now, mix, eta, a, path: gibbs(mix, _straight(now, a), eta),
     "each step leaves from a weighted mean of shares; asked: the geometric mixture.":
-        lambda now, mix, eta, a, path: gibbs(straight(now, a), mix, eta),
+        lambda now, mix, eta, a, path: gibbs(_straight(now, a), mix, eta),
     "in the opponent the weights are exchanged: α belongs to the grammar.":
         lambda now, mix, eta, a, path: gibbs(mix, geometric(now, GRAMMAR, 1 - a), eta),
     "where the step starts the weights are exchanged: α belongs to the grammar.":
@@ -145,7 +145,7 @@ ROUNDS = {
     "the mixture is nowhere, and the opponent is the grammar.":
         lambda now, mix, eta, a, path: gibbs(GRAMMAR, GRAMMAR, eta),
     "the policy is mixed with the grammar after each step, by shares; asked: before it, and "
-    "geometrically.": lambda now, mix, eta, a, path: straight(gibbs(now, now, eta), a),
+    "geometrically.": lambda now, mix, eta, a, path: _straight(gibbs(now, now, eta), a),
 }  # fmt: skip
 
 

@@ -50,9 +50,21 @@ def _games():
         yield {"now": scaled(rng.uniform(0.1, 1, n)), "P": P, "eta": eta}
 
 
-logit = lambda p: np.log(p / (1 - p))
-sigmoid = lambda x: 1 / (1 + np.exp(-x))
-fitted = lambda now, P: exact.fit_bradley_terry(np.outer(now, now) * P, prior=1e-6).scores
+def logit(p: np.ndarray) -> np.ndarray:
+    """Log-odds of shares."""
+    return np.log(p / (1 - p))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Shares of log-odds."""
+    return 1 / (1 + np.exp(-x))
+
+
+def fitted(now: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """Bradley-Terry scores, fitted to the games that the policy's own replies play."""
+    return exact.fit_bradley_terry(np.outer(now, now) * P, prior=1e-6).scores
+
+
 # what stands in the place of a reply's win rate -> how it is said
 REWARDS = {
     "a reply plays against even shares, not against the present policy.": lambda now, P: P.mean(1),

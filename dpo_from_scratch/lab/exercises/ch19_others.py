@@ -15,19 +15,19 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-np.asarray(x, float)))
 
 
-shares = lambda places: np.bincount(places, minlength=4) / len(places)
-won = lambda s: shares(s.argmax(1))
-centred = lambda s: s - s.mean(1, keepdims=True)
-soft = lambda s: np.exp(s) / np.exp(s).sum(-1, keepdims=True)
+_shares = lambda places: np.bincount(places, minlength=4) / len(places)
+_won = lambda s: _shares(s.argmax(1))
+_centred = lambda s: s - s.mean(1, keepdims=True)
+_soft = lambda s: np.exp(s) / np.exp(s).sum(-1, keepdims=True)
 ASKED = "; asked is how often each has the highest score."
 # of the scores (groups, 4) -> how it is said
 SCORES: dict[str, Callable] = {
-    "that is how often each source comes third.": lambda s: shares(s.argsort(1)[:, 1]),
-    "that is how often a source isn't the worst" + ASKED: lambda s: 1 - shares(s.argmin(1)),
+    "that is how often each source comes third.": lambda s: _shares(s.argsort(1)[:, 1]),
+    "that is how often a source isn't the worst" + ASKED: lambda s: 1 - _shares(s.argmin(1)),
     "that is how often a source is among the best two" + ASKED:
         lambda s: (s.argsort(1).argsort(1) >= 2).mean(0),
-    "those are shares of a softmax over each group" + ASKED: lambda s: soft(s).mean(0),
-    "that is a softmax of the mean scores" + ASKED: lambda s: soft(s.mean(0)),
+    "those are shares of a softmax over each group" + ASKED: lambda s: _soft(s).mean(0),
+    "that is a softmax of the mean scores" + ASKED: lambda s: _soft(s.mean(0)),
     "those are medians of the scores" + ASKED: lambda s: np.median(s, 0),
     "those are the largest scores of each source" + ASKED: lambda s: s.max(0),
     "that is the spread of each source's scores" + ASKED: lambda s: s.std(0),
@@ -37,28 +37,28 @@ SCORES: dict[str, Callable] = {
     "that is how often a source beats the last one; all three must be beaten.":
         lambda s: (s > s[:, 3:]).mean(0),
     "those are odds, p / (1 − p); the shares themselves are asked.":
-        lambda s: won(s) / (1 - won(s)),
+        lambda s: _won(s) / (1 - _won(s)),
     "that is how far the shares lie above a quarter; the shares themselves are asked.":
-        lambda s: won(s) - 0.25,
+        lambda s: _won(s) - 0.25,
     "those are the winners of the groups; asked are four shares.": lambda s: s.argmax(1),
-    "the scores have lost their signs.": lambda s: won(abs(s)),
+    "the scores have lost their signs.": lambda s: _won(abs(s)),
     "that is how often a source wins less how often it comes last" + ASKED:
-        lambda s: won(s) - shares(s.argmin(1)),
+        lambda s: _won(s) - _shares(s.argmin(1)),
     "those are mean ranks, divided by 3" + ASKED: lambda s: s.argsort(1).argsort(1).mean(0) / 3,
     "`argsort` tells which source stands at a place, not a source's place" + ASKED:
         lambda s: s.argsort(1).mean(0),
-    "those are mean scores, less each group's mean" + ASKED: lambda s: centred(s).mean(0),
+    "those are mean scores, less each group's mean" + ASKED: lambda s: _centred(s).mean(0),
     "those are mean leads over the second best" + ASKED:
         lambda s: (s - np.sort(s, 1)[:, [2]]).mean(0),
     "those are mean leads over the best" + ASKED:
         lambda s: (s - s.max(1, keepdims=True)).mean(0),
-    "only the first half of the groups is counted.": lambda s: won(s[: len(s) // 2]),
+    "only the first half of the groups is counted.": lambda s: _won(s[: len(s) // 2]),
 }  # fmt: skip
 ONE = "one source gets everything; count the winner of each group."
 ONE_OF = (  # which source it is
     lambda s: np.eye(4)[np.unravel_index(s.argmax(), s.shape)[1]],
     lambda s: np.eye(4)[s.mean(0).argmax()],
-    lambda s: np.eye(4)[won(s).argmax()],
+    lambda s: np.eye(4)[_won(s).argmax()],
 )
 
 # of the two answers for the first text, p and q, and of (d, b) -> how it is said
