@@ -5,10 +5,12 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from tqdm.auto import tqdm
@@ -24,6 +26,13 @@ from dpo_from_scratch.training.settings import FEEDBACK, beta_of
 
 COMMANDS = ["train", "iterate", "feedback", "sample", "score", "check-data", "doctor"]
 COMMANDS += ["fetch-human-ratings", "book"]
+ROOT = Path(__file__).parent.parent
+SHOWN = [  # what README, CONTRIBUTING and the website's pages tell a reader to type
+    line.strip().partition("dpo ")[2]
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("notebooks/*.md"))]
+    for line in path.read_text(encoding="utf-8").splitlines()
+    if re.match(r" *(\.venv/bin/)?dpo [a-z-]", line)
+]
 AT_ONCE = """
 import io, sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -117,6 +126,15 @@ def test_the_betas_in_the_help_are_those_in_force(preset):
 def test_the_light_table_of_losses_is_the_registry():
     assert {name: beta_of(name) for name in LOSSES} == defaults.LOSS_BETAS
     assert list(defaults.LOSS_BETAS) == list(LOSSES)
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_a_command_that_a_text_shows_can_be_typed(line):
+    assert cli.make_parser().parse_args(shlex.split(line, comments=True)).command == line.split()[0]
+
+
+def test_texts_show_most_commands():
+    assert {line.split()[0] for line in SHOWN} >= {*COMMANDS} - {"fetch-human-ratings", "book"}
 
 
 def test_version_and_completion(capsys, monkeypatch):

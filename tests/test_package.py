@@ -199,6 +199,13 @@ def test_readme_names_commands_that_exist():
         assert (ROOT / path.split("#")[0]).exists(), path
 
 
+def test_the_readme_is_short():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(readme.splitlines()) <= 200
+    running = re.sub(r"^ *```.*?^ *```|^\|.*?$", "", readme, flags=re.M | re.S)
+    assert len(re.sub(r"<img.*?>|\]\(.*?\)", "", running).split()) <= 900
+
+
 @pytest.mark.slow
 def test_the_student_edition_runs_with_only_the_wheel(tmp_path, capsys):
     """As in Colab: dependencies are there, the package comes from its wheel, which holds the

@@ -86,6 +86,16 @@ def test_the_first_page_has_the_parts_what_each_chapter_is_about_and_a_picture(s
     assert (site / "_static" / "frontier.svg").stat().st_size < 60_000
 
 
+def test_the_stored_picture_is_what_the_record_draws(tmp_path):
+    front.draw(tmp_path / "frontier.svg")
+    stored, drawn = (
+        (folder / "frontier.svg").read_text(encoding="utf-8")
+        for folder in (WEBSITE / "_static", tmp_path)
+    )
+    numbers = [np.array(re.findall(r"-?\d+\.\d+", text), float) for text in (stored, drawn)]
+    assert np.allclose(*numbers, atol=0.01), "draw it anew: python website/front.py"
+
+
 def test_the_words_beside_the_first_page_s_picture_fit_its_numbers():
     runs = front.runs()
     assert len(runs) == 24

@@ -134,13 +134,12 @@ def finish(app, name, template, context, doctree):
 
 
 def put_beside(app, error):
-    """Put beside the pages what they load: MathJax and the first page's picture; and llms.txt."""
+    """Put beside the pages what they load, MathJax; and llms.txt."""
     from sphinx.util.fileutil import copy_asset
 
     if not error:
         package = Path(find_spec("jupyter_server_mathjax").origin).parent
         copy_asset(package / "static", app.outdir / "_static" / "mathjax")
-        front.draw(app.outdir / "_static")
         front.write_llms(app.outdir, app.config.html_baseurl)
 
 

@@ -74,7 +74,7 @@ def runs() -> list[tuple[float, float, float]]:
     ]
 
 
-def draw(folder: Path) -> None:
+def draw(file: Path) -> None:
     """The trained policies under the exact optimum."""
     import matplotlib
 
@@ -84,7 +84,11 @@ def draw(folder: Path) -> None:
     from dpo_from_scratch.lab.figures.landing import frontier
     from dpo_from_scratch.lab.plots import STYLE
 
-    with plt.rc_context(STYLE | {"svg.hashsalt": "frontier"}):  # the same file at each build
+    with plt.rc_context(STYLE | {"svg.hashsalt": "frontier"}):  # the same file each time
         figure = frontier(runs())
-        figure.savefig(folder / "frontier.svg", metadata={"Date": None})
+        figure.savefig(file, metadata={"Date": None})
         plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw(ROOT / "website/_static/frontier.svg")
