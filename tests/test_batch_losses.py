@@ -30,16 +30,32 @@ def test_dr_dpo_at_a_large_temper_is_dpo():
     assert_close(batch_losses.dr_dpo(1e6)(*four(), beta=0.6).mean(), mean, rtol=1e-5, atol=0)
 
 
-def test_beta_dpo_raises_beta_where_the_mean_margin_is_above_its_average():
-    rows = four()
-    apart = (rows[0] - rows[2]) - (rows[1] - rows[3])
-    loss, before = batch_losses.beta_dpo(0.6), 0.0
+def test_beta_dpo_raises_beta_where_the_gap_is_above_its_average():
+    rows, used, before = [row[:5] for row in four()], [], 0.0
+    gap = (rows[0] - rows[2]) - (rows[1] - rows[3])
+    loss = batch_losses.beta_dpo(0.6, used, seed=0)
     for sign in (1, 1, -1):
-        mean = 0.6 * sign * apart.mean().item()
-        before = 0.9 * before + 0.1 * mean
-        beta = 0.6 * (1 + 0.6 * (mean - before))
         turned = rows if sign > 0 else [rows[1], rows[0], rows[3], rows[2]]
-        assert_close(loss(*turned, beta=0.6), dpo(*turned, beta=beta))
+        found = loss(*turned, beta=0.6)
+        kept = found > 0
+        assert kept.sum() == 4  # one of five pairs is left out
+        before = 0.9 * before + 0.1 * sign * gap.mean().item()
+        beta = 0.6 * (1 + 0.6 * ((sign * gap)[kept].mean().item() - before))
+        assert used[-1] == pytest.approx(beta, rel=1e-5)
+        assert_close(found.mean(), dpo(*turned, beta=beta)[kept].mean(), rtol=1e-5, atol=0)
+
+
+def test_beta_dpo_leaves_the_unusual_pair_out_most_often():
+    chosen, *rest = [torch.zeros(10) for _ in range(4)]
+    out = torch.zeros(10)
+    for seed in range(40):
+        loss = batch_losses.beta_dpo(0.6, [], seed)
+        for _ in range(40):  # until the averages stand
+            found = loss(chosen + torch.tensor([0.1] * 9 + [3.0]), *rest)
+        out += found == 0
+    assert out[9] > 30
+    assert out[:9].max() < 20
+    assert torch.isfinite(batch_losses.beta_dpo(0.6, [], 0)(chosen, *rest)).all()
 
 
 def interrupted():
