@@ -59,9 +59,7 @@ def beta_dpo(alpha: float, used: list[float], seed: int) -> Callable:
         gap = (chosen_logps - ref_chosen_logps - rejected_logps + ref_rejected_logps).detach()
         moving.mul_(KEPT).add_((1 - KEPT) * torch.stack([gap.mean(), gap.std()]))
         log_weights = -0.5 * ((gap - moving[0]) / moving[1].clamp(min=1e-8)) ** 2
-        luck = (
-            -torch.empty(len(gap)).exponential_(generator=generator).log()
-        )
+        luck = -torch.empty(len(gap)).exponential_(generator=generator).log()
         drawn = (log_weights + luck).topk(int(len(gap) * (1 - LEFT_OUT))).indices
         used.append(max(1e-3, beta * (1 + alpha * (gap[drawn].mean() - moving[0]).item())))
         four = chosen_logps, rejected_logps, ref_chosen_logps, ref_rejected_logps

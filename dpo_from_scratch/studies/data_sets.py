@@ -23,7 +23,7 @@ SETS = ("large gaps", "middle gaps", "small gaps")
 FLIPPED = {"exact": 0.0}  # share of the labels of each set that is wrong
 RATES = (5e-4, 1e-3, 2e-3)
 BETAS = (0.4, 0.6, 1.0)  # of DPO; sDPO gets three times as much for each of its steps
-ARMS = ("DPO", "sDPO, easy set first", "sDPO, hard set first", "sDPO, sets mixed")
+ARMS = ("DPO", "sDPO, large gaps first", "sDPO, small gaps first", "sDPO, sets mixed")
 SAME = "DPO, sDPO's rate"  # the rate that suits sets mixed, so that KLs meet
 
 study = Study(
@@ -95,9 +95,9 @@ def in_order(arm: str, labels: str, seed: int, tuning: bool = False) -> list[lis
     """The parts of an arm: sets by the guide's accuracy, or all rows shuffled, in one or three."""
     sets, found = data_sets(labels, seed, tuning), accuracies(labels, seed, tuning)
     easy_first = [sets[n] for n in sorted(sets, key=lambda n: -found[n]["guide"])]
-    if arm == "sDPO, easy set first":
+    if arm == "sDPO, large gaps first":
         return easy_first
-    if arm == "sDPO, hard set first":
+    if arm == "sDPO, small gaps first":
         return easy_first[::-1]
     rows = [row for part in easy_first for row in part]
     random.Random(seed).shuffle(rows)

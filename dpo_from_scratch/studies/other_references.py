@@ -1,10 +1,9 @@
-"""Chapter 05: DPO of a hasty model, held to itself or to a better one; three seeds.
+"""Chapter 05: DPO of a hasty model, held to itself or to another one; three seeds.
 
 The model to be trained has had 400 steps of SFT. Its loss is given the log-probabilities of itself,
-of the shipped model (the same texts, 12,000 steps), of the shipped model after SFT on another
-author's texts (as good a writer, of other texts) or of the shipped model after DPO (the highest
-reward). Claim: a stronger reference helps if it is like the model (arXiv 2407.13709). Twenty
-minutes on one core.
+of the shipped model (other texts of the same grammar, 12,000 steps), of the shipped model after SFT
+on another author's texts (a control), or of the shipped model after DPO. Claim: a stronger
+reference can help, but only if it is like the model (arXiv 2407.13709). Twenty minutes on one core.
 """
 
 from dataclasses import asdict
