@@ -59,7 +59,8 @@ def entry(module: str, name: str, thing) -> str:
     if isinstance(thing, type):
         kind, more = "class", ["   :members:"]
         kind, more = ("exception", []) if issubclass(thing, Exception) else (kind, more)
-    return rst(f"### {name}", [f".. auto{kind}:: {PACKAGE}.{module}.{name}", *more])
+    title = name if kind == "function" else f"{kind} {name}"  # gibbs and class Gibbs
+    return rst(f"### {title}", [f".. auto{kind}:: {PACKAGE}.{module}.{name}", *more])
 
 
 def rst(heading: str, lines: list[str]) -> str:
