@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -29,6 +32,18 @@ make_shipped = script(data_path("make.py"))
 def tiny():
     """(model, tokenizer): the shipped reference. Tests that train take a copy."""
     return load_model("tiny")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the website, built without a warning."""
+    pytest.importorskip("sphinx")
+    root, out = Path(__file__).parent.parent, tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going"]
+    command += ["-c", root / "website", "-d", out / "doctrees", root / "notebooks", out / "html"]
+    found = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
+    assert found.returncode == 0, found.stderr
+    return out / "html"
 
 
 def random_gpt2(dtype=torch.float32):

@@ -5,7 +5,6 @@ host. What its tables name, there is.
 import html
 import inspect
 import re
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -21,16 +20,6 @@ CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
 sys.path.insert(0, str(WEBSITE))
 front = import_module("front")
 pytest.importorskip("sphinx")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-n", "-W", "--keep-going"]
-    command += ["-c", WEBSITE, "-d", out / "doctrees", NOTEBOOKS, out / "html"]
-    found = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
-    assert found.returncode == 0, found.stderr
-    return out / "html"
 
 
 def test_nothing_is_loaded_from_another_host(site):

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+import api
 import front
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -20,7 +21,7 @@ CHAPTERS = {path.name[:2]: path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-
 project = html_title = "DPO from Scratch"
 author = "The DPO from Scratch authors"
 language = "en"
-extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx_copybutton"]
 exclude_patterns = ["_build", "runs", "**.ipynb_checkpoints"]
 
 nb_execution_mode = "off"
@@ -30,6 +31,14 @@ nb_code_prompt_show = "Show the solution"  # nothing else is folded
 nb_code_prompt_hide = "Hide the solution"
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
+
+# the API page (see api.py): each name has a heading, types stay words
+add_module_names = False
+toc_object_entries = False
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+nitpick_ignore_regex = [("py:.*", r"(?!dpo_from_scratch\.).*")]
 
 # MathJax 2 with its fonts, from a Python package. MyST's own settings are for later versions, so
 # say the same in the old words.
@@ -120,7 +129,9 @@ def prepare(app, name, source):
     if (NOTEBOOKS / f"{name}.ipynb").exists():
         source[0] = prepare_notebook(name, source[0])
     else:
-        source[0] = link_chapters(front.fill(source[0]))
+        if api.MARK.search(source[0]):
+            app.env.note_reread()  # its docstrings may have changed, and the page has not
+        source[0] = prepare_markdown(api.fill(link_chapters(front.fill(source[0]))))
 
 
 def finish(app, name, template, context, doctree):
@@ -146,5 +157,8 @@ def put_beside(app, error):
 def setup(app):
     """What Sphinx calls first."""
     app.connect("source-read", prepare)
+    app.connect("autodoc-process-docstring", api.read_docstring)
+    app.connect("autodoc-process-signature", api.read_signature)
+    app.connect("object-description-transform", api.keep_quotes)
     app.connect("html-page-context", finish)
     app.connect("build-finished", put_beside)
