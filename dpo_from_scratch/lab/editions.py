@@ -12,7 +12,7 @@ from pathlib import Path
 
 KEY = re.compile(r'^(\w+) = exercises\.use\("([\w.]+)", \1(, by="book")?\)$', re.M)
 ATTEMPT = re.compile(r'^exercises\.check\("([\w.]+)", (\w+)\)$', re.M)
-PAGES = ("index.md", "notation.md", "equations.md", "api.md", "trl.md")
+PAGES = ("index.md", "commands.md", "notation.md", "equations.md", "api.md", "trl.md")
 
 
 class FolderTaken(ValueError):
