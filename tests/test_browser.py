@@ -90,6 +90,7 @@ def test_clicking_through_the_labelling_page_makes_the_readers_labels(page):
     button.wait_for(timeout=2 * MINUTE)
     question = page.locator(".jp-OutputArea").get_by_text("1 of 20.")
     question.wait_for()
+    page.get_by_text("| Idle").wait_for(timeout=5 * MINUTE)  # a click is answered after all cells
     button.click()
     page.get_by_text("2 of 20.").wait_for()
     page.get_by_text("1 saved in my_labels.jsonl").wait_for()
@@ -108,6 +109,7 @@ def test_moving_the_beta_slider_changes_the_picture(page):
     page.locator(".widget-slider").scroll_into_view_if_needed()
     picture = page.locator(".widget-image, img.widget-image").first
     before = picture.get_attribute("src")
+    assert picture.evaluate("image => image.clientWidth === image.naturalWidth")  # its own size
     assert page.locator(".widget-readout").first.inner_text() == "1.0"
     slider.evaluate("handle => handle.focus()")
     page.keyboard.press("ArrowRight")
