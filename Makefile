@@ -7,13 +7,14 @@ COLAB := .venv/ipywidgets7
 FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
+PRINT := playwright==1.65.2 pikepdf==10.18.0
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book setup cpu smollm2 ratings trl floor notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl floor notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -47,6 +48,11 @@ lab: $(SETUP)
 book: $(SETUP)
 	$(BIN)/sphinx-build -q -n -W --keep-going -c website notebooks website/_build/html
 	@echo "the website: website/_build/html/index.html"
+
+# the website's pages as one PDF; needs a Chromium on the machine
+pdf: book
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT)
+	$(BIN)/python website/pdf.py website/_build/html website/_build/dpo-from-scratch.pdf
 
 setup: $(SETUP)
 
@@ -118,9 +124,9 @@ mutants: $(SETUP)
 	cd mutants && OMP_NUM_THREADS=1 ../$(BIN)/mutmut run --max-children 1
 	cd mutants && ../$(BIN)/mutmut results
 
-# clicks in JupyterLab, and every page of the website; needs a Chromium on the machine
+# clicks in JupyterLab, every page of the website, and the PDF; needs a Chromium on the machine
 browser: $(SETUP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt playwright==1.65.2 axe-playwright-python==0.1.8
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT) axe-playwright-python==0.1.8
 	$(BIN)/pytest -q tests/test_browser.py
 
 data: $(SETUP)

@@ -1,6 +1,6 @@
-"""Clicks in JupyterLab, and every page of the website, in a headless Chromium: `make browser`.
+"""Clicks in JupyterLab, every page of the website, and its PDF, in a headless Chromium.
 
-Skipped where Playwright or Chromium is missing.
+`make browser` installs what this needs but for Chromium; without one every test fails.
 """
 
 import functools
@@ -13,17 +13,17 @@ import sys
 import threading
 import time
 import urllib.request
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs it")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pikepdf = pytest.importorskip("pikepdf", reason="and this")
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "website"))
+pdf = import_module("pdf")
 NOTEBOOKS = ROOT / "notebooks"
 MINUTE = 60_000  # milliseconds
 
@@ -73,7 +73,7 @@ def lab(tmp_path_factory):
 def page(lab, request):
     """A chapter in JupyterLab, all of its cells run."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = pdf.launch(playwright)
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         page.goto(f"{lab}/lab/tree/{request.param}.ipynb?token=open", timeout=2 * MINUTE)
         page.locator(".jp-Notebook h1").first.wait_for(timeout=2 * MINUTE)
@@ -90,6 +90,7 @@ def test_clicking_through_the_labelling_page_makes_the_readers_labels(page):
     button.wait_for(timeout=2 * MINUTE)
     question = page.locator(".jp-OutputArea").get_by_text("1 of 20.")
     question.wait_for()
+    page.get_by_text("| Idle").wait_for(timeout=5 * MINUTE)  # a click is answered after all cells
     button.click()
     page.get_by_text("2 of 20.").wait_for()
     page.get_by_text("1 saved in my_labels.jsonl").wait_for()
@@ -108,6 +109,7 @@ def test_moving_the_beta_slider_changes_the_picture(page):
     page.locator(".widget-slider").scroll_into_view_if_needed()
     picture = page.locator(".widget-image, img.widget-image").first
     before = picture.get_attribute("src")
+    assert picture.evaluate("image => image.clientWidth === image.naturalWidth")  # its own size
     assert page.locator(".widget-readout").first.inner_text() == "1.0"
     slider.evaluate("handle => handle.focus()")
     page.keyboard.press("ArrowRight")
@@ -139,12 +141,18 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def website(tmp_path_factory):
-    """The address of the website, built anew."""
+def site(tmp_path_factory):
+    """The website, built anew."""
     out = tmp_path_factory.mktemp("website")
     command = [sys.executable, "-m", "sphinx", "-q", "-c", ROOT / "website", NOTEBOOKS, out]
     subprocess.run(command, check=True, timeout=600)
-    handler = functools.partial(Quiet, directory=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def website(site):
+    """The address of the website."""
+    handler = functools.partial(Quiet, directory=site)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -154,7 +162,7 @@ def website(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chromium():
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = pdf.launch(playwright)
         yield browser
         browser.close()
 
@@ -211,3 +219,21 @@ def test_the_sections_at_the_side_are_marked_and_the_way_back_to_the_top_shows(w
     page.locator("#pst-back-to-top").click()
     page.wait_for_function("scrollY === 0")
     page.close()
+
+
+def test_the_book_is_one_pdf_with_every_heading_as_a_bookmark(site, tmp_path):
+    out = tmp_path / "book.pdf"
+    pdf.write(site, out)
+    assert out.stat().st_size < 20e6
+    _, lines = pdf.document(site)
+    with pikepdf.open(out) as book, book.open_outline() as outline:
+        found, waiting = [], [(0, item) for item in reversed(outline.root)]
+        while waiting:
+            depth, item = waiting.pop()
+            found.append((depth, item.title))
+            waiting += [(depth + 1, child) for child in reversed(item.children)]
+        assert found == [(depth, words) for depth, words, _ in lines]
+        order = [page.objgen for page in book.pages]
+        pages = [order.index(pdf.places(book)[name][0].objgen) for _, _, name in lines]
+    assert pages == sorted(pages)
+    assert pages[0] >= 2  # after the title and the contents

@@ -20,6 +20,8 @@ CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
 sys.path.insert(0, str(WEBSITE))
 front = import_module("front")
 pytest.importorskip("sphinx")
+BeautifulSoup = pytest.importorskip("bs4").BeautifulSoup
+pdf = import_module("pdf")
 
 
 def test_nothing_is_loaded_from_another_host(site):
@@ -124,6 +126,23 @@ def test_programs_find_every_chapter_in_llms_txt(site):
     assert text.startswith("# DPO from Scratch\n\nThe notebook textbook of Direct Preference")
     listed = re.findall(r"^- \[\d\d\. .+\]\((\w+)\.html\): .{20,}$", text, re.M)
     assert listed == [path.stem for path in CHAPTERS]
+
+
+def test_the_book_as_one_document_has_every_page_open_and_links_that_lead_somewhere(site):
+    text, lines = pdf.document(site)
+    book = BeautifulSoup(text, "html.parser")
+    names = [tag["id"] for tag in book.select("[id]")]
+    assert len(names) == len(set(names))
+    links = [link["href"] for link in book.select("a[href]")]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(names)
+    assert {link for link in links if not link.startswith(("#", "https://"))} == set()
+    pages = [*CHAPTERS, *NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("teaching/*.ipynb")]
+    shown = {page.relative_to(NOTEBOOKS).with_suffix(".html").as_posix() for page in pages}
+    assert shown == {text["id"] for text in book.select("article")}
+    assert {name for depth, _, name in lines if depth == 1} == shown - {"index.html"}
+    assert not book.select("details:not([open]), button, a.headerlink")
+    for picture in book.select("img"):
+        assert picture["src"].startswith("data:") or (site / picture["src"]).is_file()
 
 
 def rows(page: str) -> list[list[str]]:

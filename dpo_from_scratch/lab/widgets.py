@@ -65,7 +65,8 @@ def slider(frames: dict[str, bytes], label: str, start: str | None = None) -> w.
     choice = w.SelectionSlider(
         options=names, value=start or names[0], description=label, layout=w.Layout(width="70%")
     )
-    image = w.Image(value=frames[choice.value], format="png", layout=w.Layout(max_width="660px"))
+    own_size = w.Layout(max_width="100%", object_fit="contain", align_self="flex-start")
+    image = w.Image(value=frames[choice.value], format="png", layout=own_size)
     choice.observe(lambda change: image.set_trait("value", frames[change["new"]]), names="value")
     return w.VBox([choice, image])
 
@@ -215,8 +216,10 @@ class LabellingPage:
             [html.escape(world.pretty(row[key])) for key in ("prompt", "chosen", "rejected")]
             for row in self.rows
         ]
+        left = 'align="left" style="text-align: left"'  # JupyterLab heeds only the second
         body = "".join(
-            "<tr>" + "".join(f'<td valign="top" align="left">{cell}</td>' for cell in row) + "</tr>"
+            "<tr>" + "".join(f'<td valign="top" {left}>{cell}</td>' for cell in row) + "</tr>"
             for row in cells
         )
-        return f"<table><tr><th>prompt</th><th>chosen</th><th>rejected</th></tr>{body}</table>"
+        head = "".join(f"<th {left}>{name}</th>" for name in ("prompt", "chosen", "rejected"))
+        return f"<table><tr>{head}</tr>{body}</table>"

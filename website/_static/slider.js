@@ -24,6 +24,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const size = () => {
       const [width, height] = [picture.naturalWidth / columns, picture.naturalHeight / rows];
       view.style.aspectRatio = `${width} / ${height}`;
+      view.style.maxWidth = `${width}px`; // no wider than it was drawn
     };
     Object.assign(input, { type: "range", min: 0, max: names.length - 1, step: 1 });
     input.value = Math.max(0, names.indexOf(figure.dataset.start));
