@@ -7,7 +7,7 @@ COLAB := .venv/ipywidgets7
 FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
-NBVAL := --nbval-current-env --nbval-cell-timeout 120
+NBVAL := --nbval-current-env --nbval-cell-timeout 300
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
