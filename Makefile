@@ -11,7 +11,7 @@ FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 PRINT := playwright==1.65.2 pikepdf==10.18.0
-NBVAL := --nbval-current-env --nbval-cell-timeout 120
+NBVAL := --nbval-current-env --nbval-cell-timeout 300
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 

@@ -47,6 +47,8 @@ def main() -> int:
     for path in editions.stored():
         if sys.argv[1:] and path.stem[:2] not in sys.argv[1:]:
             continue
+        if path.name in editions.GUIDES:  # asks nothing, and runs in `make test`
+            continue
         ours, started = editions.student(editions.read(path)), time.monotonic()
         forms = {
             "as handed out": fault(ours, "not tried yet.", "can't be judged"),

@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import re
+import shlex
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from dpo_from_scratch import __version__
+from dpo_from_scratch.cli import make_parser
+from dpo_from_scratch.cli.options import train_config
 from dpo_from_scratch.lab import editions, exercises
 from dpo_from_scratch.lab.needs import NEEDS
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# a guide has no number and no exercises; all other rules hold for it
+CHAPTERS = [path for path in NOTEBOOKS if path.name not in editions.GUIDES]
 REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 TAGS = {
     "nbval-ignore-output",
@@ -42,6 +47,11 @@ def book(request):
     return request.param, cells_of(request.param)
 
 
+@pytest.fixture(params=CHAPTERS, ids=lambda p: p.stem)
+def chapter(request):
+    return request.param, cells_of(request.param)
+
+
 def cells_of(path):
     return json.loads(path.read_text(encoding="utf-8"))["cells"]
 
@@ -55,8 +65,9 @@ def source(cell):
 
 
 def test_there_are_chapters_and_their_names_say_what_to_do():
-    assert NOTEBOOKS
-    assert all(re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem) for p in NOTEBOOKS)
+    assert CHAPTERS
+    assert all(re.fullmatch(r"\d\d_[a-z0-9_]+", p.stem) for p in CHAPTERS)
+    assert {p.name for p in NOTEBOOKS} >= set(editions.GUIDES)
 
 
 def test_stored_executed_in_order_without_errors_or_warnings(book):
@@ -169,15 +180,15 @@ def test_every_displayed_equation_has_an_assertion_beside_it(name):
     assert checked >= 5
 
 
-NOT_YET = {p.stem[:2] for p in NOTEBOOKS} - set(exercises.chapters())  # without attempt cells
+NOT_YET = {p.stem[:2] for p in CHAPTERS} - set(exercises.chapters())  # without attempt cells
 
 
 def tagged(cells, tag):
     return [c for c in code(cells) if tag in c["metadata"].get("tags", [])]
 
 
-def test_exercises_have_minutes_difficulty_hints_and_executed_folded_solutions(book):
-    path, cells = book
+def test_exercises_have_minutes_difficulty_hints_and_executed_folded_solutions(chapter):
+    path, cells = chapter
     prose = "\n".join(source(c) for c in cells if c["cell_type"] == "markdown")
     section = prose[prose.index("## Exercises") :]
     level = "" if path.stem[:2] in NOT_YET else r", difficulty [123] of 3"
@@ -199,16 +210,16 @@ def test_exercises_have_minutes_difficulty_hints_and_executed_folded_solutions(b
     assert firsts == [f"# Solution {n}" for n in range(1, len(firsts) + 1)]
 
 
-def test_every_exercise_has_an_attempt_and_its_solution_is_checked(book):
-    path, cells = book
-    chapter = path.stem[:2]
-    if chapter in NOT_YET:
+def test_every_exercise_has_an_attempt_and_its_solution_is_checked(chapter):
+    path, cells = chapter
+    prefix = path.stem[:2]
+    if prefix in NOT_YET:
         return
     kinds = [c for c in code(cells) if {"attempt", "solution"} & set(c["metadata"].get("tags", []))]
     assert [c["metadata"]["tags"][0] for c in kinds] == ["attempt", "solution"] * (len(kinds) // 2)
     pairs = zip(kinds[::2], kinds[1::2], strict=True)
     for i, (attempt, solution) in enumerate(pairs, start=1):
-        number = f"{chapter}.{i}"
+        number = f"{prefix}.{i}"
         assert source(attempt).startswith(f"# Attempt {i}")
         assert source(attempt).endswith(f'exercises.check("{number}", attempt_{i})')
         assert solution["metadata"]["cellView"] == "form"
@@ -218,9 +229,9 @@ def test_every_exercise_has_an_attempt_and_its_solution_is_checked(book):
         printed = "".join("".join(o.get("text", "")) for o in solution["outputs"])
         assert f"{number}: right." in printed
     (key,) = tagged(cells, "key")
-    assert editions.KEY.search(source(key))[2] == f"{chapter}.0"
-    numbers = [f"{chapter}.{i}" for i in range(len(kinds) // 2 + 1)]
-    module = import_module(f"dpo_from_scratch.lab.exercises.ch{chapter}")
+    assert editions.KEY.search(source(key))[2] == f"{prefix}.0"
+    numbers = [f"{prefix}.{i}" for i in range(len(kinds) // 2 + 1)]
+    module = import_module(f"dpo_from_scratch.lab.exercises.ch{prefix}")
     assert list(module.EXERCISES) == numbers
 
 
@@ -291,3 +302,41 @@ def test_no_notebook_copies_package_code(book):
         for node in ast.walk(ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", source(cell), flags=re.M))):
             if isinstance(node, ast.FunctionDef):
                 assert ast.dump(ast.Module(node.body, [])) not in ours, node.name
+
+
+def commands(path):
+    """The lines `dpo ...` that a notebook shows: in its prose, and what its cells hand to `dpo`."""
+    found = []
+    for cell in cells_of(path):
+        if cell["cell_type"] == "markdown":
+            found += re.findall(r"`dpo ([a-z][^`]*)`", source(cell))
+            found += re.findall(r"^dpo ([a-z].*)$", source(cell), re.M)
+            continue
+        tree = ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", source(cell), flags=re.M))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "dpo":
+                words = getattr(node.args[0], "value", None)  # in some chapters dpo is the loss
+                found += [words] if isinstance(words, str) else []
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_every_command_that_a_notebook_shows_is_one(path):
+    """Parsed by the real parser; one word alone is a command's name."""
+    parser = make_parser()
+    for line in commands(path):
+        if len(line.split()) == 1:
+            assert line in parser.commands.choices
+            continue
+        options = parser.parse_args(shlex.split(line, comments=True))
+        if options.command == "train" and options.precision != "fp16":  # which asks for a GPU
+            train_config(options)
+
+
+def test_the_guide_shows_its_commands_and_says_what_was_not_run():
+    path = ROOT / "notebooks" / "your_own_model_and_data.ipynb"
+    shown = [line.split()[0] for line in commands(path)]
+    assert {"check-data", "train", "doctor", "score", "sample"} <= set(shown)
+    tables = [source(c) for c in cells_of(path) if "--precision fp16" in source(c)]
+    assert tables
+    assert all("**not run**" in text for text in tables)

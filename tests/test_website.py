@@ -16,7 +16,8 @@ from dpo_from_scratch import world
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS, WEBSITE = ROOT / "notebooks", ROOT / "website"
-CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+PAGES = sorted(NOTEBOOKS.glob("*.ipynb"))
+CHAPTERS = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))  # the others are guides, without exercises
 sys.path.insert(0, str(WEBSITE))
 front = import_module("front")
 pytest.importorskip("sphinx")
@@ -33,7 +34,7 @@ def test_nothing_is_loaded_from_another_host(site):
     assert (site / "_static" / "book.css").is_file()
 
 
-@pytest.mark.parametrize("name", [p.stem for p in CHAPTERS])
+@pytest.mark.parametrize("name", [p.stem for p in PAGES])
 def test_every_chapter_has_a_page_with_maths_alt_texts_and_a_colab_link(site, name):
     page = (site / f"{name}.html").read_text(encoding="utf-8")
     assert 'class="math notranslate nohighlight"' in page
@@ -43,7 +44,8 @@ def test_every_chapter_has_a_page_with_maths_alt_texts_and_a_colab_link(site, na
     assert pictures
     for tag in pictures:
         assert len(re.search(r'alt="([^"]*)"', tag)[1]) > 40, tag
-    assert "Show the solution" in page  # solutions are folded
+    # solutions are folded
+    assert ("Show the solution" in page) == (name not in front.GUIDES)
     assert (site / "searchindex.js").is_file()
 
 
@@ -60,7 +62,7 @@ def test_a_slider_moves_without_a_kernel_and_its_picture_is_there_once(site):
 
 def test_the_index_leads_to_every_chapter(site):
     index = (site / "index.html").read_text(encoding="utf-8")
-    for path in CHAPTERS:
+    for path in PAGES:
         assert f'href="{path.stem}.html"' in index
 
 
@@ -70,7 +72,8 @@ def test_the_first_page_has_the_parts_what_each_chapter_is_about_and_a_picture(s
     for part in ("The idea, exactly", "Train it", "The family", "For real"):
         assert len(re.findall(rf"<h3>Part [IV]+\. {part}", index)) == 1
     assert len(front.CHAPTERS) == len(CHAPTERS)
-    for _, _, title, words in front.CHAPTERS.values():
+    assert sorted(front.GUIDES) == [path.stem for path in PAGES if path not in CHAPTERS]
+    for *_, title, words in [*front.CHAPTERS.values(), *front.GUIDES.values()]:
         assert f"{title}: {words}" in text
     assert len(re.search(r'<img src="_static/frontier.svg"[^>]* alt="([^"]*)"', index)[1]) > 100
     assert "<!--" not in index[index.index("<article") : index.index("</article>")]
@@ -107,10 +110,11 @@ def test_the_words_beside_the_first_page_s_picture_fit_its_numbers():
 
 
 def test_every_page_says_what_it_is_about_and_can_be_copied_and_edited(site):
-    for path in CHAPTERS:
+    for path in PAGES:
         page = (site / f"{path.stem}.html").read_text(encoding="utf-8")
         told = html.unescape(re.findall(r'<meta name="description" content="(.*?)"', page)[-1])
-        assert front.CHAPTERS[path.name[:2]][3].startswith(told.split(": ", 1)[1][:20])
+        *_, words = front.GUIDES.get(path.stem) or front.CHAPTERS[path.name[:2]]
+        assert words.startswith(told.split(": ", 1)[1][:20])
         assert f"/edit/main/notebooks/{path.name}" in page
         assert "/issues/new" in page
         assert not re.search(r"<th[^>]*>\s*(<p>\s*</p>)?\s*</th>", page)
@@ -126,6 +130,7 @@ def test_programs_find_every_chapter_in_llms_txt(site):
     assert text.startswith("# DPO from Scratch\n\nThe notebook textbook of Direct Preference")
     listed = re.findall(r"^- \[\d\d\. .+\]\((\w+)\.html\): .{20,}$", text, re.M)
     assert listed == [path.stem for path in CHAPTERS]
+    assert re.findall(r"^- \[.+\]\(([a-z]\w+)\.html\): .{20,}$", text, re.M) == list(front.GUIDES)
 
 
 def test_the_book_as_one_document_has_every_page_open_and_links_that_lead_somewhere(site):

@@ -29,8 +29,10 @@ for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
         if "%pip install" in cell.source:
             tag = rf"\1@v{__version__}"
             cell.source = re.sub(r'("git\+https://[^@"]+)(@v[^"]+)?(?=")', tag, cell.source)
-        # a stored widget has no kernel: its static twin is what readers see
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET, None)
+        # a stored widget has no kernel: its static twin is what readers see, and a bar has none
+        for output in list(cell.get("outputs", [])):
+            data = output.get("data", {})
+            if data.pop(WIDGET, None) and data.keys() <= {"text/plain"}:
+                cell.outputs.remove(output)
     nbformat.write(book, path)
     print("tidy:", path.name)

@@ -13,6 +13,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| \[(\d\d)\]\(notebooks/(\w+)\.ipynb\) \| (.*?) \| (.*?) \|$", re.M)
 # number -> itself, the page's name, the title, what it is about
 CHAPTERS = {row[1]: row.groups() for row in ROW.finditer(README)}
+GUIDES = {  # page -> title, what it is about; these have no number
+    "your_own_model_and_data": (
+        "Your own model and data",
+        "from a file of pairs to a model that is evaluated without a true reward: check, choose"
+        " settings, train, intervals, how many prompts a claim needs, what became worse",
+    )
+}
 ABOUT = " ".join(re.search(r"^# .*\n\n((?:.+\n)+)", README)[1].split())
 
 PICTURE = """<figure class="frontier">
@@ -29,6 +36,7 @@ SHOWS = (
 def fill(text: str) -> str:
     """The page with its picture, and its chapters where a comment names the first and the last."""
     text = text.replace("<!-- frontier -->", PICTURE.format(html.escape(SHOWS)))
+    text = text.replace("<!-- guides -->", "\n".join(guide_lines(".ipynb")))
     return re.sub(r"<!-- chapters (\d\d) to (\d\d) -->", lambda found: lines(*found.groups()), text)
 
 
@@ -41,8 +49,17 @@ def lines(first: str, last: str) -> str:
     )
 
 
+def guide_lines(ending: str, address: str = "") -> list[str]:
+    """A list of guides, as `lines` of chapters."""
+    rows = GUIDES.items()
+    return [f"- [{title}]({address}{page}{ending}): {words}" for page, (title, words) in rows]
+
+
 def description(page: str) -> str:
     """What a search engine shows below a page's name."""
+    if page in GUIDES:
+        title, words = GUIDES[page]
+        return plain(f"{title}: {words}. A guide of DPO from Scratch, a notebook textbook.")
     number, stem, title, words = CHAPTERS.get(page[:2], [None] * 4)
     if page != stem:
         return plain(ABOUT)
@@ -60,7 +77,9 @@ def write_llms(folder: Path, address: str) -> None:
         f"- [{number}. {title}]({address}{page}.html): {words}"
         for number, page, title, words in CHAPTERS.values()
     ]
-    text = "\n".join(["# DPO from Scratch", "", plain(ABOUT), "", "## Chapters", "", *rows, ""])
+    guides = ["## Guides", "", *guide_lines(".html", address), ""]
+    told = ["# DPO from Scratch", "", plain(ABOUT), "", "## Chapters", "", *rows, "", *guides]
+    text = "\n".join(told)
     (folder / "llms.txt").write_text(text, encoding="utf-8")
 
 

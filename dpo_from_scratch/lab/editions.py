@@ -13,6 +13,7 @@ from pathlib import Path
 KEY = re.compile(r'^(\w+) = exercises\.use\("([\w.]+)", \1(, by="book")?\)$', re.M)
 ATTEMPT = re.compile(r'^exercises\.check\("([\w.]+)", (\w+)\)$', re.M)
 PAGES = ("index.md", "commands.md", "notation.md", "equations.md", "api.md", "trl.md")
+GUIDES = ("your_own_model_and_data.ipynb",)  # no number, no exercises
 
 
 class FolderTaken(ValueError):
@@ -101,9 +102,10 @@ def text(book: dict) -> str:
 
 
 def stored() -> list[Path]:
-    """The book's notebooks: the chapters, and the teacher's folder."""
+    """The book's notebooks: the chapters, the guides, and the teacher's folder."""
     here = notebooks()
-    return sorted([*here.glob("[0-9][0-9]_*.ipynb"), *here.glob("teaching/*.ipynb")])
+    guides = [path for path in map(here.joinpath, GUIDES) if path.exists()]
+    return sorted([*here.glob("[0-9][0-9]_*.ipynb"), *guides, *here.glob("teaching/*.ipynb")])
 
 
 def write(folder: Path, for_students: bool = False) -> list[Path]:
