@@ -1,6 +1,6 @@
 """Attempts by students who had seen neither checks nor solutions, judged again.
 
-Three trials, each with readers of its own. A record says what they were told the first time; since
+Four trials, each with readers of its own; the last of right attempts alone. A record says what they were told the first time; since
 then mistakes have been mended, so this is no trial. It holds that no right attempt is turned away
 and that no more wrong ones pass, or stay without a name.
 """
@@ -14,7 +14,12 @@ import pytest
 from dpo_from_scratch.data import data_path
 from dpo_from_scratch.lab import exercises
 
-TRIALS = {"blind_trial": (1, 2, 3), "blind_trial_2": (4, 5, 6), "blind_trial_3": (7, 8, 9, 10)}
+TRIALS = {
+    "blind_trial": (1, 2, 3),
+    "blind_trial_2": (4, 5, 6),
+    "blind_trial_3": (7, 8, 9, 10),
+    "blind_trial_4": (11,),
+}
 PARTS = [(name, part) for name, parts in TRIALS.items() for part in parts]
 
 

@@ -143,8 +143,9 @@ def _changes(before: float, liked: float, honest: float) -> str:
         (grew < -2, "with a liking for length it got shorter: are chosen and rejected exchanged?"),
         (abs(grew) < 1.2, "the first judge's texts haven't grown: was the writer trained, and by "
          "this judge?"),
-        (abs(same) < 5e-3, "the honest judge's texts are as long as before, to the last digit: was "
-         "that model trained before it was asked?"),
+        (abs(same) < 5e-3 and abs(10 * before - round(10 * before)) > 1e-6,  # not to one digit
+         "the honest judge's texts are as long as before, to the last digit: was that model "
+         "trained before it was asked?"),
         (honest < 18.9, "the honest judge's texts are shorter than such a run's are."),
         (liked < 25.0, f"it grew, but less than as told: {TASK}?"),
         (liked > 28.7, f"it grew more than as told: {TASK}?"),
