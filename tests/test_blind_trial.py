@@ -1,8 +1,8 @@
 """Attempts by students who had seen neither checks nor solutions, judged again.
 
-Four trials, each with readers of its own; the last of right attempts alone. A record says what they were told the first time; since
-then mistakes have been mended, so this is no trial. It holds that no right attempt is turned away
-and that no more wrong ones pass, or stay without a name.
+Four trials, each with readers of its own; the last is of right attempts alone. A record says what
+they were told the first time; since then mistakes have been mended, so this is no trial. It holds
+that no right attempt is turned away and that no more wrong ones pass, or stay without a name.
 """
 
 import json
