@@ -50,6 +50,7 @@ def lab(tmp_path_factory):
         "--IdentityProvider.token=open",
     ]
     command += ["--allow-root", f"--LabApp.user_settings_dir={settings}"]
+    command += [f"--LabApp.workspaces_dir={tmp_path_factory.mktemp('workspaces')}"]
     server = subprocess.Popen(
         command,
         cwd=folder,
@@ -75,7 +76,7 @@ def page(lab, request):
     with sync_api.sync_playwright() as playwright:
         browser = pdf.launch(playwright)
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        page.goto(f"{lab}/lab/tree/{request.param}.ipynb?token=open", timeout=2 * MINUTE)
+        page.goto(f"{lab}/lab/tree/{request.param}.ipynb?reset&token=open", timeout=2 * MINUTE)
         page.locator(".jp-Notebook h1").first.wait_for(timeout=2 * MINUTE)
         page.get_by_text("| Idle").wait_for(timeout=2 * MINUTE)  # the kernel is there
         page.get_by_role("menuitem", name="Run", exact=True).click()
