@@ -50,6 +50,16 @@ Core, what the chapters derive                                  -> nothing
     locks.py                one process at a time, by a lock that dies with it
   sampling.py               batched sampling with a key-value cache
 
+Fast, the Scorer's answers from less work                       -> core
+  fast/                     shared prompts, packed rows, a chunked head; what a model allows
+    scorer.py               the Scorer of the fast path
+    layout.py               a prompt once for all its responses, groups side by side in rows
+    head.py                 the head where something is scored, never tokens times vocabulary
+    allowed.py              which tricks an architecture takes, and up to which length
+    probe.py                both ways compared on a run's longest rows, before its first step
+    optimizer.py            AdamW in one pass, the clipping inside
+    precision.py            float32 products by the faster way, where they stay float32
+
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?
     findings.py             causes, what to do about each, and where it is taught

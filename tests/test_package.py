@@ -25,11 +25,12 @@ ROOM = {  # what stands directly in the package -> its room
     **dict.fromkeys(("scoring", "training", "sampling", "others"), "core"),
     **dict.fromkeys(("turns", "folders", "saving", "smollm2"), "core"),
     **dict.fromkeys(("rlhf", "rounds", "judges", "feedback"), "roads"),
-    **{name: name for name in ("doctor", "world", "lab", "studies", "cli")},
+    **{name: name for name in ("doctor", "fast", "world", "lab", "studies", "cli")},
 }
 ARROWS = {  # room -> rooms that it may import from; world.tiny may ask the core as well
     "core": {"core"},
     "doctor": {"core", "doctor"},
+    "fast": {"core", "fast"},
     "roads": {"core", "roads"},
     "world": {"world"},
     "lab": {"core", "doctor", "roads", "world", "lab"},

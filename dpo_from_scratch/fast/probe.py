@@ -1,0 +1,39 @@
+"""Both ways compared on a run's own longest rows, before its first step."""
+
+import torch
+from torch import nn
+
+from ..models import Scorer, device_of
+from ..tokens import Example, collate
+from .allowed import PLAIN, Tricks, allowed
+from .scorer import FastScorer
+
+
+def sound_tricks(
+    model: nn.Module, rows: list[tuple[Example, ...]], pad: int, tricks: Tricks | None = None
+) -> tuple[Tricks, str]:
+    """The tricks that a run may use, and a sentence where some fall away.
+
+    What the architecture allows for the longest of the rows (`tricks`, where an earlier part of
+    the run has settled it) is tried on three of them; a trick that changes a log-probability goes.
+    """
+    longest = max(rows, key=lambda row: max(len(e.ids) for e in row))
+    told = ""
+    if tricks is None:
+        tricks, told = allowed(model, max(len(e.ids) for e in longest))
+    others = [rows[0], rows[len(rows) // 2]]
+    batch = collate([e for row in (longest, *others) for e in row], pad, device=device_of(model))
+    while tricks != PLAIN and (off := disagreement(model, batch, tricks)):
+        dropped, tricks = tricks, tricks.less()
+        told = f"with {dropped} the model gives {off} on this data, so it goes on with {tricks}"
+    return tricks, told
+
+
+@torch.no_grad()
+def disagreement(model: nn.Module, batch: dict, tricks: Tricks) -> str:
+    """By how much the two ways differ, in words, if it is more than rounding explains."""
+    plain, fast = Scorer(model)(**batch).double(), FastScorer(model, tricks)(**batch).double()
+    unit = torch.finfo(next(model.parameters()).dtype).eps
+    worst = ((plain - fast).abs() / (64 * unit * (1 + plain.abs()))).nan_to_num(torch.inf).max()
+    off = float((plain - fast).abs().max())
+    return f"log-probabilities that are {off:.2g} nats off" if worst > 1 else ""
