@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from ..models import takes
+from .head import body_of
 
 
 @dataclass(frozen=True)
@@ -40,39 +41,63 @@ def allowed(model: nn.Module, longest: int) -> tuple[Tricks, str]:
     Prompts are shared, and rows packed, by an own mask. A model with a window (Mistral, Gemma),
     or whose rotary frequencies hang on the length, is right under it only inside the window.
     """
-    config = getattr(model, "config", None)
-    if config is None or not hasattr(model, "get_output_embeddings"):
+    if not hasattr(model, "config") or not hasattr(model, "get_output_embeddings"):
         return PLAIN, "the model is none of transformers': it is read the plain way"
-    config = config.get_text_config()
-    kind, most = config.model_type, window(config)
-    if getattr(model, "base_model", model) is model or model.get_output_embeddings() is None:
-        return PLAIN, f"the head of {kind} can't be called alone: it is read the plain way"
-    if kind not in ROWS or not takes(model, "position_ids"):
-        why = "prompts are not shared and rows not packed"
-        return HEAD_ONLY, f"{why}: it isn't known that {kind} takes an attention mask of our own"
-    if config._attn_implementation not in ("sdpa", "eager"):
-        why = "prompts are not shared and rows not packed"
-        return HEAD_ONLY, f"{why}: {config._attn_implementation} takes no mask of our own"
-    if most is not None and longest > most:
-        why = "prompts are not shared and rows not packed"
-        return HEAD_ONLY, f"{why}: a row has {longest} tokens and {kind} looks back only {most}"
+    kind = model.config.model_type
+    if why := _head_alone(model):
+        return PLAIN, f"the head of {kind} can't be called alone, {why}: it is read the plain way"
+    if why := _rows_apart(model, kind, longest):
+        return HEAD_ONLY, f"prompts are not shared and rows not packed: {why}"
     return ALL, ""
 
 
-def window(config) -> int | None:
-    """The most tokens a row may have so that all of it sees all of it; None: there is no limit.
+def _head_alone(model: nn.Module) -> str:
+    """Why hidden states and a product with the head's weight are not all of the model, or ""."""
+    adapter = getattr(model, "active_peft_config", None)
+    if getattr(adapter, "is_prompt_learning", False):
+        return "since its adapter writes into the prompt"
+    head = model.get_output_embeddings()
+    if body_of(model) is None or head is None:
+        return "since it has no body below it"
+    return "" if type(head) is nn.Linear else f"since it is a {type(head).__name__}"
 
-    Sliding windows, chunked attention, and rotary frequencies that change with the length
-    ("dynamic", "longrope") from the length that the model was made for.
-    """
+
+def _rows_apart(model: nn.Module, kind: str, longest: int) -> str:
+    """Why several texts in a row would not stay apart, or ""."""
+    config = model.config.get_text_config()
+    implementation, looks, known = config._attn_implementation, window(config), unscaled(config)
+    if kind not in ROWS or not takes(model, "position_ids"):
+        return f"it isn't known that {kind} takes an attention mask of our own"
+    if implementation not in ("sdpa", "eager"):
+        return f"{implementation} takes no mask of our own"
+    if getattr(config, "use_bidirectional_attention", False):
+        return f"this {kind} looks ahead too"
+    if looks is not None and longest > looks:
+        return f"a row has {longest} tokens and {kind} looks back only {looks}"
+    if known is not None and longest > known:
+        return f"a row has {longest} tokens and {kind} turns its positions otherwise above {known}"
+    return ""
+
+
+def window(config) -> int | None:
+    """The tokens that a layer with a sliding window or chunks sees at most; None: all of them."""
     sizes = [getattr(config, "attention_chunk_size", None)]
     if getattr(config, "use_sliding_window", True):
         sizes.append(getattr(config, "sliding_window", None))
+    return min((size for size in sizes if size), default=None)
+
+
+def unscaled(config) -> int | None:
+    """The length above which rotary frequencies hang on the length of a batch; None: they don't.
+
+    For "dynamic" and "longrope" it is the length that the model was first made for.
+    """
+    name, sizes = "original_max_position_embeddings", []
     for rope in _ropes(config):
         if rope.get("rope_type", rope.get("type")) in ("dynamic", "longrope", "su"):
-            known = rope.get("original_max_position_embeddings")
-            sizes.append(known or config.max_position_embeddings)
-    return min((size for size in sizes if size), default=None)
+            known = rope.get(name) or getattr(config, name, None)
+            sizes.append(min(known or config.max_position_embeddings, config.max_position_embeddings))
+    return min(sizes, default=None)
 
 
 def _ropes(config) -> list[dict]:

@@ -43,6 +43,15 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def body_of(model: nn.Module) -> nn.Module | None:
+    """What lies below the head of a Hugging Face language model, or None if it isn't known.
+
+    `base_model`, but where a family names its parts otherwise (Gemma 3 in transformers 4) `model`.
+    """
+    base = getattr(model, "base_model", model)
+    return base if base is not model else getattr(model, "model", None)
+
+
 def head_of(model: nn.Module) -> Head:
     """The head of a Hugging Face language model; what its configuration does to logits included.
 

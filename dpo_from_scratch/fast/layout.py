@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .head import body_of
+
 
 @dataclass
 class Tail:
@@ -159,5 +161,5 @@ def reach_of(model: torch.nn.Module) -> float:
     P weights of a layer, d its width: 2 P operations a token beside 4 d for each token looked at.
     """
     config, words = model.config.get_text_config(), model.get_input_embeddings()
-    inner = sum(p.numel() for p in model.base_model.parameters()) - words.weight.numel()
+    inner = sum(p.numel() for p in body_of(model).parameters()) - words.weight.numel()
     return inner / (config.num_hidden_layers * 2 * config.hidden_size)

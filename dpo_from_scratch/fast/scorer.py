@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..models import Scorer, positions, read
 from .allowed import ALL, Tricks
-from .head import head_logps, head_of
+from .head import body_of, head_logps, head_of
 from .layout import lay_out, reach_of
 
 
@@ -48,7 +48,7 @@ def inner(model: nn.Module) -> nn.Module:
 
 def hidden_states(model: nn.Module, ids: Tensor, mask: Tensor, position_ids: Tensor) -> Tensor:
     """What the head of a language model would read, (R, W, d)."""
-    return read(model.base_model, ids, mask, position_ids, use_cache=False).last_hidden_state
+    return read(body_of(model), ids, mask, position_ids, use_cache=False).last_hidden_state
 
 
 def as_bias(sees: Tensor, model: nn.Module) -> Tensor:
