@@ -1,4 +1,4 @@
-"""Small random language models of many families, for tests: two layers, 97 tokens, 160 positions."""
+"""Small random language models of many families: two layers, 97 tokens, 160 positions."""
 
 import torch
 import transformers

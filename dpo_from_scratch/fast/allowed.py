@@ -96,7 +96,7 @@ def unscaled(config) -> int | None:
     for rope in _ropes(config):
         if rope.get("rope_type", rope.get("type")) in ("dynamic", "longrope", "su"):
             known = rope.get(name) or getattr(config, name, None)
-            sizes.append(min(known or config.max_position_embeddings, config.max_position_embeddings))
+            sizes.append(known or config.max_position_embeddings)
     return min(sizes, default=None)
 
 

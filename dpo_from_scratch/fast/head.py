@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 CHUNK = 2**26  # bytes of logits at a time
 
@@ -91,22 +92,25 @@ class _HeadLogps(torch.autograd.Function):
             if slope is not None:
                 d = _by_logits(head, z, norm, labels[part])
                 slope[part] = d.to(hidden.dtype) @ head.weight
-        ctx.head, ctx.rows, ctx.weight_dtype = head, rows, weight.dtype
-        ctx.save_for_backward(hidden, labels, slope)
+        ctx.head, ctx.rows = replace(head, weight=None, bias=None), rows
+        again = (hidden, labels, weight, bias) if any(ctx.needs_input_grad[1:3]) else [None] * 4
+        ctx.save_for_backward(slope, *again)  # a frozen head is done with
         return logps
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
-        hidden, labels, slope = ctx.saved_tensors
-        head, (_, weight_learns, bias_learns) = ctx.head, ctx.needs_input_grad[:3]
+        slope, hidden, labels, weight, bias = ctx.saved_tensors
+        _, weight_learns, bias_learns = ctx.needs_input_grad[:3]
         out = [None] * 6
         if slope is not None:
             out[0] = gradient.unsqueeze(1).to(slope.dtype) * slope
-        if weight_learns:
-            out[1] = torch.zeros_like(head.weight, dtype=ctx.weight_dtype)
-        if bias_learns:
-            out[2] = torch.zeros_like(head.bias)
-        for part in _parts(len(labels), ctx.rows) if weight_learns or bias_learns else []:
+        if hidden is None:
+            return tuple(out)
+        head = replace(ctx.head, weight=weight.to(hidden.dtype), bias=bias)
+        out[1] = torch.zeros_like(weight) if weight_learns else None
+        out[2] = torch.zeros_like(bias) if bias_learns else None
+        for part in _parts(len(labels), ctx.rows):
             z = head.logits(hidden[part])
             d = _by_logits(head, z, z.logsumexp(1), labels[part])
             d *= gradient[part].unsqueeze(1)
@@ -119,8 +123,8 @@ class _HeadLogps(torch.autograd.Function):
 
 def _parts(number: int, most: int) -> list[slice]:
     """Equal parts of at most so many rows."""
-    size = -(-number // -(-number // most))
-    return [slice(start, start + size) for start in range(0, number, size)]
+    size = -(-number // max(1, -(-number // most)))
+    return [slice(start, start + size) for start in range(0, number, size or 1)]
 
 
 def _by_logits(head: Head, z: Tensor, norm: Tensor, labels: Tensor) -> Tensor:

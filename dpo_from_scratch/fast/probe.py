@@ -18,14 +18,16 @@ def sound_tricks(
     the run has settled it) is tried on three of them; a trick that changes a log-probability goes.
     """
     longest = max(rows, key=lambda row: max(len(e.ids) for e in row))
-    told = ""
+    why = ""
     if tricks is None:
-        tricks, told = allowed(model, max(len(e.ids) for e in longest))
+        tricks, why = allowed(model, max(len(e.ids) for e in longest))
+    told = why
     others = [rows[0], rows[len(rows) // 2]]
     batch = collate([e for row in (longest, *others) for e in row], pad, device=device_of(model))
     while tricks != PLAIN and (off := disagreement(model, batch, tricks)):
         dropped, tricks = tricks, tricks.less()
-        told = f"with {dropped} the model gives {off} on this data, so it goes on with {tricks}"
+        found = f"with {dropped} the model gives {off} on this data, so it goes on with {tricks}"
+        told = f"{why}; {found}" if why else found
     return tricks, told
 
 

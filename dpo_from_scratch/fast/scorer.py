@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..models import Scorer, positions, read
 from .allowed import ALL, Tricks
 from .head import body_of, head_logps, head_of
-from .layout import lay_out, reach_of
+from .layout import FIRST, lay_out, reach_of
 
 
 class FastScorer(Scorer):
@@ -40,6 +40,8 @@ class FastScorer(Scorer):
             )
         else:
             texts, at = response_mask.nonzero(as_tuple=True)
+            if not at.all():
+                raise ValueError(FIRST)
             places, labels = texts * input_ids.shape[1] + at - 1, input_ids[texts, at]
             hidden = hidden_states(model, input_ids, attention_mask, positions(attention_mask))
         logps = head_logps(hidden.flatten(0, 1)[places], head_of(model), labels)
