@@ -87,12 +87,12 @@ class InFloat64(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = dict(kwargs or {})
         x = args[0] if args and isinstance(args[0], Tensor) else None
-        if x is None or x.dtype not in (torch.float64, torch.int64):
-            return function(*args, **kwargs)
-        if function is Tensor.float:
+        if x is not None and function is Tensor.float:
             return x.double()
-        if x.dtype == torch.float64 and kwargs.get("dtype") is torch.float32:
+        if x is None or x.dtype != torch.float64:
+            return function(*args, **kwargs)
+        if kwargs.get("dtype") is torch.float32:
             kwargs["dtype"] = torch.float64
-        if function is Tensor.to and x.dtype == torch.float64:
+        if function is Tensor.to:
             args = tuple(torch.float64 if a is torch.float32 else a for a in args)
         return function(*args, **kwargs)

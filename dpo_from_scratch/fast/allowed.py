@@ -10,7 +10,7 @@ from .head import body_of
 
 @dataclass(frozen=True)
 class Tricks:
-    """What the fast path does; they are dropped from the left."""
+    """What the fast path does; each stands on those below it, so they are dropped from the top."""
 
     share: bool = True  # a prompt is read once for all its responses
     pack: bool = True  # several prompts lie in one row

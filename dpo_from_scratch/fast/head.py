@@ -56,10 +56,10 @@ def body_of(model: nn.Module) -> nn.Module | None:
 def head_of(model: nn.Module) -> Head:
     """The head of a Hugging Face language model; what its configuration does to logits included.
 
-    A bias, a scale (Cohere; Granite divides) and a soft cap (Gemma 2).
+    A bias, a scale (Cohere keeps it in the model; Granite divides) and a soft cap (Gemma 2).
     """
     linear, config = model.get_output_embeddings(), model.config.get_text_config()
-    scale = (getattr(config, "logit_scale", None) or 1.0) / (
+    scale = (getattr(model, "logit_scale", None) or 1.0) / (
         getattr(config, "logits_scaling", None) or 1.0
     )
     softcap = getattr(config, "final_logit_softcapping", None)
@@ -73,7 +73,8 @@ def head_logps(hidden: Tensor, head: Head, labels: Tensor, chunk: int = CHUNK) -
     are alive at a time. Under autocast the products are made in autocast's type.
     """
     kind = hidden.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    cast = torch.is_autocast_enabled(kind) and hidden.dtype != torch.float64  # which it leaves
+    dtype = torch.get_autocast_dtype(kind) if cast else hidden.dtype
     rows = max(1, chunk // (wide(dtype).itemsize * head.weight.shape[0]))
     with torch.autocast(kind, enabled=False):
         return _HeadLogps.apply(hidden.to(dtype), head.weight, head.bias, labels, head, rows)
