@@ -92,7 +92,7 @@ Fast, the Scorer's answers from less work                       -> core
     scorer.py               the Scorer of the fast path
     layout.py               a prompt once for all its responses, groups side by side in rows
     head.py                 the head where something is scored, never tokens times vocabulary
-    allowed.py              which tricks an architecture takes, and up to which length
+    tricks.py               which tricks an architecture takes, and up to which length
     probe.py                both ways compared on a run's longest rows, before its first step
     optimizer.py            AdamW in one pass, the clipping inside
     precision.py            float32 products by the faster way, where they stay float32

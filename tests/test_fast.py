@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dpo_from_scratch import fast, losses
 from dpo_from_scratch.fast import precision, scorer
-from dpo_from_scratch.fast.allowed import ALL, HEAD_ONLY, PLAIN, Tricks, allowed
 from dpo_from_scratch.fast.head import Head, head_logps
+from dpo_from_scratch.fast.tricks import ALL, HEAD_ONLY, PLAIN, Tricks, allowed
 from dpo_from_scratch.models import Scorer
 from dpo_from_scratch.tokens import Example, collate
 from dpo_from_scratch.training.lora import add_lora

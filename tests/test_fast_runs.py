@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import signal
-import sys
 
 import pytest
 import torch
@@ -127,7 +126,7 @@ def test_the_first_line_says_how_a_run_computes(tiny, tmp_path, capsys):
 
 
 def test_a_model_that_can_not_share_says_so_and_trains(tiny, monkeypatch):
-    monkeypatch.setattr(sys.modules[Tricks.__module__], "ROWS", {"llama"})
+    monkeypatch.setattr("dpo_from_scratch.fast.tricks.ROWS", {"llama"})
     data = type("Data", (), {})()
     data.examples, data.tokenizer = examples(tiny), tiny[1]
     scorer, told = scorer_of(tiny[0], data, TrainConfig())

@@ -5,8 +5,8 @@ from torch import nn
 
 from ..models import Scorer, device_of
 from ..tokens import Example, collate
-from .allowed import PLAIN, Tricks, allowed
 from .scorer import FastScorer
+from .tricks import PLAIN, Tricks, allowed
 
 
 def sound_tricks(

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from ..models import Scorer, positions, read
-from .allowed import ALL, Tricks
 from .head import body_of, head_logps, head_of
 from .layout import FIRST, lay_out, reach_of
+from .tricks import ALL, Tricks
 
 
 class FastScorer(Scorer):
