@@ -69,6 +69,8 @@ CAPPED = Function(
     },
     wrongs=mistakes(capped_slope, {
         "there is no cap in it at all.": {"squash": "none", "through": "none"},
+        "p is made without the cap, and its slope has W h / c in place of tanh.":
+            {"squash": "none", "through": "raw"},
         "the factor `cap` is missing in front of tanh.": {"squash": "no factor"},
         "`cap` doesn't divide W h inside tanh.": {"squash": "no quotient"},
         "the slope is 1 − (z/c)², and that is 1 − z².": {"through": "z"},
@@ -137,7 +139,6 @@ LEFT = Function(
     wrongs=mistakes(share_left, {
         "a frozen matrix needs no gradient of its own: four operations, not six.": {"frozen": 6},
         "the frozen matrices are left out: tokens pass them, forward and back.": {"frozen": 0},
-        "a frozen matrix costs four: two forward, and two for what came in.": {"frozen": 3},
         "adapters learn: six operations a weight, not four.": {"adapters": 4},
         "adapters learn: six operations a weight; that is their forward pass.": {"adapters": 2},
         "the adapters' operations count once a weight: they cost six.": {"adapters": 1},
@@ -153,6 +154,7 @@ LEFT = Function(
             {"held": "middle"},
         "that is the share of weights that learn; asked are operations.":
             {"frozen": 0, "adapters": 1, "whole": 1},
+        "that is in per cent; a share is asked.": lambda s, r: 100 * share_left(s, r),
         "that is the share of operations that is saved.": lambda s, r: 1 - share_left(s, r),
         "upside down: all weights over LoRA.": lambda s, r: 1 / share_left(s, r),
         "those are the operations of LoRA; asked is their share.":

@@ -27,7 +27,7 @@ def roofline(peak: float, bandwidth: float, pieces: dict[str, tuple[float, float
         ax.annotate(
             name,
             (per_byte, rate / 1e9),
-            (-6 if right else 8, -14 if right else -4),
+            (-6 if right else 8, -14),
             textcoords="offset points",
             ha="right" if right else "left",
             fontsize=9.5,
