@@ -39,19 +39,20 @@ class Traffic(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, arguments=(), named=None):
         named = named or {}
         result = function(*arguments, **named)
-        written = [a.alias_info is not None and a.alias_info.is_write for a in _asked(function)]
-        given = [*arguments, *(named.get(a.name) for a in _asked(function)[len(arguments) :])]
-        inputs = {t.untyped_storage().data_ptr() for t in _tensors(given)}
-        made = [t for t in _tensors([result]) if t.untyped_storage().data_ptr() not in inputs]
-        if made or any(written):
-            again = [a for a, w in zip(given, written, strict=True) if w]
+        asked = function._schema.arguments
+        given = [*arguments, *(named.get(a.name) for a in asked[len(arguments) :])]
+        read = [value for a, value in zip(asked, given, strict=True) if not a.is_out]
+        written = [
+            value
+            for a, value in zip(asked, given, strict=True)
+            if a.alias_info is not None and a.alias_info.is_write
+        ]
+        places = {t.untyped_storage().data_ptr() for t in _tensors(given)}
+        made = [t for t in _tensors([result]) if t.untyped_storage().data_ptr() not in places]
+        if made or written:
             self.calls += 1
-            self.bytes += sum(t.numel() * t.itemsize for t in _tensors([*given, *again, *made]))
+            self.bytes += sum(t.numel() * t.itemsize for t in _tensors([*read, *written, *made]))
         return result
-
-
-def _asked(function) -> list:
-    return function._schema.arguments
 
 
 def _tensors(values: Iterable) -> list[Tensor]:
