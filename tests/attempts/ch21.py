@@ -102,6 +102,7 @@ P = lambda s: sum(a * b for a, b in s)
 A = lambda s, r: r * sum(a + b for a, b in s)
 LARGE = tuple(ch21.LARGE.own.values())
 GB, SHARE, MORE = LARGE
+HEAD, INNER = 4096 * 128256, 7e9
 
 
 RIGHT = {
@@ -150,11 +151,11 @@ WRONG = {
         ((GB / 8, SHARE, MORE), "there are eight"),
         ((GB * 1000, SHARE, MORE), "in MB"),
         ((GB * 1e9, SHARE, MORE), "in bytes"),
-        ((GB, 0.0753, MORE), "against the layers"),
+        ((GB, HEAD / INNER, MORE), "against the layers"),
         ((GB, 1 - SHARE, MORE), "the layers' share"),
-        ((GB, 0.1309, MORE), "both"),
-        ((GB, 0.0363, MORE), "both"),
-        ((GB, 0.0657, MORE), "over head and P"),
+        ((GB, 2 * HEAD / (2 * HEAD + INNER), MORE), "both"),
+        ((GB, HEAD / (HEAD + 2 * INNER), MORE), "both"),
+        ((GB, HEAD / 8e9, MORE), "over head and P"),
         ((GB, 100 * SHARE, MORE), "per cent"),
         ((GB, SHARE, 0.75), "upside down"),
         ((GB, SHARE, 2), "only the prompt is read once"),

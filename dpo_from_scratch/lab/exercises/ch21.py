@@ -92,7 +92,7 @@ SEES = Function(
 
 
 # ---------------------------------------------------------------- 21.1: a larger model, on paper
-PLACES, WORDS, INNER = 8 * 2 * 1024, 128256, 6.98e9
+PLACES, WORDS, INNER = 8 * 2 * 1024, 128256, 7e9
 HEAD = 4096 * WORDS
 GB, SHARE, MORE = "gigabytes", "share", "times as many tokens"
 LARGE = Numbers(
