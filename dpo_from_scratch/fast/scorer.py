@@ -32,8 +32,8 @@ class FastScorer(Scorer):
         if not tricks.head or not scored.any():
             return super().forward(input_ids, attention_mask, response_mask)
         model, batch = inner(self.model), (input_ids, attention_mask, response_mask)
-        if tricks.pack:
-            layout = lay_out(*batch, tricks.share, reach_of(model))
+        if tricks.share or tricks.pack:
+            layout = lay_out(*batch, tricks.share, tricks.pack, reach_of(model))
             places, labels, texts = layout.places, layout.labels, layout.texts
             hidden = hidden_states(
                 model, layout.input_ids, as_bias(layout.sees, model), layout.position_ids

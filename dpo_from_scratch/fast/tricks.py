@@ -70,6 +70,8 @@ def _rows_apart(model: nn.Module, kind: str, longest: int) -> str:
         return f"it isn't known that {kind} takes an attention mask of our own"
     if implementation not in ("sdpa", "eager"):
         return f"{implementation} takes no mask of our own"
+    if implementation == "eager" and (places := _own_mask(model)):
+        return f"{kind}'s eager attention has a causal mask of its own, of {places} places"
     if getattr(config, "use_bidirectional_attention", False):
         return f"this {kind} looks ahead too"
     if looks is not None and longest > looks:
@@ -77,6 +79,12 @@ def _rows_apart(model: nn.Module, kind: str, longest: int) -> str:
     if known is not None and longest > known:
         return f"a row has {longest} tokens and {kind} turns its positions otherwise above {known}"
     return ""
+
+
+def _own_mask(model: nn.Module) -> int | None:
+    """The places of a causal mask that attention keeps as a buffer (GPT-2 in transformers 4)."""
+    found = (b for name, b in model.named_buffers() if name.endswith(".bias") and b.dim() == 4)
+    return next((mask.shape[-1] for mask in found), None)
 
 
 def window(config) -> int | None:
