@@ -70,7 +70,8 @@ def head_logps(hidden: Tensor, head: Head, labels: Tensor, chunk: int = CHUNK) -
     """log pi of N scored tokens, (N,), from the hidden states (N, d) that predict them.
 
     float32 or wider, differentiable in hidden, weight and bias. At most `chunk` bytes of logits
-    are alive at a time, and as much again for their exponentials. Under autocast the products are made in autocast's type.
+    are alive at a time, and as much again for their exponentials. Under autocast the products are
+    made in autocast's type.
     """
     kind = hidden.device.type
     cast = torch.is_autocast_enabled(kind) and hidden.dtype != torch.float64  # which it leaves
