@@ -118,7 +118,7 @@ trl: $(SETUP)
 
 # other people's models with the oldest transformers that pyproject.toml allows, and behind it all that .venv holds
 floor: $(FLOOR)/.ready
-	$(FLOOR)/bin/python -m pytest -q -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,folders turns models sampling gotchas others))
+	$(FLOOR)/bin/python -m pytest -q -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,folders turns models sampling gotchas others fast))
 
 $(FLOOR)/.ready: $(SETUP)
 	$(PYTHON) -m venv $(FLOOR)
