@@ -37,28 +37,20 @@ Core, what the chapters derive                                  -> nothing
     whole_batch.py          what only a whole batch can tell: KTO's KL, BCO's delta
     batches.py              rows, tokenised once and put together a batch at a time
     metrics.py              the loss of a batch, and what the dashboard shows of it
-    settings.py             configuration, presets, where beta comes from, order of the rows
+    settings.py             configuration, where beta comes from, order of the rows
+    presets.py              the settings of the book's runs and of the commands
     start.py                everything before the first step
     stops.py                what ends a run early, in a sentence with its likely cause
     endings.py              notes on settings that do little and on runs that end badly
     lora.py                 adapters of low rank, for models too large to train whole
     runs.py                 run folders: metrics, checkpoints, going on after being killed
+    no_run.py               what stands in a run folder's place where nothing is written
     stages.py               files that are made once and remember what made them
     folders.py              whose a folder is, what a run made in it, the next free name
     fingerprints.py         what decides a result, in words, for a run that goes on
     checkpoints.py          what a checkpoint holds, with checksums
     locks.py                one process at a time, by a lock that dies with it
   sampling.py               batched sampling with a key-value cache
-
-Fast, the Scorer's answers from less work                       -> core
-  fast/                     shared prompts, packed rows, a chunked head; what a model allows
-    scorer.py               the Scorer of the fast path
-    layout.py               a prompt once for all its responses, groups side by side in rows
-    head.py                 the head where something is scored, never tokens times vocabulary
-    allowed.py              which tricks an architecture takes, and up to which length
-    probe.py                both ways compared on a run's longest rows, before its first step
-    optimizer.py            AdamW in one pass, the clipping inside
-    precision.py            float32 products by the faster way, where they stay float32
 
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?
@@ -94,6 +86,16 @@ Doctor, the tool on the core                                    -> core
     signs.py                the whole log: not finite, counters, flat lines, the course
     files.py                what is in a file of rows: counts, lengths, contradictions
     hooks.py                how trainers in three styles are connected to the probe
+
+Fast, the Scorer's answers from less work                       -> core
+  fast/                     shared prompts, packed rows, a chunked head; what a model allows
+    scorer.py               the Scorer of the fast path
+    layout.py               a prompt once for all its responses, groups side by side in rows
+    head.py                 the head where something is scored, never tokens times vocabulary
+    allowed.py              which tricks an architecture takes, and up to which length
+    probe.py                both ways compared on a run's longest rows, before its first step
+    optimizer.py            AdamW in one pass, the clipping inside
+    precision.py            float32 products by the faster way, where they stay float32
 
 Roads, other ways than DPO on a file of pairs                   -> core
   rlhf/                     the road that DPO avoids

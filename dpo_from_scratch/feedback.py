@@ -29,7 +29,7 @@ from .sampling import sample
 from .training import PRESETS, TrainConfig, train
 from .training.fingerprints import differences, fingerprint
 from .training.folders import clear, recorded, refuse_links
-from .training.settings import FEEDBACK, FEEDBACK_GROUPS
+from .training.presets import FEEDBACK, FEEDBACK_GROUPS
 from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
 from .turns import render
 

@@ -29,6 +29,7 @@ from .training import TrainConfig, train
 from .training.fingerprints import fingerprint
 from .training.folders import clear, recorded, refuse_links
 from .training.runs import RunFolder, write_text
+from .training.settings import as_begun
 from .training.stages import NOTES, finished, stage
 
 
@@ -186,6 +187,8 @@ def in_rounds(
     if not 1 <= rounds <= config.steps:
         most = f"at most the number of steps, {config.steps}"
         raise ValueError(f"rounds must be at least 1 and {most}, not {rounds}")
+    if resume and run_folder:
+        config = as_begun(config, recorded(Path(run_folder)))
     work = (model, tokenizer, rounds, rows_of, config, moving_reference, progress)
     if not run_folder:
         return _do(*work, folder=None)

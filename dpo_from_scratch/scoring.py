@@ -20,9 +20,10 @@ def score_examples(
 ) -> Tensor:
     """log pi(y|x) of N examples, shape (N,), on the CPU, in the order given.
 
-    Batches hold responses of like length, and at most 4,096 tokens.
+    Batches hold responses of like length, and at most 4,096 tokens. Those of one prompt stay
+    together where the scorer reads it once for all of them.
     """
-    order = sorted(range(len(examples)), key=lambda i: -len(examples[i].ids))
+    order = _by_length(examples, getattr(scorer, "shares", False))
     out: dict[int, Tensor] = {}
     bar = tqdm(total=len(order), desc="scoring", disable=not progress, leave=False)
     while len(out) < len(order):
@@ -33,6 +34,17 @@ def score_examples(
         bar.update(len(part))
     bar.close()
     return torch.stack([out[i] for i in range(len(examples))])
+
+
+def _by_length(examples: list[Example], shares: bool) -> list[int]:
+    """Numbers of the examples, longest first; with `shares` those of a prompt are neighbours."""
+    length = lambda i: len(examples[i].ids)
+    units: dict[object, list[int]] = {}
+    for i in sorted(range(len(examples)), key=length, reverse=True):
+        units.setdefault(examples[i].ids[: examples[i].prompt_length] if shares else i, []).append(
+            i
+        )
+    return [i for unit in units.values() for i in unit]
 
 
 def score_pairs(

@@ -22,7 +22,8 @@ from dpo_from_scratch.data import write_rows
 from dpo_from_scratch.doctor import check_file
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.training import PRESETS, TrainConfig
-from dpo_from_scratch.training.settings import FEEDBACK, beta_of
+from dpo_from_scratch.training.presets import FEEDBACK
+from dpo_from_scratch.training.settings import beta_of
 
 COMMANDS = ["train", "iterate", "feedback", "sample", "score", "check-data", "doctor"]
 COMMANDS += ["fetch-human-ratings", "book"]

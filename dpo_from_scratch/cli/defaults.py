@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import Field
 
-from ..training.settings import PRESETS
+from ..training.presets import PRESETS
 
 # for help and completion: every loss with its own beta or, where it has none, the factor of the
 # reward columns; a test holds this equal to losses.LOSSES, which is the source and needs torch

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..training.settings import FEEDBACK, FEEDBACK_GROUPS
+from ..training.presets import FEEDBACK, FEEDBACK_GROUPS
 from .options import (
     MODEL_HELP,
     add_train_options,

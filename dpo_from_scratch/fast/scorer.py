@@ -21,6 +21,11 @@ class FastScorer(Scorer):
         super().__init__(model)
         self.tricks = tricks
 
+    @property
+    def shares(self) -> bool:
+        """Whether responses of one prompt should lie in one batch."""
+        return self.tricks.share
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor, response_mask: Tensor) -> Tensor:
         """log pi(y|x), (B,), float32 or wider; arguments (B, T) as `tokens.collate` makes them."""
         tricks, scored = self.tricks, response_mask.any(1)

@@ -3,7 +3,8 @@
 Read loop.py first. It needs torch, and is loaded when `train` is asked for; the settings don't.
 """
 
-from .settings import PRESETS, REVIEW_BETAS, TrainConfig, learning_rate, pick_rows
+from .presets import PRESETS, REVIEW_BETAS
+from .settings import TrainConfig, learning_rate, pick_rows
 
 
 def __getattr__(name: str):

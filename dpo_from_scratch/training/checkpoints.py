@@ -85,7 +85,8 @@ def put_back(
             raise ValueError(f"{name} is missing, or incomplete")
         p.copy_(weight)
         for key, value in found.items():
-            optimizer.state[p][key] = value if key == "step" else value.to(p.device)
+            here = key == "step" and not optimizer.defaults.get("fused")
+            optimizer.state[p][key] = value if here else value.to(p.device)
     torch.set_rng_state(tensors["random_state"])
 
 

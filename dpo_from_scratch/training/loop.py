@@ -15,10 +15,11 @@ from ..turns import end_ids
 from .batches import prepare
 from .endings import last_words, warnings_of
 from .fingerprints import begun_with
+from .folders import recorded
 from .metrics import Means, counters, loss_and_metrics
 from .runs import open_run
-from .settings import TrainConfig, learning_rate, pick_rows
-from .start import SetUp, set_up
+from .settings import TrainConfig, as_begun, learning_rate, pick_rows
+from .start import SetUp, products, set_up
 from .stops import Stopped, check_finite, check_weights, interruptible, told
 
 
@@ -50,14 +51,17 @@ def train(
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
     it names the last good weights.
     """
+    config = as_begun(config, recorded(Path(run_folder))) if resume and run_folder else config
     data = prepare(tokenizer, rows, config, model, progress)
     begun = lambda: begun_with(rows, data, model, reference)
-    with open_run(run_folder, config.resolved(), begun, resume, overwrite) as run:
+    opened = open_run(run_folder, config.resolved(), begun, resume, overwrite)
+    with opened as run, products(config):
         if run.finished:
             say([f"{run.folder} holds this run, finished: nothing is left to do"], progress)
             return run.take(model)
         say(warnings_of(config, len(data)), progress)
         ready = set_up(model, tokenizer, data, config, run, reference, progress)
+        say(ready.told, progress)
         todo = range(ready.first, config.steps)
         steps = tqdm(todo, desc=config.loss, disable=not progress, leave=False)
         with interruptible() as interrupted:
@@ -100,7 +104,7 @@ def one_step(ready: SetUp, step: int, config: TrainConfig, tokenizer) -> dict[st
 
 def update(ready: SetUp, step: int, config: TrainConfig) -> dict[str, float]:
     """Clip the gradient and make AdamW's step; DataError if the gradient is not finite."""
-    norm = ready.accelerator.clip_grad_norm_(ready.weights, config.max_grad_norm)
+    norm = ready.clip(config.max_grad_norm)
     check_finite("gradient", float(norm), step, config, ready.run)
     rate = learning_rate(step, config)
     for group in ready.optimizer.param_groups:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import Loss
-from ..models import Scorer, frozen_copy, pad_id
+from ..models import frozen_copy, pad_id
 from ..scoring import score_pairs
 from .batches import Batch, TrainingData
 from .settings import TrainConfig
@@ -50,16 +50,19 @@ Reference = NoReference | KeptScores | LiveReference
 def reference_of(
     loss: Loss,
     config: TrainConfig,
-    model: nn.Module,
+    scorer: nn.Module,
     data: TrainingData,
     run,
     accelerator,
     progress: bool,
 ) -> Reference:
-    """The reference of a run, made before the first step; a run that goes on reads its scores."""
+    """The reference of a run, by its Scorer, made before the first step.
+
+    A run that goes on reads its scores.
+    """
     if "reference" not in loss.inputs:
         return NoReference()
-    frozen = Scorer(model.eval()).to(accelerator.device)
+    frozen = scorer.eval().to(accelerator.device)
     if config.live_reference:
         return LiveReference(frozen_copy(frozen), accelerator)
     scores = run.kept_reference()

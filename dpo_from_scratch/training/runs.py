@@ -37,6 +37,7 @@ from .folders import (
     write_text,
 )
 from .locks import Lock
+from .no_run import NoRun
 
 KEEP = 2  # checkpoints: the last, and the one before it in case the last is damaged
 
@@ -187,6 +188,16 @@ class RunFolder:
             write_text(self.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         return step, rows, notes
 
+    def keep_tricks(self, tricks: dict[str, bool]) -> None:
+        """Note in config.json how the run computes."""
+        config = recorded(self.folder) | {"tricks": tricks}
+        with self._writing():
+            write_text(self.folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+    def kept_tricks(self) -> dict[str, bool] | None:
+        """How a run that goes on computed, or None where it didn't say."""
+        return (recorded(self.folder) or {}).get("tricks") if self.resume else None
+
     def keep_reference(self, scores: Tensor) -> None:
         """Store the reference's scores, so that a run that goes on need not compute them again."""
         partial, scores = self.folder / "reference.partial", scores.contiguous()
@@ -250,33 +261,6 @@ class RunFolder:
             raise DataError(
                 f"can't write a run to {self.folder} ({_reason(error)}): {kept}"
             ) from error
-
-
-class NoRun:
-    """In place of a RunFolder where nothing is written."""
-
-    finished = False
-
-    def log(self, *whatever) -> None:
-        """Nothing is written."""
-
-    save = keep_reference = try_saving = finish = __exit__ = log
-
-    def __enter__(self) -> "NoRun":
-        return self
-
-    def kept_reference(self) -> None:
-        """No scores are stored."""
-
-    def restore(self, *whatever) -> tuple[int, list[dict], dict]:
-        """The beginning."""
-        return 0, [], {}
-
-    def how_to_go_on(self) -> str:
-        """It can't."""
-        return ""
-
-    where = how_to_go_on
 
 
 def open_run(

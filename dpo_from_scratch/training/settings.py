@@ -5,7 +5,7 @@ Torch and the losses are loaded when asked for: the command line's help is made 
 
 import inspect
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,16 @@ class TrainConfig:
     live_reference: bool = option(
         False, "score with the reference at every step instead of once before training"
     )
-    precision: str = option("no", 'mixed precision: "no", "bf16", or on a GPU "fp16"')
+    precision: str = option(
+        "auto",
+        'mixed precision: "bf16", or on a GPU "fp16"; "no" and "auto" stay in float32, "auto" by '
+        "the faster of a CPU's two ways",
+    )
+    plain: bool = option(
+        False,
+        "no fast path: every response beside its own prompt, padding and all, and logits for every "
+        "token",
+    )
     save_every: int = option(
         0, "steps between checkpoints; 0: none (Ctrl-C leaves one all the same)"
     )
@@ -87,12 +96,14 @@ class TrainConfig:
         zero_or_more = min(self.max_length, self.lora_rank, self.save_every, self.warmup)
         compares = loss_named(self.loss).needs == "labels"
         rows = f"loss {self.loss!r} compares the rows of a batch: batch_size must be 2 or more"
+        whole_batch = "loss 'aot' sorts the pairs of a whole batch: accumulation must be 1"
         rate, norm, decay = self.learning_rate, self.max_grad_norm, self.weight_decay
         beta = beta_of(self.loss, self.beta)
         gpu = "a CPU would compute in float32 and not say so"
         whole = "max_length, lora_rank, save_every and warmup must be 0 or more"
         return [
             (not compares or self.batch_size >= 2, rows),
+            (self.loss != "aot" or self.accumulation == 1, whole_batch),
             (one_or_more >= 1, "steps, batch_size and accumulation must be 1 or more"),
             (zero_or_more >= 0, whole),
             (0 <= rate <= MOST, f"learning_rate must be a number from 0 to {MOST:g}, not {rate}"),
@@ -102,11 +113,11 @@ class TrainConfig:
             (0 <= self.seed < 10**12, f"seed must be from 0 to 12 digits, not {self.seed}"),
             (
                 self.precision in PRECISIONS,
-                f"precision is no, bf16 or fp16, not {self.precision!r}",
+                f"precision is auto, no, bf16 or fp16, not {self.precision!r}",
             ),
             (
                 self.precision != "fp16" or torch.cuda.is_available(),
-                f"fp16 needs a GPU ({gpu}): use bf16 or no",
+                f"fp16 needs a GPU ({gpu}): use bf16 or auto",
             ),
             (self.decay in DECAYS, f"decay is one of {', '.join(DECAYS)}, not {self.decay!r}"),
         ]
@@ -171,79 +182,24 @@ class TrainConfig:
 
 
 MOST = 1e30  # float32 holds not much more
-PRECISIONS = ("no", "bf16", "fp16")
+PRECISIONS = ("auto", "no", "bf16", "fp16")
 DECAYS = {
     "constant": lambda share: 1.0,
     "linear": lambda share: 1.0 - share,
     "cosine": lambda share: 0.5 * (1.0 + math.cos(math.pi * share)),
 }
 
-# beta of the review world's runs, a line each; a loss that is not here has its own default
-REVIEW_BETAS = {
-    "dpo": 0.6,
-    "cdpo": 0.6,
-    "robust_dpo": 0.6,
-    "hinge": 0.6,
-    "exo": 0.6,
-    "apo_zero": 0.6,
-    "apo_down": 0.6,
-    "bco_pair": 0.6,
-    "dno": 0.6,
-    "soft_dpo": 0.6,
-    "r_dpo": 0.6,
-    "f_dpo": 0.6,
-    "chi_po": 0.05,  # where its exact optimum is about as far away as DPO's at 0.6: 2.8 nats
-    "cpo": 0.6,
-    "kto": 0.6,
-    "bco": 0.6,
-    "simpo": 10.0,  # a reply's mean log-probability differs by tenths of a nat
-    "ipo": 0.6,  # this and the next two have no beta: a factor for the reward columns
-    "orpo": 0.6,
-    "sft": 0.6,
-}
 
-# the settings of the book's runs, in one place: `TrainConfig(**PRESETS["tiny"])`
-PRESETS = {
-    "tiny": {
-        "beta": REVIEW_BETAS,
-        "learning_rate": 5e-4,
-        "steps": 256,
-        "batch_size": 32,
-        "warmup": 10,
-        "score_all": True,
-    },
-    "tiny-sft": {
-        "loss": "sft",
-        "beta": REVIEW_BETAS | {"sft": 0.1},
-        "learning_rate": 3e-3,
-        "steps": 12000,
-        "batch_size": 64,
-        "warmup": 200,
-        "decay": "cosine",
-        "max_grad_norm": 10.0,
-        "score_all": True,
-    },
-    "smollm2": {
-        "learning_rate": 2e-4,
-        "steps": 40,
-        "batch_size": 8,
-        "accumulation": 2,
-        "warmup": 4,
-        "lora_rank": 8,
-        "max_length": 512,
-    },
-    "gpt2": {
-        "learning_rate": 5e-6,
-        "steps": 400,
-        "batch_size": 32,
-        "accumulation": 4,
-        "warmup": 20,
-        "max_length": 512,
-    },
-}
-# `dpo feedback`, before a preset that nobody named: a short run at a high learning rate, what a
-# laptop does in a quarter of an hour, and groups of responses to each prompt
-FEEDBACK, FEEDBACK_GROUPS = {"steps": 12, "learning_rate": 5e-4, "save_every": 4}, 4
+def as_begun(config: TrainConfig, before: dict | None) -> TrainConfig:
+    """The configuration with the way of computing that an earlier part of the run recorded.
+
+    A run that was begun before there was a fast path goes on without it.
+    """
+    if before is None:
+        return config
+    auto = config.precision == "auto"
+    precision = before.get("precision", "no") if auto else config.precision
+    return replace(config, plain=before.get("plain", True), precision=precision)
 
 
 def beta_of(loss: str, given: Beta = None) -> float:

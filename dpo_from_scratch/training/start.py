@@ -1,7 +1,8 @@
 """Everything before the first step: adapters, reference, optimizer, what a checkpoint holds."""
 
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from accelerate import Accelerator
@@ -11,11 +12,12 @@ from torch import Tensor, nn
 from ..data import DataError
 from ..folders import check_finite
 from ..losses import LOSSES
-from ..models import Scorer
+from ..models import Scorer, pad_id
 from .batches import TrainingData
 from .lora import add_lora
+from .no_run import NoRun
 from .references import Reference, reference_of
-from .runs import NoRun, RunFolder
+from .runs import RunFolder
 from .settings import TrainConfig
 from .whole_batch import Nothing, whole_batch_of
 
@@ -32,9 +34,11 @@ class SetUp:
     policy: nn.Module  # the model's Scorer, as accelerate prepared it
     weights: list[Tensor]  # those that are trained
     optimizer: torch.optim.Optimizer
+    clip: Callable[[float], Tensor]  # the gradient's norm; the next step is clipped to a number
     whole_batch: Nothing
     first: int  # the step to begin with, 0 but for a run that goes on
     history: list[dict]  # the metrics of the steps before it
+    told: list[str]  # how the run computes, and what it does without
 
     def save(self, step: int, last: bool = False) -> None:
         """Write a checkpoint of all that decides the future; the last one may fail: the model is
@@ -66,16 +70,18 @@ def set_up(
     check_finite("the starting model", model)
     run.try_saving(model, tokenizer)
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-    accelerator = Accelerator(mixed_precision=config.precision)
+    mixed = config.precision.replace("auto", "no")
+    accelerator = Accelerator(mixed_precision=mixed)
     torch.manual_seed(config.seed)
     model = add_lora(model, config.lora_rank) if config.lora_rank else model
     model.eval()  # no dropout: the policy that is scored is the policy that will be sampled
-    theirs = model if reference is None else reference
+    policy, told = scorer_of(model, data, config, run)
+    theirs = Scorer(model) if config.plain else policy
+    if reference is not None:
+        theirs, _ = scorer_of(reference, data, config)
     anchor = reference_of(loss, config, theirs, data, run, accelerator, progress)
-    policy, weights = Scorer(model), [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        weights, lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    weights = [p for p in model.parameters() if p.requires_grad]
+    optimizer, clip = optimizer_of(weights, config, accelerator)
     policy, optimizer = accelerator.prepare(policy, optimizer)
     first, history, notes = run.restore(model, optimizer)
     if history:
@@ -94,7 +100,51 @@ def set_up(
         policy=policy,
         weights=weights,
         optimizer=optimizer,
+        clip=clip,
         whole_batch=whole_batch_of(loss, policy, anchor, data, notes),
         first=first,
         history=history,
+        told=told,
     )
+
+
+def scorer_of(
+    model: nn.Module, data: TrainingData, config: TrainConfig, run: RunFolder | NoRun | None = None
+) -> tuple[Scorer, list[str]]:
+    """The Scorer of a run: plain, or of the fast path with the tricks that are sound for the model.
+
+    Sentences say which. `run` remembers the tricks, so that a run that goes on has the same.
+    """
+    if config.plain:
+        return Scorer(model), []
+    from ..fast import FastScorer, Tricks, sound_tricks  # the core needs it for nothing else
+
+    kept = run.kept_tricks() if run else None
+    rows, pad = list(data.examples.values()), pad_id(data.tokenizer)
+    tricks, why = sound_tricks(model, rows, pad, kept and Tricks(**kept))
+    if run:
+        run.keep_tricks(asdict(tricks))
+    kind = config.precision if config.precision in ("bf16", "fp16") else "float32"
+    told = [f"computed with {tricks}, in {kind}", *filter(None, [why])]
+    return FastScorer(model, tricks), told
+
+
+def optimizer_of(weights: list[Tensor], config: TrainConfig, accelerator: Accelerator):
+    """AdamW, and what measures the gradient and has it clipped."""
+    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.plain or config.precision == "fp16":  # fp16's scaler has a say in both
+        clip = lambda most: accelerator.clip_grad_norm_(weights, most)
+        return torch.optim.AdamW(weights, **settings), clip
+    from ..fast import ClippingAdamW
+
+    optimizer = ClippingAdamW(weights, **settings)
+    return optimizer, optimizer.clip
+
+
+def products(config: TrainConfig):
+    """A context in which float32 products are made the faster way, where `precision` is auto."""
+    if config.plain or config.precision != "auto":
+        return nullcontext()
+    from ..fast import exact_products
+
+    return exact_products()
