@@ -10,11 +10,18 @@ import torch
 
 from dpo_from_scratch import losses
 from dpo_from_scratch.fast import ALL, PLAIN, ClippingAdamW, FastScorer
-from dpo_from_scratch.models import Scorer, device_of, frozen_copy, load_model, pad_id
+from dpo_from_scratch.models import (
+    Scorer,
+    device_of,
+    frozen_copy,
+    gpt2_tokenizer,
+    load_model,
+    pad_id,
+)
 from dpo_from_scratch.tokens import collate, encode_rows
 
 BETA, MOST, MAX_LENGTH = 0.1, 1.0, 1024
-RATES = {"tiny": 5e-4, "smollm2": 1e-5}  # so large that three losses would show a fault
+RATES = {"tiny": 5e-4, "smollm2": 1e-5}  # so large that three losses show a fault
 
 
 class Ours:
@@ -167,13 +174,50 @@ def build_trl(model, tokenizer, rows, pairs, settings: dict, out):
 SIDES = ["fast", *TRL]
 
 
-def build(side: str, name: str, rows: list[dict], pairs: int, precision: str, out):
+def build(side: str, name: str, rows: list[dict], pairs: int, precision: str, out, device="cpu"):
     """A side with a model of its own; `rows` as `texts.rows_of` gives them."""
-    model, tokenizer = load_model(name)
-    if side not in TRL:
+    model, tokenizer = RANDOM[name]() if name in RANDOM else load_model(name)
+    model, rate = model.to(device), RATES.get(name, 1e-5)
+    if side not in TRL and side not in LIGER:
         tricks = ALL if side == "fast" else PLAIN
-        return Ours(model, tokenizer, rows, pairs, precision, RATES[name], tricks)
+        return Ours(model, tokenizer, rows, pairs, precision, rate, tricks)
     if not rows[0]["chosen"].startswith(" "):  # TRL joins strings as they are
         rows = [row | {"prompt": row["prompt"] + " "} for row in rows]
-    settings = TRL[side] | {"learning_rate": RATES[name], "bf16": precision == "bf16"}
+    settings = (TRL | LIGER)[side] | {"learning_rate": rate, "bf16": precision == "bf16"}
     return Trl(model, tokenizer, rows, pairs, settings, out)
+
+
+# ---------------------------------------------------------------- for the GPU: random weights
+LIGER = {"TRL, fastest, Liger": TRL["TRL, fastest"] | {"use_liger_kernel": True}}
+
+
+def random_gpt2(layers: int = 12, width: int = 768):
+    """GPT-2's shape, 124M parameters, with random weights, and its tokenizer."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    heads = {"n_layer": layers, "n_embd": width, "n_head": max(1, width // 64)}
+    dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config(**heads, **dropout)).eval(), gpt2_tokenizer()
+
+
+def random_llama(layers: int = 12, width: int = 768):
+    """The same with Llama's layers, which Liger has kernels for; 124M parameters too."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=50257, hidden_size=width, intermediate_size=8 * width // 3,
+        num_hidden_layers=layers, num_attention_heads=max(1, width // 64),
+        max_position_embeddings=1024, tie_word_embeddings=True,
+        bos_token_id=50256, eos_token_id=50256, pad_token_id=50256,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    return LlamaForCausalLM(config).eval(), gpt2_tokenizer()
+
+
+RANDOM = {
+    "GPT-2 124M": random_gpt2,
+    "Llama 124M": random_llama,
+    "GPT-2, two layers": lambda: random_gpt2(2, 64),
+    "Llama, two layers": lambda: random_llama(2, 64),
+}

@@ -1,6 +1,7 @@
 """The rows of a benchmark: pairs of wanted lengths, written in the words of the review world."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -46,6 +47,11 @@ def rows_of(shape: Shape | None, steps: int, pairs: int, seed: int = 0) -> list[
 def _words(seed: int):
     """The words of one review after the other, without end."""
     while True:
-        for row in world.make_pairs(64, seed=seed):
-            yield from f"{row['prompt']} {row['chosen']}".split()
+        yield from _of_reviews(seed)
         seed += 1
+
+
+@cache
+def _of_reviews(seed: int) -> list[str]:
+    rows = world.make_pairs(64, seed=seed)
+    return " ".join(f"{row['prompt']} {row['chosen']}" for row in rows).split()
