@@ -38,7 +38,7 @@ types: $(SETUP)
 
 # known misspellings, in prose, docstrings and chapters; words that are right stand in pyproject.toml
 spell: $(SETUP)
-	$(BIN)/codespell $(PROSE) dpo_from_scratch tests website notebooks
+	$(BIN)/codespell $(PROSE) dpo_from_scratch tests website notebooks benchmarks
 
 # the book for students, without solutions; and all of it executed, as it is and with the book's own answers put in
 student: $(SETUP)

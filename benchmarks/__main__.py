@@ -105,10 +105,12 @@ def run(part: dict, limit: float) -> dict:
         return json.loads(out.read_text(encoding="utf-8"))
 
 
-def begin(path: Path, again: bool) -> dict:
-    """The record to go on with, or a new one."""
-    if path.is_file() and not again:
-        return json.loads(path.read_text(encoding="utf-8"))
+def begin(path: Path, again: str | None) -> dict:
+    """The record to go on with, without the parts whose name holds `again`; or a new one."""
+    if path.is_file() and again != "":
+        record = json.loads(path.read_text(encoding="utf-8"))
+        kept = {k: v for k, v in record["parts"].items() if again is None or again not in k}
+        return record | {"parts": kept}
     with exact_products():
         peaks = {precision: matmul_peak(dtype) for precision, dtype in DTYPES.items()}
     packages = ("trl", "transformers", "accelerate", "datasets")
@@ -141,8 +143,9 @@ def measure(record: dict, path: Path, quick: bool, minutes: float) -> None:
             if part["kind"] != "compiled":
                 raise
             result = {"failed": "not compiled after five minutes"}
-        when = datetime.now(UTC).isoformat(timespec="minutes")
-        record["parts"][key_of(part)] = {"part": part, "when": when, "result": result}
+        when = {"when": datetime.now(UTC).isoformat(timespec="minutes")}
+        when["commit"] = made_by()["commit"]
+        record["parts"][key_of(part)] = {"part": part, **when, "result": result}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
@@ -153,7 +156,8 @@ def main() -> None:
         "--quick", action="store_true", help="five minutes, kept in benchmarks/runs"
     )
     parser.add_argument("--minutes", type=float, help="how long it may take (60; 5 with --quick)")
-    parser.add_argument("--again", action="store_true", help="measure all anew")
+    anew = "measure anew: all, or the parts whose name holds the text"
+    parser.add_argument("--again", nargs="?", const="", metavar="TEXT", help=anew)
     parser.add_argument("--out", type=Path, help="the record (benchmarks/results/cpu.json)")
     parser.add_argument("--readme", action="store_true", help="only put the table into the README")
     asked = parser.parse_args()

@@ -58,6 +58,8 @@ def _shares(memory: dict) -> str:
 def _name(part: dict, result: dict) -> str:
     model = {"smollm2": "SmolLM2", "tiny": "tiny"}[part["model"]]
     what = "" if part["shape"] == "reviews" else f", {part['shape']}"
+    if result["shorter"] < 1:
+        what += f" at {result['shorter']:.0%} of its lengths"
     tokens = f"{result['tokens_a_step']:,.0f} tokens"
     many = "pair" if part["pairs"] == 1 else "pairs"
     return f"{model}, {part['pairs']} {many}{what} ({tokens}), {PRECISION[part['precision']]}"

@@ -93,15 +93,15 @@ def test_sides_that_compute_another_loss_are_refused():
 # ---------------------------------------------------------------- the plan
 def test_rows_have_the_lengths_of_their_shape():
     for name, shape in SHAPES.items():
-        rows = rows_of(shape, 2, 4)
-        assert len(rows) == 8, name
+        rows = rows_of(shape, 1, 4)
+        assert len(rows) == 4, name
         for row in rows:
             low, high = shape.prompt
             assert low <= len(row["prompt"].split()) <= high
             low, high = shape.response
             assert low <= len(row["chosen"].split()) <= high
-        assert len({row["prompt"] for row in rows[:4]}) == (1 if shape.one_prompt else 4), name
-        assert rows == rows_of(shape, 2, 4)
+        assert len({row["prompt"] for row in rows}) == (1 if shape.one_prompt else 4), name
+        assert rows == rows_of(shape, 1, 4)
 
 
 def test_a_shape_gets_shorter_until_it_fits():
@@ -153,8 +153,11 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert not made, "less than twenty seconds are left: nothing is begun"
     bench.measure(record, path, quick=True, minutes=5)
     assert len(made) == everything
-    bench.measure(json.loads(path.read_text()), path, quick=True, minutes=5)
+    bench.measure(bench.begin(path, None), path, quick=True, minutes=5)
     assert len(made) == everything
+    anew = [p for p in made if "kind memory" in bench.key_of(p)]
+    bench.measure(bench.begin(path, "kind memory"), path, quick=True, minutes=5)
+    assert made[everything:] == anew
 
 
 # ---------------------------------------------------------------- the sides
@@ -228,6 +231,14 @@ def test_the_readmes_table_is_the_record():
         ["<!-- bench -->", report.table(RECORD).rstrip("\n"), "<!-- /bench -->"]
     )
     assert len(report.table(RECORD).splitlines()) - 2 == len(report.cases(RECORD))
+
+
+def test_a_shape_that_was_made_shorter_says_so():
+    part = {"model": "smollm2", "shape": "long prompt", "pairs": 4, "precision": "bf16"}
+    result = {"tokens_a_step": 1234.5, "shorter": 0.25}
+    whole = report._name(part, result | {"shorter": 1.0})
+    assert whole == "SmolLM2, 4 pairs, long prompt (1,234 tokens), bf16"
+    assert "long prompt at 25% of its lengths (1,234 tokens)" in report._name(part, result)
 
 
 def test_a_table_is_put_between_its_marks(tmp_path):
