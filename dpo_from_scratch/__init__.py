@@ -92,7 +92,7 @@ Fast, the Scorer's answers from less work                       -> core
     scorer.py               the Scorer of the fast path
     layout.py               a prompt once for all its responses, groups side by side in rows
     head.py                 the head where something is scored, never tokens times vocabulary
-    allowed.py              which tricks an architecture takes, and up to which length
+    tricks.py               which tricks an architecture takes, and up to which length
     probe.py                both ways compared on a run's longest rows, before its first step
     optimizer.py            AdamW in one pass, the clipping inside
     precision.py            float32 products by the faster way, where they stay float32
@@ -121,6 +121,7 @@ Laboratory, how the book measures                               -> core, doctor,
     records.py              what a study found, and a figure made again against it
     studies.py              points, who makes them, and the record that grows
     tables.py               tables with aligned columns, and verdicts on a chapter's claims
+    costs.py                what work costs: seconds, bytes moved, bytes kept
     needs.py                what some chapters need besides: looked for, in Colab installed
     plots.py                the book's style, and pictures that several chapters share
     figures/                single chapters' figures, drawn from what their cells computed
@@ -146,6 +147,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch18.py               18: the best of equal methods, and the tournament by problem
       ch19.py               19: judges by agreement and by what they teach, on a root axis
       ch20.py               20: how far people agree, and which scorers order pairs as they do
+      ch21.py               21: a roofline, who looks at whom in a packed row, the stack of tricks
       ch22.py               22: the gallery's curves, and ten runs without a name
     exercises/              a reader's attempt judged by what it gives, and the mistake named
       verdicts.py           what a check says, and what every exercise is
@@ -222,6 +224,8 @@ Laboratory, how the book measures                               -> core, doctor,
       ch19_pairs.py         19: from scores to pairs, read by how often each pair is made
       ch20.py               20: a preference from ratings, people who can tell, a rating's worth
       ch20_people.py        20: other figures of ratings and of votes
+      ch21.py               21: who looks at whom in a row, and a larger model on paper
+      ch21_slopes.py        21: the slope through a capped head, and what LoRA leaves to do
       ch22.py               22: ten runs without a name, a bug of one's own, another's log
       ch22_runs.py          22: what speaks against a name for one of the ten runs
       drift.py              06: five steps against a reference that moves along

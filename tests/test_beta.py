@@ -34,10 +34,11 @@ def test_every_loss_in_every_preset_resolves_to_its_own_number(name, preset):
     expected = IN_THE_WORLD[name] if preset.startswith("tiny") else OWN.get(name, 0.1)
     if (preset, name) == ("tiny-sft", "sft"):
         expected = 0.1  # no beta, no reward columns; what such a run has always written
-    config = TrainConfig(**PRESETS[preset] | {"loss": name})
+    whole = PRESETS[preset] | {"loss": name, "accumulation": 1}  # as aot wants it
+    config = TrainConfig(**whole)
     assert config.beta == expected
     assert config.options().get("beta", expected) == expected
-    given = TrainConfig(**PRESETS[preset] | {"loss": name, "beta": 0.07})
+    given = TrainConfig(**whole | {"beta": 0.07})
     assert given.beta == 0.07
     assert TrainConfig(loss=name).beta == OWN.get(name, 0.1)
 

@@ -38,6 +38,7 @@ def test_the_map_shows_rooms_with_their_arrows_in_reading_order():
     assert dict(rooms) == {
         "Core": "nothing",
         "Doctor": "core",
+        "Fast": "core",
         "Roads": "core",
         "World": "nothing, but world/tiny -> core",
         "Laboratory": "core, doctor, roads, world",

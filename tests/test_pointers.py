@@ -11,7 +11,6 @@ from dpo_from_scratch.doctor.findings import chapter_of
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = {int(p.name[:2]): p for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
-PLANNED = {21}
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "data" / "README.md"]
 TEXTS += sorted((ROOT / "notebooks").glob("*.md"))
 TEXTS += sorted((ROOT / "data" / "gallery").rglob("*.py"))
@@ -54,7 +53,7 @@ def test_a_finding_names_the_chapter_of_its_section():
 @pytest.mark.parametrize("path", TEXTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_text_names_chapters_that_are_there(path):
     named = {int(n) for n in re.findall(r"[Cc]hapter (\d\d)", path.read_text(encoding="utf-8"))}
-    assert named <= NOTEBOOKS.keys() | PLANNED
+    assert named <= NOTEBOOKS.keys()
 
 
 def test_the_readme_lists_every_chapter_by_its_title():

@@ -17,6 +17,19 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 
+
+def joined(outputs: list) -> list:
+    """What was printed in pieces, since the machine was busy, as one output."""
+    out = []
+    for output in outputs:
+        streams = out and output.output_type == out[-1].output_type == "stream"
+        if streams and output.name == out[-1].name:
+            out[-1].text += output.text
+        else:
+            out.append(output)
+    return out
+
+
 HERE = Path(__file__).parent.parent / "notebooks"
 
 for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
@@ -34,5 +47,7 @@ for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
             data = output.get("data", {})
             if data.pop(WIDGET, None) and data.keys() <= {"text/plain"}:
                 cell.outputs.remove(output)
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
     nbformat.write(book, path)
     print("tidy:", path.name)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 CHUNK = 2**26  # bytes of logits at a time
 
@@ -43,13 +44,22 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def body_of(model: nn.Module) -> nn.Module | None:
+    """What lies below the head of a Hugging Face language model, or None if it isn't known.
+
+    `base_model`, but where a family names its parts otherwise (Gemma 3 in transformers 4) `model`.
+    """
+    base = getattr(model, "base_model", model)
+    return base if base is not model else getattr(model, "model", None)
+
+
 def head_of(model: nn.Module) -> Head:
     """The head of a Hugging Face language model; what its configuration does to logits included.
 
-    A bias, a scale (Cohere; Granite divides) and a soft cap (Gemma 2).
+    A bias, a scale (Cohere keeps it in the model; Granite divides) and a soft cap (Gemma 2).
     """
     linear, config = model.get_output_embeddings(), model.config.get_text_config()
-    scale = (getattr(config, "logit_scale", None) or 1.0) / (
+    scale = (getattr(model, "logit_scale", None) or 1.0) / (
         getattr(config, "logits_scaling", None) or 1.0
     )
     softcap = getattr(config, "final_logit_softcapping", None)
@@ -63,7 +73,8 @@ def head_logps(hidden: Tensor, head: Head, labels: Tensor, chunk: int = CHUNK) -
     are alive at a time. Under autocast the products are made in autocast's type.
     """
     kind = hidden.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    cast = torch.is_autocast_enabled(kind) and hidden.dtype != torch.float64  # which it leaves
+    dtype = torch.get_autocast_dtype(kind) if cast else hidden.dtype
     rows = max(1, chunk // (wide(dtype).itemsize * head.weight.shape[0]))
     with torch.autocast(kind, enabled=False):
         return _HeadLogps.apply(hidden.to(dtype), head.weight, head.bias, labels, head, rows)
@@ -82,22 +93,25 @@ class _HeadLogps(torch.autograd.Function):
             if slope is not None:
                 d = _by_logits(head, z, norm, labels[part])
                 slope[part] = d.to(hidden.dtype) @ head.weight
-        ctx.head, ctx.rows, ctx.weight_dtype = head, rows, weight.dtype
-        ctx.save_for_backward(hidden, labels, slope)
+        ctx.head, ctx.rows = replace(head, weight=None, bias=None), rows
+        again = (hidden, labels, weight, bias) if any(ctx.needs_input_grad[1:3]) else [None] * 4
+        ctx.save_for_backward(slope, *again)  # a frozen head is done with
         return logps
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient):
-        hidden, labels, slope = ctx.saved_tensors
-        head, (_, weight_learns, bias_learns) = ctx.head, ctx.needs_input_grad[:3]
+        slope, hidden, labels, weight, bias = ctx.saved_tensors
+        _, weight_learns, bias_learns = ctx.needs_input_grad[:3]
         out = [None] * 6
         if slope is not None:
             out[0] = gradient.unsqueeze(1).to(slope.dtype) * slope
-        if weight_learns:
-            out[1] = torch.zeros_like(head.weight, dtype=ctx.weight_dtype)
-        if bias_learns:
-            out[2] = torch.zeros_like(head.bias)
-        for part in _parts(len(labels), ctx.rows) if weight_learns or bias_learns else []:
+        if hidden is None:
+            return tuple(out)
+        head = replace(ctx.head, weight=weight.to(hidden.dtype), bias=bias)
+        out[1] = torch.zeros_like(weight) if weight_learns else None
+        out[2] = torch.zeros_like(bias) if bias_learns else None
+        for part in _parts(len(labels), ctx.rows):
             z = head.logits(hidden[part])
             d = _by_logits(head, z, z.logsumexp(1), labels[part])
             d *= gradient[part].unsqueeze(1)
@@ -110,8 +124,8 @@ class _HeadLogps(torch.autograd.Function):
 
 def _parts(number: int, most: int) -> list[slice]:
     """Equal parts of at most so many rows."""
-    size = -(-number // -(-number // most))
-    return [slice(start, start + size) for start in range(0, number, size)]
+    size = -(-number // max(1, -(-number // most)))
+    return [slice(start, start + size) for start in range(0, number, size or 1)]
 
 
 def _by_logits(head: Head, z: Tensor, norm: Tensor, labels: Tensor) -> Tensor:

@@ -11,6 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .head import body_of
+
+FIRST = "the first token of a row can't be scored: nothing comes before it"
+
 
 @dataclass
 class Tail:
@@ -64,7 +68,7 @@ def lay_out(
     With `share` texts that begin with the same prompt are one group; with `pack` several groups
     lie in a row. Rows are as wide as is cheapest where attention over `reach` tokens costs as much
     as all else. A text's last scored token is predicted and never read, so it takes no place.
-    ValueError where a text's first token is scored, or none of any text.
+    ValueError where a text's first token or its padding is scored, or none of any text.
     """
     columns = (t.cpu().numpy() for t in (input_ids, attention_mask != 0, response_mask))
     texts = [_split(i, *row) for i, row in enumerate(zip(*columns, strict=True)) if row[2].any()]
@@ -82,11 +86,13 @@ def lay_out(
 def _split(text: int, ids: np.ndarray, real: np.ndarray, scored: np.ndarray):
     """A text as prompt and tail: everything before its first scored token, and what is read after.
 
-    ValueError if there is nothing before it.
+    ValueError if there is nothing before it, or if padding is scored.
     """
+    if scored[~real].any():
+        raise ValueError("padding can't be scored")
     ids, (at,) = ids[real], scored[real].nonzero()
     if at[0] == 0:
-        raise ValueError("the first token of a row can't be scored: nothing comes before it")
+        raise ValueError(FIRST)
     first, last = at[0], at[-1]
     return ids[:first], Tail(text, ids[first:last], at - 1 - first, ids[at])
 
@@ -174,5 +180,5 @@ def reach_of(model: torch.nn.Module) -> float:
     and attention makes them at about half the speed.
     """
     config, words = model.config.get_text_config(), model.get_input_embeddings()
-    inner = sum(p.numel() for p in model.base_model.parameters()) - words.weight.numel()
+    inner = sum(p.numel() for p in body_of(model).parameters()) - words.weight.numel()
     return inner / (config.num_hidden_layers * 4 * config.hidden_size)

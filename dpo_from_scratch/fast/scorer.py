@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from ..models import Scorer, positions, read
-from .allowed import ALL, Tricks
-from .head import head_logps, head_of
-from .layout import lay_out, reach_of
+from .head import body_of, head_logps, head_of
+from .layout import FIRST, lay_out, reach_of
+from .tricks import ALL, Tricks
 
 
 class FastScorer(Scorer):
@@ -40,6 +40,8 @@ class FastScorer(Scorer):
             )
         else:
             texts, at = response_mask.nonzero(as_tuple=True)
+            if not at.all():
+                raise ValueError(FIRST)
             places, labels = texts * input_ids.shape[1] + at - 1, input_ids[texts, at]
             hidden = hidden_states(model, input_ids, attention_mask, positions(attention_mask))
         logps = head_logps(hidden.flatten(0, 1)[places], head_of(model), labels)
@@ -53,7 +55,7 @@ def inner(model: nn.Module) -> nn.Module:
 
 def hidden_states(model: nn.Module, ids: Tensor, mask: Tensor, position_ids: Tensor) -> Tensor:
     """What the head of a language model would read, (R, W, d)."""
-    return read(model.base_model, ids, mask, position_ids, use_cache=False).last_hidden_state
+    return read(body_of(model), ids, mask, position_ids, use_cache=False).last_hidden_state
 
 
 def as_bias(sees: Tensor, model: nn.Module) -> Tensor:
