@@ -10,7 +10,7 @@ from conftest import random_gpt2, random_llama
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as bench
-from benchmarks import report, stats
+from benchmarks import gpu, report, stats
 from benchmarks.flops import Work, matmul_peak, matrices, step_flops
 from benchmarks.part import figures, fitting, most_memory
 from benchmarks.sides import SIDES, build
@@ -260,3 +260,11 @@ def test_the_benchmarks_page_names_what_is_there():
     for name in re.findall(r"`(\w+\.py)`", page):
         assert (ROOT / "benchmarks" / name).is_file(), name
     assert load_model("tiny")[0].config.n_layer == 2
+
+
+def test_the_gpus_record_says_whether_it_was_measured():
+    record = json.loads((ROOT / "benchmarks" / "results" / "gpu.json").read_text(encoding="utf-8"))
+    assert bool(record["parts"]) == (record["state"] != "wants a GPU")
+    assert gpu.told(record).startswith(f"{record['title']}: {record['state']}")
+    assert {part["device"] for part in gpu.parts(rehearse=True)} == {"cpu"}
+    assert {part["pairs"] for part in gpu.parts(rehearse=False)} == {8, 32, 128}
