@@ -29,10 +29,10 @@ class Tricks:
 ALL, HEAD_ONLY, PLAIN = Tricks(), Tricks(False, False), Tricks(False, False, False)
 
 # architectures whose attention takes an own mask as it is, and counts positions by position_ids
-ROWS = {
+ROWS = (
     "gpt2", "llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "opt", "mistral", "phi",
     "phi3", "smollm3", "olmo2", "granite", "gpt_neox",
-}  # fmt: skip
+)  # fmt: skip
 
 
 def allowed(model: nn.Module, longest: int) -> tuple[Tricks, str]:
