@@ -8,7 +8,7 @@ COLAB := .venv/colab
 COLAB_LIST ?= tests/colab_versions.txt
 COLAB_PYTHON ?= $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null || echo $(PYTHON))
 FLOOR := .venv/floor
-CODE := dpo_from_scratch tests data website
+CODE := dpo_from_scratch tests data website benchmarks
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
 PRINT := playwright==1.65.2 pikepdf==10.18.0
 GUIDES := notebooks/your_own_model_and_data.ipynb
@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl bench floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -38,7 +38,7 @@ types: $(SETUP)
 
 # known misspellings, in prose, docstrings and chapters; words that are right stand in pyproject.toml
 spell: $(SETUP)
-	$(BIN)/codespell $(PROSE) dpo_from_scratch tests website notebooks
+	$(BIN)/codespell $(PROSE) dpo_from_scratch tests website notebooks benchmarks
 
 # the book for students, without solutions; and all of it executed, as it is and with the book's own answers put in
 student: $(SETUP)
@@ -116,6 +116,10 @@ smollm2: $(SETUP)
 trl: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps trl==1.16.0
 
+# speed and memory of a step beside TRL: an hour at most, and it goes on where it was stopped; make bench QUICK=1 takes five minutes
+bench: smollm2 trl
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
 # other people's models with the oldest transformers that pyproject.toml allows, and behind it all that .venv holds
 floor: $(FLOOR)/.ready
 	$(FLOOR)/bin/python -m pytest -q -m 'not slow' $(addprefix tests/test_,$(addsuffix .py,folders turns models sampling gotchas others))
@@ -161,4 +165,4 @@ format: $(SETUP)
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format $(CODE)
 
 clean:
-	rm -rf .venv mutants runs results notebooks/runs website/_build dist build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv mutants runs results notebooks/runs benchmarks/runs website/_build dist build .pytest_cache .ruff_cache .mypy_cache
