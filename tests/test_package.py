@@ -222,6 +222,7 @@ def test_the_student_edition_runs_with_only_the_wheel(tmp_path, capsys):
     names = zipfile.ZipFile(wheel).namelist()
     assert "dpo_from_scratch/shipped/tiny/model.safetensors" in names
     assert "dpo_from_scratch/shipped/notebooks/00_start_here.ipynb" in names
+    assert "dpo_from_scratch/shipped/benchmarks/cpu.json" in names
     assert wheel.stat().st_size < 4_000_000
     site, alone = tmp_path / "site", tmp_path / "alone"
     subprocess.run(

@@ -325,3 +325,27 @@ def test_two_of_a_study_at_once_is_one_sentence_and_a_lock_left_behind_locks_nob
     squares.path.with_suffix(".lock").write_text("")
     assert len(Record(json.loads(squares.make().read_text())).points) == 1
     assert [p.name for p in squares.path.parent.iterdir()] == ["squares.json"]
+
+
+# ---------------------------------------------------------------- benchmarks
+def test_a_benchmark_is_read_from_the_checkout_or_from_the_wheel(tmp_path, monkeypatch):
+    assert records.benchmark("cpu")["parts"]
+    package = tmp_path / "dpo_from_scratch"
+    shipped = package / "shipped" / "benchmarks"
+    shipped.mkdir(parents=True)
+    monkeypatch.setattr(records, "files", lambda name: package)
+    with pytest.raises(DataError, match="no benchmark is recorded as 'cpu'"):
+        records.benchmark("cpu")
+    told = {"parts": {"one": {"part": {"kind": "paired"}, "result": {"seconds": 1.0}}}}
+    (shipped / "cpu.json").write_text(json.dumps(told), encoding="utf-8")
+    assert records.benchmark("cpu") == told
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"parts": {"one": {"part": {}}}}'])
+def test_half_a_benchmark_is_refused_in_a_sentence(content, tmp_path, monkeypatch):
+    folder = tmp_path / "dpo_from_scratch" / "shipped" / "benchmarks"
+    folder.mkdir(parents=True)
+    (folder / "cpu.json").write_text(content, encoding="utf-8")
+    monkeypatch.setattr(records, "files", lambda name: tmp_path / "dpo_from_scratch")
+    with pytest.raises(DataError, match="no whole record of a benchmark"):
+        records.benchmark("cpu")

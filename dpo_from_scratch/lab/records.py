@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.resources import files
 from numbers import Number
 from pathlib import Path
 
@@ -87,6 +88,27 @@ def read_record(path: Path) -> Record:
         mend = "put back the one that git has, delete it to make all points anew, or name --out"
         raise DataError(f"{path} is no whole record of a study{why}: {mend}")
     return Record(content)
+
+
+def benchmark(name: str) -> dict:
+    """A benchmark's record, such as "cpu": the checkout's or, in a wheel, the shipped one.
+
+    Its keys are those that `benchmarks/` writes: "parts", "cpu", "versions" and others. DataError
+    if there is none, or half of one.
+    """
+    here = Path(str(files("dpo_from_scratch")))
+    folders = here / "shipped" / "benchmarks", here.parent / "benchmarks" / "results"
+    path = next((p for f in folders if (p := f / f"{name}.json").exists()), None)
+    if path is None:
+        raise DataError(f"no benchmark is recorded as {name!r}: there is no {name}.json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        whole = all({"part", "result"} <= entry.keys() for entry in content["parts"].values())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise DataError(f"{path} is no whole record of a benchmark: put back the one that git has")
+    return content
 
 
 # ---------------------------------------------------------------- comparing a point made again

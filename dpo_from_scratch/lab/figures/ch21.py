@@ -23,13 +23,13 @@ def roofline(peak: float, bandwidth: float, pieces: dict[str, tuple[float, float
     ax.annotate("balance", (corner, ax.get_ylim()[0]), (4, 6), textcoords="offset points")
     for (name, (per_byte, rate)), mark in zip(pieces.items(), MARKS, strict=False):
         ax.plot(per_byte, rate / 1e9, mark, color=POLICY, ms=7)
-        right = per_byte > corner
+        left = per_byte > corner and mark in MARKS[::2]  # neighbours on either side of their dots
         ax.annotate(
             name,
             (per_byte, rate / 1e9),
-            (-6 if right else 8, -14),
+            (-6 if left else 8, -14),
             textcoords="offset points",
-            ha="right" if right else "left",
+            ha="right" if left else "left",
             fontsize=9.5,
         )
     ax.set(xlabel="operations per byte moved", ylabel="billion operations a second")
