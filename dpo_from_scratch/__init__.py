@@ -277,6 +277,7 @@ Studies, a module for every record in data/results              -> all of the ab
     judge_quality.py        19: Zephyr's recipe with judges of known quality
     zephyr.py               19: Zephyr's recipe on SmolLM2
     human_ratings.py        20: SmolLM2 and people's ratings
+    fast_path.py            21: 200 steps of every loss with and without the fast path
     gpu/                    written for a GPU
       gpt2_reviews.py       GPT-2's size, from random weights, on the review world
       smollm2.py            the studies of SmolLM2 at five seeds
