@@ -238,6 +238,7 @@ Laboratory, how the book measures                               -> core, doctor,
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
+    power_laws.py           a power law with a floor, fitted to the cells of a grid
     ratings.py              people's ratings of film-review sentences, as pairs
     editions.py             the notebooks without outputs, and for students without solutions
     run.py                  a chapter executed once, with a progress bar
@@ -278,6 +279,7 @@ Studies, a module for every record in data/results              -> all of the ab
     zephyr.py               19: Zephyr's recipe on SmolLM2
     human_ratings.py        20: SmolLM2 and people's ratings
     fast_path.py            21: 200 steps of every loss with and without the fast path
+    scaling.py              21: the gap to the optimum against model size and number of pairs
     gpu/                    written for a GPU
       gpt2_reviews.py       GPT-2's size, from random weights, on the review world
       smollm2.py            the studies of SmolLM2 at five seeds

@@ -1,0 +1,261 @@
+"""Chapter 21: the gap to the exact optimum against model size and number of pairs, three seeds.
+
+The grid, stated before the first run: five sizes by four numbers of pairs. A pair is read once, so
+that no label is learned by heart, and the number of pairs is the number of steps times 32; what a
+pair more is worth and what a step more is worth are one thing here. Beta is 0.6.
+
+References: GPT-2's shape, trained on texts of the grammar until the moving average of the weights
+is TARGET nats a reply from it (KL(grammar || model) on 1,200 fixed texts, every 50 steps); the
+distance in the record is measured again, on other texts. All sizes have the same texts.
+
+Learning rates go as 1 / width (arXiv 2203.03466) and as 1 / sqrt(pairs), so that the long runs have
+smaller ones; the factor before it is tuned for each size with 2,048 pairs on prompts held out for
+it. The policies are trained by the fast path. Estimated from single steps, before the first run:
+four and a half hours of one core, a third of it for the largest size, so nothing was cut.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import cache, lru_cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import world
+from ..fast import FastScorer
+from ..lab.evaluation import FARTHEST, standard_error
+from ..lab.power_laws import PowerLaw, fit_power_law, pooled_errors
+from ..lab.records import Record
+from ..lab.studies import VALIDATION, Study
+from ..models import Scorer, frozen_copy, pad_id
+from ..sampling import sample
+from ..scoring import log_ratios, score_examples
+from ..tokens import Example, collate, encode_rows
+from ..training import PRESETS, TrainConfig, train
+from ..world.tiny import new_tiny_model, review_tokenizer
+
+SIZES = {"0.03M": (2, 32), "0.1M": (2, 64), "0.35M": (3, 96), "1M": (4, 144), "4M": (5, 256)}
+PAIRS, SEEDS, FACTORS = (512, 2048, 8192, 32768), range(3), (0.5, 1.0, 2.0)
+TUNED_WITH, TUNING_SEED, BATCH, BETA = 2048, 99, 32, 0.6
+TARGET, EVERY, MOST = 0.5, 50, 20_000  # nats a reply; steps between checks, and at most
+TEXTS, TEXT_BATCH, AVERAGE = 64_000, 64, 0.99  # texts of a seed, and how slowly weights move
+CHECKED, MEASURED, SAMPLES = 1200, 4800, 2016  # texts for a check, for the record; samples
+OPTIMUM = BETA * world.REVIEWS.policy(world.prompts()[0], BETA).log_Z  # of reward - 0.6 KL
+
+study = Study(
+    __file__,
+    "The gap to the exact optimum against size and pairs",
+    tolerances=dict.fromkeys(
+        ("true_reward", "kl", "objective", "below", "gap", "distance", "steps"), 0.2
+    ),
+)
+
+
+# ---------------------------------------------------------------- references
+@lru_cache(len(SEEDS) + 1)
+def texts_of(seed: int) -> list[Example]:
+    """The texts of a seed, tokenised, the same for every size."""
+    rows = world.make_texts(TEXTS, split="train", seed=13_000 + seed)
+    return [example for (example,) in encode_rows(review_tokenizer(), rows)[0]]
+
+
+@cache
+def held_out(samples: int, seed: int) -> tuple[list[Example], np.ndarray]:
+    """Texts of the grammar for the test prompts, and their exact log-probabilities."""
+    rows = world.make_texts(samples, split="test", seed=seed)
+    exact = [world.REVIEWS.log_probs(r["prompt"], [r["completion"]])[0] for r in rows]
+    return [e for (e,) in encode_rows(review_tokenizer(), rows)[0]], np.array(exact)
+
+
+def distance(model: nn.Module, samples: int, seed: int = 7) -> tuple[float, float]:
+    """KL(grammar || model), nats a reply, and its standard error."""
+    examples, exact = held_out(samples, seed)
+    scores = score_examples(Scorer(model), examples, pad_id(review_tokenizer()))
+    gaps = exact - scores.double().numpy()
+    return float(gaps.mean()), standard_error(gaps)
+
+
+def rate(base: float, size: str) -> float:
+    """A learning rate that suits the shipped model's width, for another width."""
+    return base * 96 / SIZES[size][1]
+
+
+@lru_cache(len(SEEDS) + 1)
+def reference(size: str, seed: int) -> tuple[nn.Module, dict]:
+    """The moving average of the weights at the first check below TARGET, and how it got there."""
+    layers, width = SIZES[size]
+    tokenizer, texts, begun = review_tokenizer(), texts_of(seed), time.process_time()
+    model = new_tiny_model(tokenizer, layers, width, seed)
+    average, scorer = frozen_copy(model), FastScorer(model)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
+    for step in range(MOST):
+        if step % EVERY == 0 and step and distance(average, CHECKED)[0] < TARGET:
+            break
+        at = step * TEXT_BATCH % TEXTS
+        optimizer.param_groups[0]["lr"] = rate(3e-3, size) * min(1.0, (step + 1) / 100)
+        loss = -scorer(**collate(texts[at : at + TEXT_BATCH], pad_id(tokenizer))).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        follow(average, model)
+    far, error = distance(average, MEASURED, seed=8)
+    how = {"parameters": model.num_parameters(), "steps": step, "distance": far}
+    how |= {"distance_se": error, "own_optimum": own_optimum(average)}
+    return average, how | {"seconds": time.process_time() - begun}
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module) -> None:
+    """Move the average a hundredth of the way to the model."""
+    for a, m in zip(average.parameters(), model.parameters(), strict=True):
+        a.lerp_(m, 1 - AVERAGE)
+
+
+def own_optimum(model: nn.Module, samples: int = 1200) -> float:
+    """beta E log Z of this model: the most that reward - beta KL to *it* can be.
+
+    By importance sampling from the grammar's optimum: log Z = log Z_0 + log E[model / grammar].
+    Texts that the grammar can't write are left out: true Z is a little larger.
+    """
+    asked, tokenizer, per_prompt = world.prompts("test"), review_tokenizer(), []
+    for prompt in asked:
+        texts = world.REVIEWS.sample(prompt, samples // len(asked), seed=9, beta=BETA)
+        rows = [{"prompt": prompt, "completion": text} for text in texts]
+        examples = [e for (e,) in encode_rows(tokenizer, rows)[0]]
+        scores = score_examples(Scorer(model), examples, pad_id(tokenizer)).double().numpy()
+        log_weights = scores - world.REVIEWS.log_probs(prompt, texts)
+        per_prompt.append(np.logaddexp.reduce(log_weights) - np.log(len(texts)))
+    return OPTIMUM + BETA * float(np.mean(per_prompt))
+
+
+# ---------------------------------------------------------------- policies
+def trained(size: str, pairs: int, factor: float, seed: int) -> nn.Module:
+    """DPO from the size's reference, every pair read once."""
+    rows = world.make_pairs(pairs, seed=14_000 + seed)
+    if seed == TUNING_SEED:
+        rows = [row for row in rows if row["prompt"] not in VALIDATION]
+    steps = len(rows) // BATCH
+    base = factor * PRESETS["tiny"]["learning_rate"] * (8192 / pairs) ** 0.5
+    config = TrainConfig(
+        **PRESETS["tiny"]
+        | {"beta": BETA, "batch_size": BATCH, "seed": seed, "plain": False, "precision": "auto"}
+        | {"steps": steps, "warmup": max(1, steps // 10), "learning_rate": rate(base, size)}
+    )
+    policy = frozen_copy(reference(size, seed)[0]).requires_grad_(True)
+    train(policy, review_tokenizer(), rows, config, progress=False)
+    return policy
+
+
+def measure(policy: nn.Module, theirs: nn.Module, prompts: list[str], seed: int) -> dict:
+    """What the policy is worth on samples.
+
+    `gap`: how far reward - 0.6 KL is below its exact optimum. `below`: how far the reward is below
+    the exact frontier at the policy's own KL. Both are the grammar's, the KL is to the reference.
+    Near the optimum reward - 0.6 log-ratio is nearly the same for every text: its error is small.
+    """
+    tokenizer = review_tokenizer()
+    asked = [prompts[i % len(prompts)] for i in range(SAMPLES)]
+    drawn = sample(policy, tokenizer, asked, seed=seed)
+    true = np.array([world.reward(s.prompt, s.text) for s in drawn])
+    rho = log_ratios(policy, theirs, [s.example for s in drawn], pad_id(tokenizer))
+    worth, kl = true - BETA * rho, float(rho.mean())
+    best = world.REVIEWS.optimum_at_kl(min(max(kl, 0.0), FARTHEST)).mean_reward
+    return {
+        "true_reward": float(true.mean()),
+        "kl": kl,
+        "objective": float(worth.mean()),
+        "objective_se": standard_error(worth),
+        "gap": OPTIMUM - float(worth.mean()),
+        "below": best - float(true.mean()),
+        "grammatical": float(
+            np.mean([world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn])
+        ),
+    }
+
+
+def start(size: str, seed: int, before: str) -> dict:
+    """A reference: its distance to the grammar, its own optimum, what it is worth untrained."""
+    model, how = reference(size, seed)
+    return how | measure(model, model, world.prompts("test"), seed)
+
+
+def tune(size: str, factor: float) -> dict:
+    """A factor before the learning rate, judged on prompts that are held out for it."""
+    policy = trained(size, TUNED_WITH, factor, TUNING_SEED)
+    return measure(policy, reference(size, TUNING_SEED)[0], VALIDATION, TUNING_SEED)
+
+
+@cache
+def best_factor(size: str) -> float:
+    """The factor with the largest true reward less 0.6 KL."""
+    return study.record().best("factor", size=size)
+
+
+def run(size: str, pairs: int, seed: int) -> dict:
+    """A policy at its size's factor."""
+    begun, theirs = time.process_time(), reference(size, seed)[0]
+    policy = trained(size, pairs, best_factor(size), seed)
+    found = measure(policy, theirs, world.prompts("test"), seed)
+    return found | {"seconds": time.process_time() - begun}
+
+
+for name in SIZES:  # so that a record that is half made has whole sizes
+    study.points([{"size": name, "before": "DPO", "seed": seed} for seed in SEEDS])(start)
+    study.points([{"size": name, "factor": factor} for factor in FACTORS])(tune)
+    points = [{"size": name, "pairs": pairs, "seed": s} for pairs in PAIRS for s in SEEDS]
+    study.points(points)(run)
+
+
+# ---------------------------------------------------------------- what the record says
+@dataclass(frozen=True)
+class Cells:
+    """The cells of the grid whose seeds are all there: C cells of S seeds."""
+
+    sizes: np.ndarray  # (C,) parameters
+    pairs: np.ndarray  # (C,)
+    figures: np.ndarray  # (C, S)
+    names: list[str]  # of the sizes, (C,)
+
+    def law(self) -> PowerLaw:
+        """A power law in pairs, and in size where the record has three sizes or more."""
+        return fit_power_law(self.x, self.means, self.errors)
+
+    @property
+    def x(self) -> np.ndarray:
+        """(C, 2): pairs, parameters; (C, 1) with fewer than three sizes."""
+        both = np.stack([self.pairs, self.sizes], 1)
+        return both if len(set(self.names)) >= 3 else both[:, :1]
+
+    @property
+    def means(self) -> np.ndarray:
+        return self.figures.mean(1)
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard errors of the means, from the variance that all cells have in common."""
+        return pooled_errors(self.figures)
+
+    def where(self, keep) -> "Cells":
+        """Some of the cells: keep (C,) bool."""
+        keep = np.asarray(keep)
+        names = [n for n, k in zip(self.names, keep, strict=True) if k]
+        return Cells(self.sizes[keep], self.pairs[keep], self.figures[keep], names)
+
+
+def cells(record: Record, figure: str = "gap") -> Cells:
+    """A figure of every cell that has all its seeds."""
+    found = []
+    for size in SIZES:
+        for pairs in PAIRS:
+            values = record.values(figure, size=size, pairs=pairs)
+            if len(values) == len(SEEDS):
+                parameters = record.values("parameters", size=size, before="DPO")[0]
+                found.append((parameters, pairs, values, size))
+    columns = [list(column) for column in zip(*found, strict=True)]
+    return Cells(*(np.array(c, float) for c in columns[:3]), columns[3])
+
+
+if __name__ == "__main__":
+    study.main()
