@@ -149,16 +149,17 @@ class Paired:
         return abs(self.difference) / self.between_seeds
 
 
+def both_ways(record: Record, run: str, loss: str, figure: str) -> Paired | None:
+    """A figure of an arm; None where a seed is missing."""
+    found = [np.array(record.values(figure, run=run, loss=loss, way=way)) for way in WAYS]
+    whole = all(len(values) == len(SEEDS) for values in found)
+    return Paired(run, loss, figure, *found) if whole else None
+
+
 def in_pairs(record: Record) -> list[Paired]:
     """Every arm whose seeds are all in the record, both ways, figure by figure."""
-    out = []
-    for run, loss in ARMS:
-        for figure in FIGURES:
-            of = lambda way: np.array(record.values(figure, run=run, loss=loss, way=way))  # noqa: B023
-            plain, fast = of("plain"), of("fast")
-            if len(plain) == len(fast) == len(SEEDS):
-                out.append(Paired(run, loss, figure, plain, fast))
-    return out
+    found = [both_ways(record, *arm, figure) for arm in ARMS for figure in FIGURES]
+    return [paired for paired in found if paired]
 
 
 if __name__ == "__main__":
