@@ -282,6 +282,7 @@ Studies, a module for every record in data/results              -> all of the ab
     scaling.py              21: the gap to the optimum against model size and number of pairs
     gpu/                    written for a GPU
       gpt2_reviews.py       GPT-2's size, from random weights, on the review world
+      scaling.py            GPT-2's shape in the study of scaling
       smollm2.py            the studies of SmolLM2 at five seeds
 
 Commands                                                        -> all of the above

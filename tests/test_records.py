@@ -233,7 +233,7 @@ def test_every_record_has_all_points_of_its_study_and_says_who_made_them(name):
 
 
 def test_the_studies_for_a_gpu_keep_their_records_apart():
-    for name in ("gpt2_reviews", "smollm2"):
+    for name in ("gpt2_reviews", "scaling", "smollm2"):
         study = of(f"gpu.{name}")
         assert study.path.parts[-3:] == ("results", "gpu", f"{name}.json")
         assert study.small

@@ -1,5 +1,7 @@
 """Power laws with a floor, and the studies of scaling and of the fast path."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,10 @@ from dpo_from_scratch.lab.power_laws import (
     residuals,
 )
 from dpo_from_scratch.lab.records import Record
+from dpo_from_scratch.lab.studies import Study
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.studies import fast_path, scaling
+from dpo_from_scratch.studies.gpu import scaling as gpu_scaling
 
 GRID = np.array([[d, n] for d in (512, 2048, 8192, 32768) for n in (3e4, 1e5, 3e5, 1e6, 4e6)])
 
@@ -76,18 +80,46 @@ def test_the_grammars_optimum_is_the_shipped_models_nearly(tiny):
     assert own != scaling.OPTIMUM
 
 
+FEW = scaling.Setup(target=60.0, texts=3200, checked=60, measured=120, samples=24, pairs=64)
+
+
 def test_a_reference_stops_at_its_target(monkeypatch):
-    monkeypatch.setattr(scaling, "TARGET", 60.0)
-    for name, few in {"TEXTS": 3200, "CHECKED": 60, "MEASURED": 120}.items():
-        monkeypatch.setattr(scaling, name, few)
-    monkeypatch.setattr(scaling, "SIZES", {"tiny": (1, 16)})
-    scaling.texts_of.cache_clear()
-    model, how = scaling.reference.__wrapped__("tiny", 0)
-    scaling.texts_of.cache_clear()
-    assert how["steps"] % scaling.EVERY == 0
+    monkeypatch.setattr(scaling, "SHAPES", {"tiny": (1, 16)})
+    model, how = scaling.reference("tiny", 0, FEW)
+    assert how["steps"] % FEW.every == 0
     assert 0 < scaling.distance(model, 60)[0] < 60.0
     assert how["parameters"] == model.num_parameters()
     assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_the_whole_study_in_small_ends_in_a_gap_for_every_cell(monkeypatch, tmp_path):
+    monkeypatch.setattr(scaling, "SHAPES", {"tiny": (1, 16)})
+    monkeypatch.setattr(scaling, "PAIRS", (512, 2048))
+    study = Study(str(tmp_path / "studies" / "small.py"), "Small")
+    study.path = tmp_path / "small.json"
+    scaling.grid(study, ["tiny"], FEW)
+    study.make()
+    record = study.record()
+    assert len(record.points) == 3 + 3 + 6
+    for result in (p["result"] for p in record.points):
+        told = result["true_reward"] - scaling.BETA * result["kl"]
+        assert result["objective"] == pytest.approx(told)
+        assert result["gap"] == pytest.approx(scaling.OPTIMUM - told)
+    before = record.at(size="tiny", before="DPO", seed=0)
+    assert before["kl"] == 0
+    assert before["own_optimum"] < scaling.OPTIMUM  # so far from the grammar
+
+
+def test_the_study_for_a_gpu_has_the_same_points_and_a_small_form(monkeypatch):
+    monkeypatch.setattr(scaling, "SHAPES", {"GPT-2": (1, 16)})
+    made = json.loads(gpu_scaling.study.tried())
+    assert [p["point"] for p in made["points"]] == [
+        {"size": "GPT-2", "before": "DPO", "seed": 0},
+        {"size": "GPT-2", "factor": 0.5},
+        {"size": "GPT-2", "pairs": 512, "seed": 0},
+    ]
+    wanted = [p | {"size": "4M"} for points, _ in gpu_scaling.study.makers for p in points]
+    assert wanted == [p for points, _ in scaling.study.makers[-3:] for p in points]
 
 
 def grid_record(sizes: list[str]) -> Record:

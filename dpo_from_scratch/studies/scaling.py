@@ -5,7 +5,7 @@ that no label is learned by heart, and the number of pairs is the number of step
 pair more is worth and what a step more is worth are one thing here. Beta is 0.6.
 
 References: GPT-2's shape, trained on texts of the grammar until the moving average of the weights
-is TARGET nats a reply from it (KL(grammar || model) on 1,200 fixed texts, every 50 steps); the
+is 0.5 nats a reply from it (KL(grammar || model) on 1,200 fixed texts, every 50 steps); the
 distance in the record is measured again, on other texts. All sizes have the same texts.
 
 Learning rates go as 1 / width (arXiv 2203.03466) and as 1 / sqrt(pairs), so that the long runs have
@@ -15,8 +15,9 @@ four and a half hours of one core, a third of it for the largest size, so nothin
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from ..lab.evaluation import FARTHEST, standard_error
 from ..lab.power_laws import PowerLaw, fit_power_law, pooled_errors
 from ..lab.records import Record
 from ..lab.studies import VALIDATION, Study
-from ..models import Scorer, frozen_copy, pad_id
+from ..models import Scorer, device_of, frozen_copy, pad_id
 from ..sampling import sample
 from ..scoring import log_ratios, score_examples
 from ..tokens import Example, collate, encode_rows
@@ -36,11 +37,27 @@ from ..training import PRESETS, TrainConfig, train
 from ..world.tiny import new_tiny_model, review_tokenizer
 
 SIZES = {"0.03M": (2, 32), "0.1M": (2, 64), "0.35M": (3, 96), "1M": (4, 144), "4M": (5, 256)}
+SHAPES = SIZES | {"GPT-2": (12, 768)}  # layers, width; the last one is in gpu/scaling.py
 PAIRS, SEEDS, FACTORS = (512, 2048, 8192, 32768), range(3), (0.5, 1.0, 2.0)
 TUNED_WITH, TUNING_SEED, BATCH, BETA = 2048, 99, 32, 0.6
-TARGET, EVERY, MOST = 0.5, 50, 20_000  # nats a reply; steps between checks, and at most
-TEXTS, TEXT_BATCH, AVERAGE = 64_000, 64, 0.99  # texts of a seed, and how slowly weights move
-CHECKED, MEASURED, SAMPLES = 1200, 4800, 2016  # texts for a check, for the record; samples
+TEXT_BATCH, AVERAGE = 64, 0.99  # how slowly the moving average moves
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How large the study is."""
+
+    target: float = 0.5  # nats a reply
+    most: int = 20_000  # steps to get there
+    every: int = 50  # steps between checks
+    texts: int = 64_000  # of a seed
+    checked: int = 1200  # texts for a check
+    measured: int = 4800  # texts for the distance in the record
+    samples: int = 2016
+    pairs: int | None = None  # at most; None: as many as a point says
+
+
+FULL = Setup()
 OPTIMUM = BETA * world.REVIEWS.policy(world.prompts()[0], BETA).log_Z  # of reward - 0.6 KL
 
 study = Study(
@@ -54,9 +71,9 @@ study = Study(
 
 # ---------------------------------------------------------------- references
 @lru_cache(len(SEEDS) + 1)
-def texts_of(seed: int) -> list[Example]:
+def texts_of(seed: int, texts: int) -> list[Example]:
     """The texts of a seed, tokenised, the same for every size."""
-    rows = world.make_texts(TEXTS, split="train", seed=13_000 + seed)
+    rows = world.make_texts(texts, split="train", seed=13_000 + seed)
     return [example for (example,) in encode_rows(review_tokenizer(), rows)[0]]
 
 
@@ -78,31 +95,36 @@ def distance(model: nn.Module, samples: int, seed: int = 7) -> tuple[float, floa
 
 def rate(base: float, size: str) -> float:
     """A learning rate that suits the shipped model's width, for another width."""
-    return base * 96 / SIZES[size][1]
+    return base * 96 / SHAPES[size][1]
+
+
+def device() -> str:
+    """Where the study runs."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @lru_cache(len(SEEDS) + 1)
-def reference(size: str, seed: int) -> tuple[nn.Module, dict]:
-    """The moving average of the weights at the first check below TARGET, and how it got there."""
-    layers, width = SIZES[size]
-    tokenizer, texts, begun = review_tokenizer(), texts_of(seed), time.process_time()
-    model = new_tiny_model(tokenizer, layers, width, seed)
+def reference(size: str, seed: int, setup: Setup) -> tuple[nn.Module, dict]:
+    """The moving average of the weights at the first check below the target, and its way there."""
+    tokenizer, texts, begun = review_tokenizer(), texts_of(seed, setup.texts), time.process_time()
+    model = new_tiny_model(tokenizer, *SHAPES[size], seed).to(device())
     average, scorer = frozen_copy(model), FastScorer(model)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
-    for step in range(MOST):
-        if step % EVERY == 0 and step and distance(average, CHECKED)[0] < TARGET:
+    for step in range(setup.most):
+        look = step and step % setup.every == 0
+        if look and distance(average, setup.checked)[0] < setup.target:
             break
-        at = step * TEXT_BATCH % TEXTS
+        at = step * TEXT_BATCH % setup.texts
+        part = collate(texts[at : at + TEXT_BATCH], pad_id(tokenizer), device=device_of(model))
         optimizer.param_groups[0]["lr"] = rate(3e-3, size) * min(1.0, (step + 1) / 100)
-        loss = -scorer(**collate(texts[at : at + TEXT_BATCH], pad_id(tokenizer))).mean()
         optimizer.zero_grad()
-        loss.backward()
+        (-scorer(**part).mean()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
         follow(average, model)
-    far, error = distance(average, MEASURED, seed=8)
+    far, error = distance(average, setup.measured, seed=8)
     how = {"parameters": model.num_parameters(), "steps": step, "distance": far}
-    how |= {"distance_se": error, "own_optimum": own_optimum(average)}
+    how |= {"distance_se": error, "own_optimum": own_optimum(average, setup.checked)}
     return average, how | {"seconds": time.process_time() - begun}
 
 
@@ -113,7 +135,7 @@ def follow(average: nn.Module, model: nn.Module) -> None:
         a.lerp_(m, 1 - AVERAGE)
 
 
-def own_optimum(model: nn.Module, samples: int = 1200) -> float:
+def own_optimum(model: nn.Module, samples: int) -> float:
     """beta E log Z of this model: the most that reward - beta KL to *it* can be.
 
     By importance sampling from the grammar's optimum: log Z = log Z_0 + log E[model / grammar].
@@ -131,9 +153,9 @@ def own_optimum(model: nn.Module, samples: int = 1200) -> float:
 
 
 # ---------------------------------------------------------------- policies
-def trained(size: str, pairs: int, factor: float, seed: int) -> nn.Module:
+def trained(size: str, pairs: int, factor: float, seed: int, setup: Setup) -> nn.Module:
     """DPO from the size's reference, every pair read once."""
-    rows = world.make_pairs(pairs, seed=14_000 + seed)
+    rows = world.make_pairs(min(pairs, setup.pairs or pairs), seed=14_000 + seed)
     if seed == TUNING_SEED:
         rows = [row for row in rows if row["prompt"] not in VALIDATION]
     steps = len(rows) // BATCH
@@ -143,12 +165,14 @@ def trained(size: str, pairs: int, factor: float, seed: int) -> nn.Module:
         | {"beta": BETA, "batch_size": BATCH, "seed": seed, "plain": False, "precision": "auto"}
         | {"steps": steps, "warmup": max(1, steps // 10), "learning_rate": rate(base, size)}
     )
-    policy = frozen_copy(reference(size, seed)[0]).requires_grad_(True)
+    policy = frozen_copy(reference(size, seed, setup)[0]).requires_grad_(True)
     train(policy, review_tokenizer(), rows, config, progress=False)
     return policy
 
 
-def measure(policy: nn.Module, theirs: nn.Module, prompts: list[str], seed: int) -> dict:
+def measure(
+    policy: nn.Module, theirs: nn.Module, prompts: list[str], seed: int, samples: int
+) -> dict:
     """What the policy is worth on samples.
 
     `gap`: how far reward - 0.6 KL is below its exact optimum. `below`: how far the reward is below
@@ -156,7 +180,7 @@ def measure(policy: nn.Module, theirs: nn.Module, prompts: list[str], seed: int)
     Near the optimum reward - 0.6 log-ratio is nearly the same for every text: its error is small.
     """
     tokenizer = review_tokenizer()
-    asked = [prompts[i % len(prompts)] for i in range(SAMPLES)]
+    asked = [prompts[i % len(prompts)] for i in range(samples)]
     drawn = sample(policy, tokenizer, asked, seed=seed)
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])
     rho = log_ratios(policy, theirs, [s.example for s in drawn], pad_id(tokenizer))
@@ -175,37 +199,39 @@ def measure(policy: nn.Module, theirs: nn.Module, prompts: list[str], seed: int)
     }
 
 
-def start(size: str, seed: int, before: str) -> dict:
+def start(size: str, seed: int, before: str, setup: Setup) -> dict:
     """A reference: its distance to the grammar, its own optimum, what it is worth untrained."""
-    model, how = reference(size, seed)
-    return how | measure(model, model, world.prompts("test"), seed)
+    model, how = reference(size, seed, setup)
+    return how | measure(model, model, world.prompts("test"), seed, setup.samples)
 
 
-def tune(size: str, factor: float) -> dict:
+def tune(size: str, factor: float, setup: Setup) -> dict:
     """A factor before the learning rate, judged on prompts that are held out for it."""
-    policy = trained(size, TUNED_WITH, factor, TUNING_SEED)
-    return measure(policy, reference(size, TUNING_SEED)[0], VALIDATION, TUNING_SEED)
+    policy = trained(size, TUNED_WITH, factor, TUNING_SEED, setup)
+    theirs, _ = reference(size, TUNING_SEED, setup)
+    return measure(policy, theirs, VALIDATION, TUNING_SEED, setup.samples)
 
 
-@cache
-def best_factor(size: str) -> float:
-    """The factor with the largest true reward less 0.6 KL."""
-    return study.record().best("factor", size=size)
-
-
-def run(size: str, pairs: int, seed: int) -> dict:
-    """A policy at its size's factor."""
-    begun, theirs = time.process_time(), reference(size, seed)[0]
-    policy = trained(size, pairs, best_factor(size), seed)
-    found = measure(policy, theirs, world.prompts("test"), seed)
+def run(size: str, pairs: int, seed: int, setup: Setup, tuned: Study) -> dict:
+    """A policy, at the factor that was best for its size."""
+    begun, (theirs, _) = time.process_time(), reference(size, seed, setup)
+    policy = trained(size, pairs, tuned.record().best("factor", size=size), seed, setup)
+    found = measure(policy, theirs, world.prompts("test"), seed, setup.samples)
     return found | {"seconds": time.process_time() - begun}
 
 
-for name in SIZES:  # so that a record that is half made has whole sizes
-    study.points([{"size": name, "before": "DPO", "seed": seed} for seed in SEEDS])(start)
-    study.points([{"size": name, "factor": factor} for factor in FACTORS])(tune)
-    points = [{"size": name, "pairs": pairs, "seed": s} for pairs in PAIRS for s in SEEDS]
-    study.points(points)(run)
+def grid(study: Study, sizes: Iterable[str], setup: Setup) -> None:
+    """Give a study the points of these sizes, one size after the other, all seeds of a cell."""
+    for size in sizes:
+        points = [{"size": size, "before": "DPO", "seed": seed} for seed in SEEDS]
+        study.points(points)(partial(start, setup=setup))
+        points = [{"size": size, "factor": factor} for factor in FACTORS]
+        study.points(points)(partial(tune, setup=setup))
+        points = [{"size": size, "pairs": pairs, "seed": s} for pairs in PAIRS for s in SEEDS]
+        study.points(points)(partial(run, setup=setup, tuned=study))
+
+
+grid(study, SIZES, FULL)
 
 
 # ---------------------------------------------------------------- what the record says
