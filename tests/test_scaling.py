@@ -142,9 +142,11 @@ def test_cells_are_those_that_have_all_their_seeds():
     assert found.x.shape == (7, 1)  # two sizes tell no law of size
     law = found.law()
     assert law.exponents[0] == pytest.approx(0.5, abs=0.01)
-    assert scaling.cells(grid_record(["0.03M", "0.1M", "1M"])).x.shape == (11, 2)
     small = found.where(found.pairs < 8192)
     assert small.names == ["0.03M", "0.03M", "0.1M", "0.1M"]
+    three = scaling.cells(grid_record(["0.03M", "0.1M", "1M"]))
+    assert three.x.shape == (11, 2)
+    assert three.where(three.pairs == 512).x.shape == (3, 2)
 
 
 # ---------------------------------------------------------------- the fast path
@@ -173,3 +175,21 @@ def test_pairs_are_made_of_the_arms_that_are_whole():
     assert loss.share == pytest.approx(0.2)
     assert reward.difference == 0.0
     assert not fast_path.in_pairs(Record({"points": points[:-1]}))
+
+
+def test_in_the_record_every_arm_keeps_to_half_the_deviation_between_seeds():
+    found = fast_path.in_pairs(Record.load("fast_path"))
+    assert {(p.run, p.loss) for p in found} >= set(fast_path.ARMS[:4])
+    for paired in found:
+        assert paired.between_seeds > 0
+        assert paired.share < 0.5, paired
+
+
+def test_in_the_record_a_resumed_run_ends_where_a_whole_one_does():
+    record = Record.load("fast_path")
+    for way in fast_path.WAYS:
+        for seed in fast_path.SEEDS:
+            whole, resumed = (
+                record.at(run=run, loss="dpo", seed=seed, way=way) for run in ("whole", "resumed")
+            )
+            assert whole == resumed

@@ -243,16 +243,16 @@ class Cells:
     pairs: np.ndarray  # (C,)
     figures: np.ndarray  # (C, S)
     names: list[str]  # of the sizes, (C,)
+    by_size: bool  # whether there are sizes enough, three, for a law of size
 
     def law(self) -> PowerLaw:
-        """A power law in pairs, and in size where the record has three sizes or more."""
+        """A power law in pairs, and in size where there are sizes enough."""
         return fit_power_law(self.x, self.means, self.errors)
 
     @property
     def x(self) -> np.ndarray:
-        """(C, 2): pairs, parameters; (C, 1) with fewer than three sizes."""
-        both = np.stack([self.pairs, self.sizes], 1)
-        return both if len(set(self.names)) >= 3 else both[:, :1]
+        """(C, 2): pairs, parameters; (C, 1) without a law of size."""
+        return np.stack([self.pairs, self.sizes], 1)[:, : 1 + self.by_size]
 
     @property
     def means(self) -> np.ndarray:
@@ -267,7 +267,7 @@ class Cells:
         """Some of the cells: keep (C,) bool."""
         keep = np.asarray(keep)
         names = [n for n, k in zip(self.names, keep, strict=True) if k]
-        return Cells(self.sizes[keep], self.pairs[keep], self.figures[keep], names)
+        return Cells(self.sizes[keep], self.pairs[keep], self.figures[keep], names, self.by_size)
 
 
 def cells(record: Record, figure: str = "gap") -> Cells:
@@ -279,8 +279,8 @@ def cells(record: Record, figure: str = "gap") -> Cells:
             if len(values) == len(SEEDS):
                 parameters = record.values("parameters", size=size, before="DPO")[0]
                 found.append((parameters, pairs, values, size))
-    columns = [list(column) for column in zip(*found, strict=True)]
-    return Cells(*(np.array(c, float) for c in columns[:3]), columns[3])
+    *columns, names = [list(column) for column in zip(*found, strict=True)]
+    return Cells(*(np.array(c, float) for c in columns), names, len(set(names)) >= 3)
 
 
 if __name__ == "__main__":
