@@ -121,6 +121,12 @@ def begin(path: Path, again: str | None) -> dict:
             "left_out": [left_out] if left_out else [], "parts": {}}  # fmt: skip
 
 
+def in_order(found: dict, asked: list[dict]) -> dict:
+    """The parts as they are planned, also those that were measured anew."""
+    planned = [key_of(part) for part in asked]
+    return {key: found[key] for key in [*planned, *(found.keys() - set(planned))] if key in found}
+
+
 def measure(record: dict, path: Path, quick: bool, minutes: float) -> None:
     """Every part that the record does not have yet, while there is time."""
     ends = time.monotonic() + 60 * minutes
@@ -146,6 +152,7 @@ def measure(record: dict, path: Path, quick: bool, minutes: float) -> None:
         when = {"when": datetime.now(UTC).isoformat(timespec="minutes")}
         when["commit"] = made_by()["commit"]
         record["parts"][key_of(part)] = {"part": part, **when, "result": result}
+        record["parts"] = in_order(record["parts"], asked)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
