@@ -87,13 +87,14 @@ def stack(seconds: dict[str, float], inexact: list[str]):
 
 
 def directions(shares: dict[str, np.ndarray], ranks: list[int]):
-    """How much of each matrix's gradient its best approximation of a rank holds."""
+    """The share of a step's square that a rank holds, a line for each kind of step."""
     figure, ax = plt.subplots()
     styles = ((POLICY, "o-"), (CHOSEN, "s--"), (REJECTED, "^:"), (OPTIMUM, "D-."))
     for (name, share), (color, style) in zip(shares.items(), styles, strict=False):
         ax.plot(ranks, share, style, color=color, label=name)
     ax.set_xscale("log", base=2)
     ax.set_xticks(ranks, [str(rank) for rank in ranks])
-    ax.set(xlabel="rank", ylabel="share of the gradient's square", ylim=(0, 1.05))
-    ax.legend()
+    ax.set(xlabel="rank", ylabel="share of the square", ylim=(0, 1.38))  # room for the names
+    ax.set_yticks(np.linspace(0, 1, 6))
+    ax.legend(loc="upper left")
     return figure
