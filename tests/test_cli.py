@@ -177,7 +177,8 @@ def test_beta_by_the_command_line_is_the_given_the_table_s_or_the_loss_s_own(pre
             expected = 0.1
         config = train_config(parser.parse_args(command))
         assert (config.loss, config.beta) == (loss, expected)
-        assert config == TrainConfig(**PRESETS[preset] | {"loss": loss, "score_all": False})
+        whole = {"accumulation": 1} if loss == "aot" else {}
+        assert config == TrainConfig(**PRESETS[preset] | {"loss": loss, "score_all": False} | whole)
         given = train_config(parser.parse_args([*command, "--beta", "0.07"]))
         assert given.beta == 0.07
 

@@ -15,8 +15,8 @@ from test_runs import FAST, ROWS, cut_run, files, names, start, stop_after
 from dpo_from_scratch import cli, world
 from dpo_from_scratch.data import DataError, write_rows
 from dpo_from_scratch.losses import LOSSES
-from dpo_from_scratch.models import ModelError, Scorer
-from dpo_from_scratch.training import PRESETS, TrainConfig, batches, pick_rows, runs, train
+from dpo_from_scratch.models import ModelError
+from dpo_from_scratch.training import PRESETS, TrainConfig, batches, loop, pick_rows, runs, train
 from dpo_from_scratch.training.folders import next_free
 from dpo_from_scratch.training.locks import Lock
 
@@ -90,8 +90,14 @@ def test_a_rate_that_breaks_the_model_gets_its_word(loss, tiny, capsys):
 def test_a_healthy_run_gets_no_word(loss, tiny, capsys):
     kinds = {"pairs": world.make_pairs, "labels": world.make_thumbs, "texts": world.make_texts}
     rows = kinds[LOSSES[loss].needs](64, seed=5)
-    start(tiny, None, rows=rows, progress=True, steps=12, loss=loss, save_every=0)
-    assert capsys.readouterr().out == ""
+    for plain in (False, True):
+        start(tiny, None, rows=rows, progress=True, steps=12, loss=loss, save_every=0, plain=plain)
+        assert words(capsys.readouterr().out) == ""
+
+
+def words(out):
+    """What was printed but for the line that says how the run computes."""
+    return re.sub(r"^computed with .*, in float32\n", "", out)
 
 
 def test_a_beta_without_any_gradient_is_told(tiny, capsys):
@@ -112,15 +118,14 @@ def test_the_last_update_is_checked_and_the_last_finite_checkpoint_stays(tiny, t
 
 
 def break_at(step, monkeypatch, how):
-    """The policy's forward pass of a step (from 1) does `how` to its scores."""
-    count, real = [0], Scorer.forward
+    """The policy's scores of a step (from 1) have `how` done to them, before the loss."""
+    count, real = [0], loop.loss_and_metrics
 
-    def forward(self, *args, **kwargs):
-        out = real(self, *args, **kwargs)
-        count[0] += torch.is_grad_enabled()
-        return how(out) if count[0] == step and torch.is_grad_enabled() else out
+    def broken(config, logps, *args, **kwargs):
+        count[0] += 1
+        return real(config, how(logps) if count[0] == step else logps, *args, **kwargs)
 
-    monkeypatch.setattr(Scorer, "forward", forward)
+    monkeypatch.setattr(loop, "loss_and_metrics", broken)
 
 
 def test_a_loss_of_nan_names_step_cause_and_the_last_good_weights(tiny, tmp_path, monkeypatch):

@@ -37,6 +37,8 @@ LOSS_BETAS = {
 }
 # what a preset has for the book's last digits costs a large file, so no preset sets it here
 QUICK = {"score_all": False}
+# what a loss wants, whatever the preset says: AOT sorts the pairs of a whole batch
+LOSS_SETTINGS = {"aot": {"accumulation": 1}}
 
 
 def in_force(setting: Field, own: dict) -> str:

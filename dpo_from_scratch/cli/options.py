@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..training import PRESETS, TrainConfig
-from .defaults import LOSS_BETAS, QUICK, in_force
+from .defaults import LOSS_BETAS, LOSS_SETTINGS, QUICK, in_force
 
 MODEL_HELP = '"tiny", "smollm2", a folder, or a hub id like gpt2'
 
@@ -105,9 +105,9 @@ def add_train_options(parser: argparse.ArgumentParser, own: dict | None = None) 
 
 
 def train_config(options: argparse.Namespace, own: dict | None = None):
-    """The TrainConfig of a command line: the preset, then what was given.
+    """The TrainConfig of a command line: the preset, then what the loss wants, then what was given.
 
-    Between them the command's `own` numbers, unless a preset was named.
+    Before the loss come the command's `own` numbers, unless a preset was named.
     """
     preset = options.preset or (options.model if options.model in PRESETS else "gpt2")
     own = {} if options.preset or own is None else own
@@ -116,7 +116,9 @@ def train_config(options: argparse.Namespace, own: dict | None = None):
         for f in fields(TrainConfig)
         if getattr(options, f.name) is not None
     }
-    return TrainConfig(**(PRESETS[preset] | QUICK | own | given))
+    named = PRESETS[preset] | QUICK | own
+    loss = given.get("loss", named.get("loss", "dpo"))
+    return TrainConfig(**(named | LOSS_SETTINGS.get(loss, {}) | given))
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def check_weights(model: nn.Module, step: int, config: TrainConfig, run) -> None
 
 def likely_cause(step: int, config: TrainConfig) -> str:
     """What to change where numbers are no longer finite, the likeliest cause first."""
-    otherwise = "" if config.precision == "no" else ", or use precision no"
+    otherwise = "" if config.precision in ("no", "auto") else ", or use precision no"
     if config.beta > 1000:
         return f"beta {config.beta:g} is very large, lower it{otherwise}"
     if config.weight_decay * config.learning_rate > 1:
