@@ -46,7 +46,7 @@ class TrainConfig:
     steps: int = option(200, "optimizer steps")
     batch_size: int = option(32, "rows (pairs, for DPO) per optimizer step")
     accumulation: int = option(
-        1, "parts that a batch is cut into, to save memory; the gradient is the same; loss aot takes 1"
+        1, "parts of a batch, to save memory; the gradient is the same, and loss aot takes 1 part"
     )
     warmup: int = option(10, "steps over which the learning rate rises")
     decay: str = option(
