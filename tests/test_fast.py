@@ -251,13 +251,13 @@ def written_out(hidden, head, labels):
     return z.log_softmax(1).gather(1, labels[:, None]).squeeze(1)
 
 
-@pytest.mark.parametrize("rows", [1, 5, 22, 23, 1000])
+@pytest.mark.parametrize("words", [1, 5, 96, 97, 1000])
 @pytest.mark.parametrize("kind", HEADS)
-def test_chunks_of_any_size_give_the_log_softmax_and_its_gradients(kind, rows):
+def test_pieces_of_any_size_give_the_log_softmax_and_its_gradients(kind, words):
     hidden, head, labels, upstream = head_and_hidden(**HEADS[kind])
     leaves = [t for t in (hidden, head.weight, head.bias) if t is not None]
     expected = written_out(hidden, head, labels)
-    found = head_logps(hidden, head, labels, chunk=rows * 97 * 8)
+    found = head_logps(hidden, head, labels, words)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     ours, theirs = (torch.autograd.grad(x, leaves, upstream) for x in (found, expected))
     for a, b in zip(ours, theirs, strict=True):
@@ -267,7 +267,7 @@ def test_chunks_of_any_size_give_the_log_softmax_and_its_gradients(kind, rows):
 def test_the_head_gives_gradients_only_to_what_learns():
     hidden, head, labels, upstream = head_and_hidden(bias=True)
     expected = torch.autograd.grad(written_out(hidden, head, labels), head.bias, upstream)
-    found = head_logps(hidden.detach(), Head(head.weight.detach(), head.bias), labels, 5 * 97 * 8)
+    found = head_logps(hidden.detach(), Head(head.weight.detach(), head.bias), labels, 40)
     torch.testing.assert_close(torch.autograd.grad(found, head.bias, upstream), expected)
 
 
@@ -320,10 +320,10 @@ class Watch(TorchDispatchMode):
 
 
 def test_no_tensor_of_tokens_times_vocabulary_is_made_or_kept(monkeypatch):
-    """The plain way keeps some; the fast way makes logits of 8 tokens at a time."""
+    """The plain way keeps some; the fast way makes logits of 256 words at a time."""
     words = 4096
     model, batch = family("llama", torch.float32, vocab_size=words), collate(texts(20), 0)
-    monkeypatch.setattr(scorer, "head_logps", partial(head_logps, chunk=8 * words * 4))
+    monkeypatch.setattr(scorer, "head_logps", partial(head_logps, words=256))
     scored, found = int(batch["response_mask"].sum()), {}
     for tricks in (PLAIN, ALL):
         kept = []

@@ -2,7 +2,9 @@
 
 log pi(y_t | ...) = z[y_t] - log sum_v exp z[v] with z = W h_t + b. Its gradient by h_t is
 W[y_t] - sum_v p_v W[v], which needs no more than h_t: the forward pass makes it and keeps it, a
-vector a token. What W gets, sum_t g_t (onehot(y_t) - p_t) h_t', waits for g, and computes z again.
+vector a token. What W gets, sum_t (onehot(y_t) - p_t) (g_t h_t)', waits for g, and computes z
+again. Both go through the vocabulary in pieces that stay in a processor's cache; the sums over v
+are made relative to the largest z so far (arXiv 1805.02867).
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-CHUNK = 2**26  # bytes of logits at a time
+CHUNK, CACHED = 2**26, 2**21  # bytes of logits at a time; on a CPU, whose cache holds about that
+NARROW = 512  # words at a time at least: products of less are slow
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Head:
         if self.scale != 1.0:
             z *= self.scale
         return z if self.softcap is None else z.div_(self.softcap).tanh_().mul_(self.softcap)
+
+    def part(self, words: slice, dtype: torch.dtype) -> "Head":
+        """The head of some words of the vocabulary, its weight in another type."""
+        bias = None if self.bias is None else self.bias[words]
+        return replace(self, weight=self.weight[words].to(dtype), bias=bias)
 
     def back(self, gradient: Tensor, logits: Tensor) -> Tensor:
         """The gradient by h W' + b, from that by z; `gradient` is written over."""
@@ -66,80 +74,103 @@ def head_of(model: nn.Module) -> Head:
     return Head(linear.weight, getattr(linear, "bias", None), scale, softcap)
 
 
-def head_logps(hidden: Tensor, head: Head, labels: Tensor, chunk: int = CHUNK) -> Tensor:
+def head_logps(hidden: Tensor, head: Head, labels: Tensor, words: int | None = None) -> Tensor:
     """log pi of N scored tokens, (N,), from the hidden states (N, d) that predict them.
 
-    float32 or wider, differentiable in hidden, weight and bias. At most `chunk` bytes of logits
-    are alive at a time, and as much again for their exponentials. Under autocast the products are
-    made in autocast's type.
+    float32 or wider, differentiable in hidden, weight and bias. The logits of so many `words` of
+    the vocabulary are alive at a time, and as much again for their exponentials; None: of 512 or
+    more, `CHUNK` bytes or on a CPU `CACHED`. Under autocast the products are made in its type.
     """
     kind = hidden.device.type
     cast = torch.is_autocast_enabled(kind) and hidden.dtype != torch.float64  # which it leaves
     dtype = torch.get_autocast_dtype(kind) if cast else hidden.dtype
-    rows = max(1, chunk // (wide(dtype).itemsize * head.weight.shape[0]))
+    column = wide(dtype).itemsize * max(1, len(labels))
+    words = words or max(NARROW, (CACHED if kind == "cpu" else CHUNK) // column)
     with torch.autocast(kind, enabled=False):
-        return _HeadLogps.apply(hidden.to(dtype), head.weight, head.bias, labels, head, rows)
+        return _HeadLogps.apply(hidden.to(dtype), head.weight, head.bias, labels, head, words)
 
 
 class _HeadLogps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, labels, head, rows):
-        head = replace(head, weight=weight.to(hidden.dtype))
-        logps = torch.empty(len(labels), dtype=wide(hidden.dtype), device=hidden.device)
-        slope = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        for part in _parts(len(labels), rows):
-            z = head.logits(hidden[part])
-            norm = z.logsumexp(1)
-            logps[part] = z.gather(1, labels[part].unsqueeze(1)).squeeze(1) - norm
-            if slope is not None:
-                d = _by_logits(head, z, norm, labels[part])
-                slope[part] = d.to(hidden.dtype) @ head.weight
-        ctx.head, ctx.rows = replace(head, weight=None, bias=None), rows
-        again = (hidden, labels, weight, bias) if any(ctx.needs_input_grad[1:3]) else [None] * 4
-        ctx.save_for_backward(slope, *again)  # a frozen head is done with
-        return logps
+    def forward(ctx, hidden, weight, bias, labels, head, words):
+        sums = _Sums(hidden, slope=ctx.needs_input_grad[0])
+        for part in _parts(len(weight), words):
+            sums.add(head.part(part, hidden.dtype), labels - part.start)
+        norm, slope = sums.norm(), None
+        if ctx.needs_input_grad[0]:
+            own = head.back(torch.ones_like(norm), sums.own).unsqueeze(1) * weight[labels]
+            slope = (own - sums.slope / sums.total.unsqueeze(1)).to(hidden.dtype)
+        ctx.head, ctx.words = replace(head, weight=None, bias=None), words
+        again = (hidden, labels, norm, weight, bias)
+        learns = any(ctx.needs_input_grad[1:3])
+        ctx.save_for_backward(slope, *(again if learns else [None] * 5))  # frozen: done with
+        return sums.own - norm
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        slope, hidden, labels, weight, bias = ctx.saved_tensors
+        slope, hidden, labels, norm, weight, bias = ctx.saved_tensors
         _, weight_learns, bias_learns = ctx.needs_input_grad[:3]
         out = [None] * 6
         if slope is not None:
             out[0] = gradient.unsqueeze(1).to(slope.dtype) * slope
         if hidden is None:
             return tuple(out)
-        head = replace(ctx.head, weight=weight.to(hidden.dtype), bias=bias)
-        out[1] = torch.zeros_like(weight) if weight_learns else None
-        out[2] = torch.zeros_like(bias) if bias_learns else None
-        for part in _parts(len(labels), ctx.rows):
-            z = head.logits(hidden[part])
-            d = _by_logits(head, z, z.logsumexp(1), labels[part])
-            d *= gradient[part].unsqueeze(1)
+        head = replace(ctx.head, weight=weight, bias=bias)
+        out[1] = torch.empty_like(weight) if weight_learns else None
+        out[2] = torch.empty_like(bias) if bias_learns else None
+        scaled = (gradient.unsqueeze(1) * hidden).to(hidden.dtype)
+        for part in _parts(len(weight), ctx.words):
+            z = head.part(part, hidden.dtype).logits(hidden)
+            minus_p = (z - norm.unsqueeze(1)).exp_().neg_()
+            d = head.back(_add_one(minus_p, labels - part.start), z)
             if weight_learns:
-                _add_product(out[1], d.to(hidden.dtype), hidden[part])
+                out[1][part] = d.to(hidden.dtype).T @ scaled
             if bias_learns:
-                out[2] += d.sum(0)
+                out[2][part] = gradient @ d
         return tuple(out)
 
 
+class _Sums:
+    """Sums over the vocabulary, made piece by piece, of exp(z - the largest z so far)."""
+
+    def __init__(self, hidden: Tensor, slope: bool):
+        dtype = wide(hidden.dtype)
+        self.hidden = hidden
+        self.largest = hidden.new_full((len(hidden),), -torch.inf, dtype=dtype)  # (N,)
+        self.total = torch.zeros_like(self.largest)  # of exponentials
+        self.own = torch.zeros_like(self.largest)  # each label's logit
+        self.slope = torch.zeros_like(hidden, dtype=dtype) if slope else None  # (N, d)
+
+    def add(self, head: Head, labels: Tensor) -> None:
+        """A piece of the vocabulary; labels (N,) count from its first word."""
+        z = head.logits(self.hidden)
+        at, here = _places(labels, z.shape[1])
+        self.own = torch.where(here, z.gather(1, at.unsqueeze(1)).squeeze(1), self.own)
+        largest = torch.maximum(self.largest, z.amax(1))
+        shrink, e = (self.largest - largest).exp_(), (z - largest.unsqueeze(1)).exp_()
+        self.largest, self.total = largest, self.total * shrink + e.sum(1)
+        if self.slope is not None:
+            part = head.back(e, z).to(self.hidden.dtype) @ head.weight
+            self.slope.mul_(shrink.unsqueeze(1)).add_(part)
+
+    def norm(self) -> Tensor:
+        """log sum_v exp z[v], (N,)."""
+        return self.largest + self.total.log()
+
+
 def _parts(number: int, most: int) -> list[slice]:
-    """Equal parts of at most so many rows."""
+    """Equal parts of at most so many words."""
     size = -(-number // max(1, -(-number // most)))
     return [slice(start, start + size) for start in range(0, number, size or 1)]
 
 
-def _by_logits(head: Head, z: Tensor, norm: Tensor, labels: Tensor) -> Tensor:
-    """onehot(y) - p, (N, V), through scale and cap; z is written over where there is no cap."""
-    kept = z if head.softcap is None else z.clone()
-    d = z.sub_(norm.unsqueeze(1)).exp_().neg_()
-    d[torch.arange(len(labels), device=d.device), labels] += 1
-    return head.back(d, kept)
+def _places(labels: Tensor, words: int) -> tuple[Tensor, Tensor]:
+    """Where each label is in a piece of so many words, (N,), and whether it is there at all."""
+    return labels.clamp(0, words - 1), (labels >= 0) & (labels < words)
 
 
-def _add_product(total: Tensor, d: Tensor, hidden: Tensor) -> None:
-    """total += d' hidden."""
-    if hidden.dtype == total.dtype:
-        total.addmm_(d.T, hidden)
-    else:
-        total += d.T @ hidden
+def _add_one(minus_p: Tensor, labels: Tensor) -> Tensor:
+    """onehot(y) - p, for the words of a piece; labels count from its first word."""
+    at, here = _places(labels, minus_p.shape[1])
+    return minus_p.scatter_add_(1, at.unsqueeze(1), here.unsqueeze(1).to(minus_p.dtype))
