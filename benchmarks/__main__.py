@@ -43,9 +43,10 @@ def parts(precisions: dict[str, tuple[str, ...]], quick: bool) -> list[dict]:
     ]
     if quick:
         return out
-    smol, tiny = of("smollm2", "short", 4, "no"), of("tiny", "reviews", 8, "no")
-    out += [{"kind": "profile", "steps": n, **case} for n, case in ((2, smol), (20, tiny))]
-    out += [{"kind": "trials", "steps": n, **case} for n, case in ((3, smol), (21, tiny))]
+    tiny = of("tiny", "reviews", 8, "no")
+    cases = [(20, tiny), *((2, of("smollm2", "short", 4, p)) for p in precisions["smollm2"])]
+    out += [{"kind": "profile", "steps": n, **case} for n, case in cases]
+    out += [{"kind": "trials", "steps": n + 1, **case} for n, case in cases]
     return [*out, {"kind": "compiled", "steps": 7, **tiny}]
 
 

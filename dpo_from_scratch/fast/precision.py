@@ -10,8 +10,8 @@ def exact_products(wanted: bool = True):
     """Within, float32 products go the way of precision "medium", if it is exact on this machine.
 
     On a CPU "medium" lets oneDNN make the products, often faster than the other library, and
-    allows it to round to bf16: where the processor has instructions for that it does, and the
-    setting is left alone. It is put back afterwards.
+    allows it to round to bf16. Where a trial shows that it does, the setting is left alone. It is
+    put back afterwards.
     """
     before = torch.get_float32_matmul_precision()
     if wanted and not torch.cuda.is_available() and stays_float32("medium"):

@@ -10,7 +10,7 @@ from .kit import mistakes
 
 # ---------------------------------------------------------------- 21.0: the key cell
 def sees(group, part, *, order="earlier", groups="own", parts="prompt or own"):
-    """Who looks at whom, (W, W) bool; the keywords are mistakes."""
+    """Who looks at whom, (T, T) bool; the keywords are mistakes."""
     place = torch.arange(len(group))
     row, column = place[:, None], place[None, :]
     same, own = group[:, None] == group[None, :], part[:, None] == part[None, :]
@@ -30,7 +30,7 @@ def sees(group, part, *, order="earlier", groups="own", parts="prompt or own"):
 
 
 def _row(*pieces: tuple[int, int, int]) -> dict:
-    """group and part, (W,), of pieces (group, part, tokens)."""
+    """group and part, (T,), of pieces (group, part, tokens)."""
     return {
         "group": torch.tensor([g for g, _, n in pieces for _ in range(n)]),
         "part": torch.tensor([p for _, p, n in pieces for _ in range(n)]),
