@@ -128,11 +128,11 @@ def in_order(found: dict, asked: list[dict]) -> dict:
     return {key: found[key] for key in [*planned, *(found.keys() - set(planned))] if key in found}
 
 
-def measure(record: dict, path: Path, quick: bool, minutes: float) -> None:
-    """Every part that the record does not have yet, while there is time."""
+def measure(record: dict, path: Path, quick: bool, minutes: float, only: str = "") -> None:
+    """Every part, with `only` in its name, that the record does not have yet, while there is time."""
     ends = time.monotonic() + 60 * minutes
     asked = parts(precisions_of(record["peaks"])[0], quick)
-    todo = [part for part in asked if key_of(part) not in record["parts"]]
+    todo = [p for p in asked if only in key_of(p) and key_of(p) not in record["parts"]]
     for number, part in enumerate(todo):
         left = ends - time.monotonic()
         if left < 20:
@@ -166,6 +166,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="how long it may take (60; 5 with --quick)")
     anew = "measure anew: all, or the parts whose name holds the text"
     parser.add_argument("--again", nargs="?", const="", metavar="TEXT", help=anew)
+    parser.add_argument("--only", default="", metavar="TEXT", help="the parts whose name holds it")
     parser.add_argument("--out", type=Path, help="the record (benchmarks/results/cpu.json)")
     parser.add_argument("--readme", action="store_true", help="only put the table into the README")
     asked = parser.parse_args()
@@ -177,7 +178,7 @@ def main() -> None:
     record = begin(out, asked.again)
     for sentence in record["left_out"]:
         print(sentence)
-    measure(record, out, asked.quick, asked.minutes or (5 if asked.quick else 60))
+    measure(record, out, asked.quick, asked.minutes or (5 if asked.quick else 60), asked.only)
     print(report.told(record))
 
 
