@@ -129,7 +129,7 @@ def in_order(found: dict, asked: list[dict]) -> dict:
 
 
 def measure(record: dict, path: Path, quick: bool, minutes: float, only: str = "") -> None:
-    """Every part, with `only` in its name, that the record does not have yet, while there is time."""
+    """Every part whose name holds `only`, and that the record lacks, while there is time."""
     ends = time.monotonic() + 60 * minutes
     asked = parts(precisions_of(record["peaks"])[0], quick)
     todo = [p for p in asked if only in key_of(p) and key_of(p) not in record["parts"]]
