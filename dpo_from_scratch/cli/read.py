@@ -91,7 +91,8 @@ def score_command(options) -> None:
 
     from ..data import DataError, Report, numbered_rows
     from ..models import Scorer, length_limit, load_model, pad_id
-    from ..scoring import score_pairs
+    from ..processes.scores import score_shared
+    from ..scoring import finite
     from ..tokens import encode_each
 
     report = Report(options.data)
@@ -103,12 +104,12 @@ def score_command(options) -> None:
     if not found:
         raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
     lines, pairs = zip(*found, strict=True)
-    rest = (pairs, pad_id(tokenizer), sys.stderr.isatty())
-    scores = score_pairs(Scorer(model), *rest)
+    rest = ([e for pair in pairs for e in pair], pad_id(tokenizer), sys.stderr.isatty(), 2)
+    scores = finite(score_shared(Scorer(model), *rest)).view(-1, 2)
     keys, what = ["chosen_logps", "rejected_logps"], "log-probability"
     if options.reference:
         reference = load_reference(options.reference, tokenizer)
-        before = score_pairs(Scorer(reference), *rest)
+        before = finite(score_shared(Scorer(reference), *rest)).view(-1, 2)
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
     for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):
