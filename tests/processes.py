@@ -39,6 +39,7 @@ from dpo_from_scratch.world.tiny import review_tokenizer
 SETTINGS = {"steps": 20, "batch_size": 7, "accumulation": 2, "learning_rate": 1e-3, "warmup": 2}
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 WIDTH, LAYERS = 32, 2
+ROOT = Path(__file__).parent.parent
 
 
 def small_model(dtype: torch.dtype) -> nn.Module:
@@ -63,7 +64,7 @@ def cases() -> dict[str, dict]:
     out["aot of three rows"] = {"loss": "aot", "batch_size": 3}
     out["dpo live lora plain"] = out["dpo live"] | out["dpo lora"] | {"plain": True}
     for settings in out.values():
-        # the fast path's optimizer divides by a norm in float32, which PyTorch's, of slices, doesn't
+        # the fast path's optimizer clips by a norm in float32, PyTorch's, for slices, in float64
         settings.setdefault("max_grad_norm", 1e6)
         settings |= {"accumulation": 1} if settings["loss"] == "aot" else {}
     return out
@@ -157,9 +158,11 @@ SLICED = ["dpo", "kto", "aot", "sft", "kto live", "dpo lora", "dpo plain", "aot 
 def launch(folder: Path, processes: int, which: list[str], *more: str) -> None:
     """Start one, and wait for its end."""
     folder.mkdir()
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    command = [*torchrun, "--standalone", __file__] if processes else [sys.executable, __file__]
-    subprocess.run([*command, str(folder), json.dumps(which), *more], check=True, timeout=1800)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    begin = [*torchrun, "--nproc-per-node", str(processes)] if processes else [sys.executable]
+    command = [*begin, __file__, str(folder), json.dumps(which), *more]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, timeout=1800, env=env)
 
 
 def main() -> int:
@@ -193,4 +196,6 @@ if __name__ == "__main__":
     assert several() or "RANK" not in os.environ or os.environ["WORLD_SIZE"] == "1"
     torch.set_num_threads(1)
     place, names = Path(sys.argv[1]), json.loads(sys.argv[2])
-    launched(place, names, **({"shard": True} if "--shard" in sys.argv else {}))
+    more = {"shard": True} if "--shard" in sys.argv else {}
+    more |= {"steps": int(sys.argv[sys.argv.index("--steps") + 1])} if "--steps" in sys.argv else {}
+    launched(place, names, **more)

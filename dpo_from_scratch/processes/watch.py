@@ -56,7 +56,7 @@ class Watch:
                 self.beat()
                 self._listen()
             except RuntimeError:  # the launcher, which keeps the store, is gone
-                _say(f"the launcher no longer answers, so this process ends: {self.going_on}")
+                _say(f"dpo: the launcher no longer answers, so this process ends: {self.going_on}")
                 os._exit(2)
             if lost := self.silent(self.patience):
                 self.tell(self.sentence(lost))
@@ -87,7 +87,7 @@ class Watch:
         ranks = " and ".join(map(str, lost))
         who, verb = ("rank", "answers") if len(lost) == 1 else ("ranks", "answer")
         told = f"{who} {ranks} of {self.size} processes no longer {verb} (killed, or stopped)"
-        return f"{told}, so all end: {self.going_on}"
+        return f"dpo: {told}, so all end: {self.going_on}"
 
     def told(self) -> bool:
         """Whether one of the processes has said what failed."""
@@ -121,7 +121,7 @@ def last_word(sentence: str, error: BaseException, watch: Watch | None) -> None:
     if watch is not None:
         with suppress(RuntimeError):  # no store: then there is nobody to agree with
             lost = watch.lost() if _of_others(error) else []
-            watch.tell(f"dpo: {watch.sentence(lost)}" if lost else sentence)
+            watch.tell(watch.sentence(lost) if lost else sentence)
     elif not silent():
         _say(sentence)
     sys.stdout.flush()
@@ -146,4 +146,6 @@ def _stop(number, frame):
 
 
 def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
+    bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    wipe = "\r\033[K" if bars and any(not bar.disable for bar in list(bars._instances)) else ""
+    print(f"{wipe}{sentence}", file=sys.stderr, flush=True)
