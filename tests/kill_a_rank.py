@@ -190,6 +190,8 @@ def trial(number: int, place: Path, whole: dict, rng: random.Random) -> dict:
         out["well"] &= out["off in one process"] < 1e-4
     statuses = together(2, command(kind, folder, "--resume"), log)
     out["equal"] = statuses == [0, 0] and same(whole[kind], weights(folder))
+    if not out["equal"]:
+        out["resumed"] = {"statuses": statuses, "said": log.read_text()[-1500:]}
     return out | {"well": out["well"] and out["equal"]}
 
 

@@ -91,8 +91,7 @@ def score_command(options) -> None:
 
     from ..data import DataError, Report, numbered_rows
     from ..models import Scorer, length_limit, load_model, pad_id
-    from ..processes.scores import score_shared
-    from ..scoring import finite
+    from ..processes.scores import score_rows
     from ..tokens import encode_each
 
     report = Report(options.data)
@@ -104,12 +103,12 @@ def score_command(options) -> None:
     if not found:
         raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
     lines, pairs = zip(*found, strict=True)
-    rest = ([e for pair in pairs for e in pair], pad_id(tokenizer), sys.stderr.isatty(), 2)
-    scores = finite(score_shared(Scorer(model), *rest)).view(-1, 2)
+    rest = (pairs, pad_id(tokenizer), sys.stderr.isatty())
+    scores = score_rows(Scorer(model), *rest)
     keys, what = ["chosen_logps", "rejected_logps"], "log-probability"
     if options.reference:
         reference = load_reference(options.reference, tokenizer)
-        before = finite(score_shared(Scorer(reference), *rest)).view(-1, 2)
+        before = score_rows(Scorer(reference), *rest)
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
     for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):

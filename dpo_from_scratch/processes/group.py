@@ -50,6 +50,8 @@ class Processes:
 
     def most(self, number: int) -> int:
         """The largest of the processes' numbers."""
+        if self.size == 1:
+            return number
         own = torch.tensor([number], device=self.device or "cpu")
         return int(torch.cat(self.gather(own, [1] * self.size)).max())
 

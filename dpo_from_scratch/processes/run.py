@@ -10,7 +10,7 @@ from ..training.checkpoints import put_back, read_state, state_of
 from ..training.folders import ELSEWHERE, checkpoints
 from ..training.no_run import NoRun
 from ..training.runs import RunFolder
-from .group import Processes
+from .group import Processes, here
 from .shard import is_sharded
 
 
@@ -71,7 +71,6 @@ def open_run(
     folder: str | Path | None,
     settings: dict,
     begun_with: Callable[[], dict[str, str]],
-    processes: Processes,
     resume: bool,
     overwrite: bool,
 ) -> RunFolder | SharedRun | NoRun:
@@ -81,4 +80,4 @@ def open_run(
     if not str(folder).strip():
         raise DataError(f"the run's folder has no name (an unset variable?): {ELSEWHERE}")
     opened = lambda: RunFolder(folder, settings, begun_with(), resume, overwrite)
-    return opened() if processes.size == 1 else SharedRun(folder, processes, opened)
+    return opened() if here().size == 1 else SharedRun(folder, here(), opened)

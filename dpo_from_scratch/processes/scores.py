@@ -3,10 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from ..scoring import score_examples
+from ..scoring import finite, score_examples
 from ..tokens import Example
 from .group import here
 from .shard import is_sharded
+
+
+def score_rows(
+    scorer: nn.Module, rows: list[tuple[Example, ...]], pad: int, progress: bool = False
+) -> Tensor:
+    """As `scoring.score_pairs`, (N, responses a row), the same in every process."""
+    flat = [example for row in rows for example in row]
+    return finite(score_shared(scorer, flat, pad, progress, len(rows[0]))).view(len(rows), -1)
 
 
 def score_shared(

@@ -51,18 +51,17 @@ def train(
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
     it names the last good weights.
     """
-    processes = join()  # alone, but where a launcher has started several
-    progress = progress and processes.first
+    progress = join().first and progress  # alone it is the first; a launcher starts several
     config = as_begun(config, recorded(Path(run_folder))) if resume and run_folder else config
     data = prepare(tokenizer, rows, config, model, progress)
     begun = lambda: begun_with(rows, data, model, reference)
-    opened = open_run(run_folder, config.resolved(), begun, processes, resume, overwrite)
+    opened = open_run(run_folder, config.resolved(), begun, resume, overwrite)
     with opened as run, products(config):
         if run.finished:
             say([f"{run.folder} holds this run, finished: nothing is left to do"], progress)
             return run.take(model)
         say(warnings_of(config, len(data)), progress)
-        ready = set_up(model, tokenizer, data, config, run, reference, progress, processes)
+        ready = set_up(model, tokenizer, data, config, run, reference, progress)
         say(ready.told, progress)
         todo = range(ready.first, config.steps)
         steps = tqdm(todo, desc=config.loss, disable=not progress, leave=False)
@@ -74,7 +73,7 @@ def train(
                 if on_step:
                     on_step(step + 1, row)
                 steps.set_postfix_str(f"loss {row['loss']:.3f}", refresh=False)
-                stop, last = processes.most(interrupted()), step + 1 == config.steps
+                stop, last = ready.processes.most(interrupted()), step + 1 == config.steps
                 if last or stop or (config.save_every and (step + 1) % config.save_every == 0):
                     check_weights(ready.model, step, config, run)
                     ready.save(step + 1, last)

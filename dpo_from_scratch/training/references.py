@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from ..losses import Loss
 from ..models import frozen_copy, pad_id
-from ..processes.scores import score_shared
-from ..scoring import finite
+from ..processes.scores import score_rows
 from .batches import Batch, TrainingData
 from .settings import TrainConfig
 
@@ -77,10 +76,8 @@ def reference_of(
 def scores_of(reference: nn.Module, data: TrainingData, progress: bool) -> Tensor:
     """log pi_ref(y|x) of the rows that will be picked, (rows, responses a row), nan for others."""
     picked = torch.tensor(list(data.examples), device="cpu")
-    flat = [example for row in data.examples.values() for example in row]
-    of_row = len(flat) // len(picked)
-    found = finite(score_shared(reference, flat, pad_id(data.tokenizer), progress, of_row))
-    found = found.view(-1, of_row)
+    rows = list(data.examples.values())
+    found = score_rows(reference, rows, pad_id(data.tokenizer), progress)
     scores = torch.full((len(data), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
     scores[picked] = found
     return scores

@@ -13,7 +13,7 @@ from ..data import DataError
 from ..folders import check_finite
 from ..losses import LOSSES, Loss
 from ..models import Scorer, pad_id
-from ..processes.group import ALONE, Processes
+from ..processes.group import Processes, here
 from ..processes.parts import Part, parts
 from ..processes.run import SharedRun
 from ..processes.shard import accelerator_of, is_sharded, sharded, sharded_copy, take_weights
@@ -83,10 +83,9 @@ def set_up(
     run: RunFolder | SharedRun | NoRun,
     reference: nn.Module | None,
     progress: bool,
-    processes: Processes = ALONE,
 ) -> SetUp:
     """Everything before the first step; ModelError for weights that are not finite."""
-    loss = LOSSES[config.loss]
+    loss, processes = LOSSES[config.loss], here()
     check_finite("the starting model", model)
     run.try_saving(model, tokenizer)
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
