@@ -46,7 +46,8 @@ def test_the_metrics_of_two_processes_are_those_of_all_rows(launches, name):
     )
     assert [row.keys() for row in alone] == [row.keys() for row in two]
     for mine, theirs in zip(alone, two, strict=True):
-        assert theirs == pytest.approx(mine, rel=1e-9, abs=1e-12)
+        # what is counted is float32 here too, and its sums are cut otherwise
+        assert theirs == pytest.approx(mine, rel=1e-6, abs=1e-9)
 
 
 def test_every_row_of_a_batch_is_in_one_process_whatever_their_number():
@@ -80,7 +81,7 @@ def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
 def test_a_command_for_one_process_says_so_once_and_writes_nothing(tmp_path):
     command = ["-m", "dpo_from_scratch", "iterate", "--out", "run"]
     started = [launched(command, rank, tmp_path) for rank in (0, 1)]
-    said = [process.communicate(timeout=120) for process in started]
+    said = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [2, 2]
     assert said[0][1].count("\n") == 1
     assert "without torchrun" in said[0][1]
@@ -92,7 +93,7 @@ def test_where_accelerate_counts_other_processes_than_the_launcher_nothing_is_wr
     train = "['train', '--data', 'pairs.jsonl', '--out', 'run']"
     code = "from accelerate import PartialState; PartialState(); from dpo_from_scratch.cli import "
     process = launched(["-c", f"{code}main; main({train})"], 0, tmp_path)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 2
     assert "started 2 processes and Accelerate counts 1" in said
     assert list(tmp_path.iterdir()) == []
