@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book pdf setup cpu smollm2 ratings trl bench floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book pdf setup cpu test-distributed smollm2 ratings trl bench floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -35,6 +35,11 @@ test: $(REAL) $(WIDGETS)/.ready
 # the types of what readers call first; pyproject.toml lists the files
 types: $(SETUP)
 	$(BIN)/mypy
+
+# every loss in 1, 2 and 4 processes and in slices, against one process alone; and ranks killed and stopped
+test-distributed: $(SETUP)
+	$(BIN)/python tests/processes.py
+	$(BIN)/python tests/kill_a_rank.py 4
 
 # known misspellings, in prose, docstrings and chapters; words that are right stand in pyproject.toml
 spell: $(SETUP)

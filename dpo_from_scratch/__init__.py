@@ -50,6 +50,13 @@ Core, what the chapters derive                                  -> nothing
     fingerprints.py         what decides a result, in words, for a run that goes on
     checkpoints.py          what a checkpoint holds, with checksums
     locks.py                one process at a time, by a lock that dies with it
+  processes/                several processes, as torchrun starts them: one batch, one folder
+    group.py                who takes part, shares of rows, what is gathered, the first's answer
+    watch.py                a process that dies or stops is noticed, and one sentence names it
+    parts.py                a batch among processes, and what the loss needs of all of it
+    scores.py               many responses scored, each process its share, in their order
+    shard.py                FSDP2: slices of weights, gathered to be saved
+    run.py                  a run's folder, which the first has and the others hear of
   sampling.py               batched sampling with a key-value cache
 
 Doctor, the tool on the core                                    -> core

@@ -1,5 +1,7 @@
 """Log-probabilities of many responses, in batches on the model's device."""
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,23 +19,33 @@ def score_examples(
     pad: int,
     batch_size: int = 64,
     progress: bool = False,
+    most: Callable[[int], int] | None = None,
 ) -> Tensor:
     """log pi(y|x) of N examples, shape (N,), on the CPU, in the order given.
 
     Batches hold responses of like length, and at most 4,096 tokens. Those of one prompt stay
-    together where the scorer reads it once for all of them.
+    together where the scorer reads it once for all of them. `most`, told how many batches there
+    are, says how many calls must be made: the last is then repeated.
     """
     order = _by_length(examples, getattr(scorer, "shares", False))
-    out: dict[int, Tensor] = {}
+    parts, out = list(_cut(order, examples, batch_size)), {}
+    parts += parts[-1:] * (most(len(parts)) - len(parts) if most else 0)
     bar = tqdm(total=len(order), desc="scoring", disable=not progress, leave=False)
-    while len(out) < len(order):
-        size = max(1, min(batch_size, 4096 // len(examples[order[len(out)]].ids)))
-        part = order[len(out) : len(out) + size]
+    for part in parts:
         batch = collate([examples[i] for i in part], pad, device=device_of(scorer))
         out |= dict(zip(part, scorer(**batch).cpu(), strict=True))
         bar.update(len(part))
     bar.close()
     return torch.stack([out[i] for i in range(len(examples))])
+
+
+def _cut(order: list[int], examples: list[Example], most: int) -> Iterator[list[int]]:
+    """The numbers in parts of at most so many, and of at most 4,096 tokens; longest first."""
+    at = 0
+    while at < len(order):
+        size = max(1, min(most, 4096 // len(examples[order[at]].ids)))
+        yield order[at : at + size]
+        at += size
 
 
 def _by_length(examples: list[Example], shares: bool) -> list[int]:

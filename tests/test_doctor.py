@@ -15,7 +15,7 @@ from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.models import Scorer, frozen_copy, pad_id
 from dpo_from_scratch.tokens import collate, encode, encode_rows
 from dpo_from_scratch.training import PRESETS, TrainConfig
-from dpo_from_scratch.training.metrics import counters
+from dpo_from_scratch.training.batches import counters
 from dpo_from_scratch.world.tiny import new_tiny_model
 
 PAIRS = world.make_pairs(8, seed=31)

@@ -23,7 +23,7 @@ PACKAGE = ROOT / "dpo_from_scratch"
 ROOM = {  # what stands directly in the package -> its room
     **dict.fromkeys(("logprobs", "losses", "exact", "tokens", "data", "models"), "core"),
     **dict.fromkeys(("scoring", "training", "sampling", "others"), "core"),
-    **dict.fromkeys(("turns", "folders", "saving", "smollm2"), "core"),
+    **dict.fromkeys(("turns", "folders", "saving", "smollm2", "processes"), "core"),
     **dict.fromkeys(("rlhf", "rounds", "judges", "feedback"), "roads"),
     **{name: name for name in ("doctor", "fast", "world", "lab", "studies", "cli")},
 }

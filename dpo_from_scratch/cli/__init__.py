@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 
 from .. import __version__
+from ..processes import several, silent
 from . import book, check, feedback, iterate, read, train
 from .options import quiet_libraries
 from .parsing import Parser, PrintCompletion
@@ -31,6 +32,7 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
   the notebooks, with or without solutions
     dpo book my_book --student
 """
+SHARED = ("train", "score")  # what several processes do together, under torchrun
 LOADS_MODELS = ("train", "iterate", "feedback", "sample", "score", "doctor")
 
 
@@ -51,8 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command in LOADS_MODELS:
             quiet_libraries()
+        if several():
+            enter(options.command)
         status = options.run(options) or 0
         sys.stdout.flush()  # a full disk is an error of this command, not of Python's end
+        if several():
+            part()
         return status
     except BrokenPipeError:  # as of `dpo sample | head`
         _let_go()
@@ -61,11 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
         _let_go()
         if options.debug:
             raise
-        print(f"dpo {options.command}: {sentence(error)}", file=sys.stderr)
+        last(f"dpo {options.command}: {sentence(error)}", error)
         return 2
     except KeyboardInterrupt as error:
         _let_go()
-        print(f"dpo {options.command}: stopped {error}", file=sys.stderr)
+        last(f"dpo {options.command}: stopped {error}", error)
         return 128 + getattr(error, "signal", 2)
 
 
@@ -79,6 +85,37 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ValueError | OSError) and told:  # DataError and ModelError among them
         return told
     return f"{type(error).__name__}: {told or 'no more is known'} (--debug shows where)"
+
+
+def enter(command: str) -> None:
+    """Meet the other processes that a launcher has started; DataError for what runs in one only."""
+    from ..data import DataError
+    from ..processes.group import join
+
+    if silent():
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)
+    if command not in SHARED:
+        names = " and ".join(f"`dpo {name}`" for name in SHARED)
+        raise DataError(f"runs in one process: start it without torchrun, which is for {names}")
+    join()
+
+
+def part() -> None:
+    """All processes have done their work."""
+    from ..processes.group import leave
+
+    leave()
+
+
+def last(sentence: str, error: BaseException) -> None:
+    """An error's sentence, once, however many processes there are; several end with it."""
+    if not several():
+        print(sentence, file=sys.stderr)
+        return
+    from ..processes.group import here
+    from ..processes.watch import last_word
+
+    last_word(sentence, error, here().watch)
 
 
 def _let_go() -> None:

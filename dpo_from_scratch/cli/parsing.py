@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from difflib import get_close_matches
 
+from ..processes import silent
 from .defaults import LOSS_BETAS
 
 FILES, FOLDERS = ("data", "prompts", "what", "archive"), ("out", "folder", "model", "reference")
@@ -28,6 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Exit status 2, and one line."""
+        if silent():  # the first of several processes says it
+            self.exit(2)
         self.exit(2, f"{self.prog}: {message} (`{self.prog} --help` shows what there is)\n")
 
 

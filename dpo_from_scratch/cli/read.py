@@ -91,7 +91,7 @@ def score_command(options) -> None:
 
     from ..data import DataError, Report, numbered_rows
     from ..models import Scorer, length_limit, load_model, pad_id
-    from ..scoring import score_pairs
+    from ..processes.scores import score_rows
     from ..tokens import encode_each
 
     report = Report(options.data)
@@ -104,11 +104,11 @@ def score_command(options) -> None:
         raise DataError(f"{options.data}: holds no usable row of prompt, chosen, rejected")
     lines, pairs = zip(*found, strict=True)
     rest = (pairs, pad_id(tokenizer), sys.stderr.isatty())
-    scores = score_pairs(Scorer(model), *rest)
+    scores = score_rows(Scorer(model), *rest)
     keys, what = ["chosen_logps", "rejected_logps"], "log-probability"
     if options.reference:
         reference = load_reference(options.reference, tokenizer)
-        before = score_pairs(Scorer(reference), *rest)
+        before = score_rows(Scorer(reference), *rest)
         scores = options.beta * (scores - before)
         keys, what = ["chosen_rewards", "rejected_rewards"], "implicit reward"
     for line, (chosen, rejected) in zip(lines, scores.tolist(), strict=True):

@@ -41,6 +41,7 @@ def train_command(options) -> None:
     from ..data import kind_of, read_rows
     from ..losses import LOSSES
     from ..models import load_model
+    from ..processes.group import here
     from ..training import train
 
     config = train_config(options)
@@ -53,10 +54,11 @@ def train_command(options) -> None:
     print(report)
     model, tokenizer = load_model(options.model)
     reference = load_reference(options.reference, tokenizer) if options.reference else None
-    folder = run_folder(options, f"{name_of(options.model)}-{config.loss}", config.resolved())
+    name, first = f"{name_of(options.model)}-{config.loss}", here().first
+    folder = here().from_first(lambda: run_folder(options, name, config.resolved()))
     findings = None
     try:
-        if kind == "pairs" == LOSSES[config.loss].needs and not options.resume:
+        if kind == "pairs" == LOSSES[config.loss].needs and first and not options.resume:
             findings = examine(model, reference, tokenizer, rows, config)
         history = train(
             model,

@@ -11,6 +11,7 @@ from ..data import DataError, Report, split_pairs
 from ..losses import LOSSES
 from ..models import length_limit, pad_id
 from ..tokens import Example, collate, encode_each
+from ..turns import end_ids
 from .settings import TrainConfig, rows_picked
 
 
@@ -22,6 +23,7 @@ class Batch:
     tokens: dict[str, Tensor]  # what a Scorer takes
     lengths: Tensor  # tokens of the responses, EOS included
     labels: Tensor | None  # (B,): a thumb, or the probability that chosen wins
+    counters: dict[str, Tensor]  # each (B,), see `counters`
 
 
 @dataclass
@@ -45,12 +47,26 @@ class TrainingData:
         """The batch of these rows, on a device."""
         sides = zip(*(self.examples[i] for i in rows.tolist()), strict=True)
         picked = [example for side in sides for example in side]
+        tokens = collate(picked, pad_id(self.tokenizer), device=device)
         return Batch(
             rows,
-            collate(picked, pad_id(self.tokenizer), device=device),
+            tokens,
             torch.tensor([float(e.response_length) for e in picked], device=device),
             None if self.labels is None else self.labels[rows].to(device),
+            counters(tokens, end_ids(self.tokenizer), len(rows)),
         )
+
+
+def counters(batch: dict[str, Tensor], ends: list[int], rows: int) -> dict[str, Tensor]:
+    """Ends (`turns.end_ids`) per response, which should be 1, and the share of tokens scored.
+
+    Each (rows,).
+    """
+    scored = batch["response_mask"]
+    ending = torch.isin(batch["input_ids"], torch.tensor(ends, device=scored.device))
+    many = (ending & scored).sum(1).float()
+    share = scored.sum(1) / batch["attention_mask"].sum(1)
+    return {"eos": many.view(-1, rows).mean(0), "scored": share.view(-1, rows).mean(0)}
 
 
 def prepare(

@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ..processes.shard import slice_like, whole
+
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 MOST = 2**30  # bytes of a file: some file systems take no more than 4 GiB
 
@@ -57,15 +59,21 @@ def _read_notes(folder: Path) -> dict:
 
 
 def state_of(
-    model: nn.Module, optimizer: torch.optim.Optimizer, moments: bool = True
+    model: nn.Module, optimizer: torch.optim.Optimizer, moments: bool = True, keep: bool = True
 ) -> dict[str, Tensor]:
-    """Trainable weights and their AdamW moments under their names, and the random state."""
-    out = {"random_state": torch.get_rng_state()}
+    """Trainable weights and their AdamW moments under their names, and the random state.
+
+    Where several processes have slices of them, each must ask; who doesn't `keep` gets nothing.
+    """
+    out, all_of = {"random_state": torch.get_rng_state()}, {}
     for name, p in trainable(model).items():
         found = optimizer.state.get(p, {}) if moments else {}
         out[f"weight.{name}"] = p
         out |= {f"{key}.{name}": found[key] for key in MOMENTS if key in found}
-    return {key: value.detach().cpu().clone().contiguous() for key, value in out.items()}
+    for key, value in out.items():
+        tensor = whole(value.detach())
+        all_of |= {key: tensor.cpu().clone().contiguous()} if keep else {}
+    return all_of
 
 
 @torch.no_grad()
@@ -83,11 +91,16 @@ def put_back(
         weight = tensors.get(f"weight.{name}")
         if weight is None or weight.shape != p.shape or len(found) not in (0, len(MOMENTS)):
             raise ValueError(f"{name} is missing, or incomplete")
-        p.copy_(weight)
+        p.copy_(slice_like(weight, p))
         for key, value in found.items():
             here = key == "step" and not optimizer.defaults.get("fused")
-            optimizer.state[p][key] = value if here else value.to(p.device)
+            optimizer.state[p][key] = value if here else _placed(key, value, p)
     torch.set_rng_state(tensors["random_state"])
+
+
+def _placed(key: str, value: Tensor, p: Tensor) -> Tensor:
+    """A moment where its weight is, and sliced as that is; the step is a number."""
+    return value.to(p.device) if key == "step" else slice_like(value, p)
 
 
 def trainable(model: nn.Module) -> dict[str, Tensor]:
@@ -98,7 +111,8 @@ def trainable(model: nn.Module) -> dict[str, Tensor]:
 def not_finite(tensors: dict[str, Tensor]) -> str | None:
     """The name of the first tensor that holds nan or inf."""
     floats = (name for name, t in tensors.items() if t.is_floating_point())
-    return next((name for name in floats if not bool(torch.isfinite(tensors[name]).all())), None)
+    finite = lambda tensor: bool(torch.isfinite(whole(tensor)).all())
+    return next((name for name in floats if not finite(tensors[name])), None)
 
 
 def checksum(path: Path) -> str:

@@ -53,7 +53,7 @@ def differences(before: dict, settings: dict, begun: dict[str, str]) -> list[str
     A version that did not write something yet has nothing to compare it with.
     """
     # how often a run is saved doesn't decide where it ends, and how it computes goes on as begun
-    free = {"save_every", "begun_with", "plain"}
+    free = {"save_every", "begun_with", "plain", "shard"}
     free |= {"precision"} if settings.get("precision") == "auto" else set()
     same = free | {k for k in settings if k not in before or before[k] == settings[k]}
     changed = sorted(settings.keys() - same)

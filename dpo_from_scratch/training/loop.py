@@ -11,13 +11,13 @@ from pathlib import Path
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..turns import end_ids
+from ..processes.group import join
+from ..processes.run import open_run
 from .batches import prepare
 from .endings import last_words, warnings_of
 from .fingerprints import begun_with
 from .folders import recorded
-from .metrics import Means, counters, loss_and_metrics
-from .runs import open_run
+from .metrics import Means, loss_and_metrics
 from .settings import TrainConfig, as_begun, learning_rate, pick_rows
 from .start import SetUp, products, set_up
 from .stops import Stopped, check_finite, check_weights, interruptible, told
@@ -51,6 +51,7 @@ def train(
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
     it names the last good weights.
     """
+    progress = join().first and progress  # alone it is the first; a launcher starts several
     config = as_begun(config, recorded(Path(run_folder))) if resume and run_folder else config
     data = prepare(tokenizer, rows, config, model, progress)
     begun = lambda: begun_with(rows, data, model, reference)
@@ -67,35 +68,36 @@ def train(
         with interruptible() as interrupted:
             for step in steps:
                 with told(step, run):
-                    row = one_step(ready, step, config, tokenizer)
+                    row = one_step(ready, step, config)
                 ready.log(row)
                 if on_step:
                     on_step(step + 1, row)
                 steps.set_postfix_str(f"loss {row['loss']:.3f}", refresh=False)
-                stop, last = interrupted(), step + 1 == config.steps
+                stop, last = ready.processes.most(interrupted()), step + 1 == config.steps
                 if last or stop or (config.save_every and (step + 1) % config.save_every == 0):
                     check_weights(ready.model, step, config, run)
                     ready.save(step + 1, last)
                 if stop:
                     raise Stopped(f"after step {step + 1}{run.how_to_go_on()}", stop)
-        run.finish(ready.model.merge_and_unload() if config.lora_rank else ready.model, tokenizer)
+        run.finish(ready.trained(), tokenizer)
     say(last_words(ready.history), progress)
     return ready.history
 
 
-def one_step(ready: SetUp, step: int, config: TrainConfig, tokenizer) -> dict[str, float]:
+def one_step(ready: SetUp, step: int, config: TrainConfig) -> dict[str, float]:
     """The four steps on one batch, and the metrics of it."""
     picked = pick_rows(step, len(ready.data), config)  # 1. sample pairs
     numbers, means = ready.whole_batch.before(picked), Means(len(picked))
-    for part in picked.chunk(config.accumulation):
-        batch = ready.data.batch(part, ready.accelerator.device)
+    for part in ready.parts(picked):
+        batch = ready.data.batch(part.rows, ready.accelerator.device)
         ref_logps = ready.reference.logps(batch)  # 2. ask the reference
         logps = ready.policy(**batch.tokens)  # 3. ask the policy
+        batch, logps, ref_logps = part.of_all(batch, logps, ref_logps)  # as they are, if alone
         losses, metrics = loss_and_metrics(
             config, logps, ref_logps, batch.lengths, batch.labels, **numbers
         )
         ready.accelerator.backward(losses.sum() / len(picked))  # 4. go back
-        means.add(metrics | counters(batch.tokens, end_ids(tokenizer), len(part)))
+        means.add(metrics | batch.counters)
         ready.whole_batch.see(metrics, batch)
     row = {"step": step + 1} | means.values()
     check_finite("loss", row["loss"], step, config, ready.run)

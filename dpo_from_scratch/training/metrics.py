@@ -68,18 +68,6 @@ def share_right(gap: Tensor, right: Tensor) -> Tensor:
     return torch.where(gap.abs() < 1e-5, 0.5, right.float())
 
 
-def counters(batch: dict[str, Tensor], ends: list[int], rows: int) -> dict[str, Tensor]:
-    """Ends (`turns.end_ids`) per response, which should be 1, and the share of tokens scored.
-
-    Each (rows,).
-    """
-    scored = batch["response_mask"]
-    ending = torch.isin(batch["input_ids"], torch.tensor(ends, device=scored.device))
-    many = (ending & scored).sum(1).float()
-    share = scored.sum(1) / batch["attention_mask"].sum(1)
-    return {"eos": many.view(-1, rows).mean(0), "scored": share.view(-1, rows).mean(0)}
-
-
 class Means:
     """Means over the rows of a batch that comes in parts."""
 

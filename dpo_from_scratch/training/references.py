@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..losses import Loss
 from ..models import frozen_copy, pad_id
-from ..scoring import score_pairs
+from ..processes.scores import score_rows
 from .batches import Batch, TrainingData
 from .settings import TrainConfig
 
@@ -76,8 +76,8 @@ def reference_of(
 def scores_of(reference: nn.Module, data: TrainingData, progress: bool) -> Tensor:
     """log pi_ref(y|x) of the rows that will be picked, (rows, responses a row), nan for others."""
     picked = torch.tensor(list(data.examples), device="cpu")
-    pairs = list(data.examples.values())
-    found = score_pairs(reference, pairs, pad_id(data.tokenizer), progress)
+    rows = list(data.examples.values())
+    found = score_rows(reference, rows, pad_id(data.tokenizer), progress)
     scores = torch.full((len(data), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
     scores[picked] = found
     return scores

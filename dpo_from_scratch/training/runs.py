@@ -7,7 +7,6 @@ first. The model is written last, and a folder that holds one is finished.
 
 import json
 import shutil
-from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +36,6 @@ from .folders import (
     write_text,
 )
 from .locks import Lock
-from .no_run import NoRun
 
 KEEP = 2  # checkpoints: the last, and the one before it in case the last is damaged
 
@@ -261,21 +259,6 @@ class RunFolder:
             raise DataError(
                 f"can't write a run to {self.folder} ({_reason(error)}): {kept}"
             ) from error
-
-
-def open_run(
-    folder: str | Path | None,
-    settings: dict,
-    begun_with: Callable[[], dict[str, str]],
-    resume: bool,
-    overwrite: bool,
-) -> RunFolder | NoRun:
-    """The folder of a run, or what stands in its place where none is wanted."""
-    if folder is None:
-        return NoRun()
-    if not str(folder).strip():
-        raise DataError(f"the run's folder has no name (an unset variable?): {ELSEWHERE}")
-    return RunFolder(folder, settings, begun_with(), resume, overwrite)
 
 
 def _reason(error: Exception) -> str:

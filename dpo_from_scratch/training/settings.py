@@ -69,6 +69,11 @@ class TrainConfig:
         "no fast path: every response beside its own prompt, padding and all, and logits for every "
         "token",
     )
+    shard: bool = option(
+        False,
+        "under torchrun: each process keeps a slice of weights, gradients and moments (FSDP2), not "
+        "all of them",
+    )
     save_every: int = option(
         0, "steps between checkpoints; 0: none (Ctrl-C leaves one all the same)"
     )

@@ -1,6 +1,6 @@
 """Everything before the first step: adapters, reference, optimizer, what a checkpoint holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 
@@ -11,8 +11,12 @@ from torch import Tensor, nn
 
 from ..data import DataError
 from ..folders import check_finite
-from ..losses import LOSSES
+from ..losses import LOSSES, Loss
 from ..models import Scorer, pad_id
+from ..processes.group import Processes, here
+from ..processes.parts import Part, parts
+from ..processes.run import SharedRun
+from ..processes.shard import accelerator_of, is_sharded, sharded, sharded_copy, take_weights
 from .batches import TrainingData
 from .lora import add_lora
 from .no_run import NoRun
@@ -26,13 +30,15 @@ from .whole_batch import Nothing, whole_batch_of
 class SetUp:
     """All that stands when the first step begins."""
 
+    config: TrainConfig
     data: TrainingData
-    run: RunFolder | NoRun
+    run: RunFolder | SharedRun | NoRun
+    processes: Processes
     accelerator: Accelerator
-    model: nn.Module  # with adapters, if there are any
+    given: nn.Module  # the model, with adapters if there are any
+    model: nn.Module  # the same, or a copy of it in slices
     reference: Reference
     policy: nn.Module  # the model's Scorer, as accelerate prepared it
-    weights: list[Tensor]  # those that are trained
     optimizer: torch.optim.Optimizer
     clip: Callable[[float], Tensor]  # the gradient's norm; the next step is clipped to a number
     whole_batch: Nothing
@@ -50,6 +56,19 @@ class SetUp:
         with suppress(DataError) if last else nullcontext():
             self.run.save(step, self.model, self.optimizer, notes, last)
 
+    def parts(self, picked: Tensor) -> Iterator[Part]:
+        """This process's share of a batch in parts; gradients are sent behind the last."""
+        found = parts(picked, self.config.accumulation, self.processes)
+        for part in found:
+            with nullcontext() if part is found[-1] else self.accelerator.no_sync(self.policy):
+                yield part
+
+    def trained(self) -> nn.Module:
+        """The model as it is to be kept: whole, without adapters."""
+        if is_sharded(self.model):
+            take_weights(self.given, self.model)
+        return self.given.merge_and_unload() if self.config.lora_rank else self.given
+
     def log(self, row: dict) -> None:
         """A step's metrics: kept, and written."""
         self.history.append(row)
@@ -61,17 +80,16 @@ def set_up(
     tokenizer,
     data: TrainingData,
     config: TrainConfig,
-    run: RunFolder | NoRun,
+    run: RunFolder | SharedRun | NoRun,
     reference: nn.Module | None,
     progress: bool,
 ) -> SetUp:
     """Everything before the first step; ModelError for weights that are not finite."""
-    loss = LOSSES[config.loss]
+    loss, processes = LOSSES[config.loss], here()
     check_finite("the starting model", model)
     run.try_saving(model, tokenizer)
     AcceleratorState._reset_state()  # an earlier run of this process may have had another precision
-    mixed = config.precision.replace("auto", "no")
-    accelerator = Accelerator(mixed_precision=mixed)
+    accelerator = accelerator_of(config, processes, model)
     torch.manual_seed(config.seed)
     model = add_lora(model, config.lora_rank) if config.lora_rank else model
     model.eval()  # no dropout: the policy that is scored is the policy that will be sampled
@@ -80,25 +98,20 @@ def set_up(
     if reference is not None:
         theirs, _ = scorer_of(reference, data, config)
     anchor = reference_of(loss, config, theirs, data, run, accelerator, progress)
-    weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer, clip = optimizer_of(weights, config, accelerator)
-    policy, optimizer = accelerator.prepare(policy, optimizer)
-    first, history, notes = run.restore(model, optimizer)
-    if history:
-        notes = history[-1] | notes  # an older checkpoint left delta to the metrics
-    if first and "delta" in loss.inputs and "delta" not in notes:
-        lost = "the delta of the steps before is in neither checkpoint nor metrics.jsonl"
-        raise DataError(f"{lost}, and decides the weights: begin anew with --overwrite")
-    if accelerator.scaler is not None and "scaler" in notes:
-        accelerator.scaler.load_state_dict(notes["scaler"])
+    policy, optimizer, clip = prepared(policy, anchor, config, accelerator, processes)
+    trained = policy.model if is_sharded(policy) else model
+    first, history, notes = run.restore(trained, optimizer)
+    notes = as_left(notes, first, history, loss, accelerator)
     return SetUp(
+        config=config,
         data=data,
         run=run,
+        processes=processes,
         accelerator=accelerator,
-        model=model,
+        given=model,
+        model=trained,
         reference=anchor,
         policy=policy,
-        weights=weights,
         optimizer=optimizer,
         clip=clip,
         whole_batch=whole_batch_of(loss, policy, anchor, data, notes),
@@ -106,6 +119,31 @@ def set_up(
         history=history,
         told=told,
     )
+
+
+def as_left(notes: dict, first: int, history: list[dict], loss: Loss, accelerator) -> dict:
+    """What a checkpoint noted: BCO's delta, or DataError, and what fp16's scaler takes."""
+    if history:
+        notes = history[-1] | notes  # an older checkpoint left delta to the metrics
+    if first and "delta" in loss.inputs and "delta" not in notes:
+        lost = "the delta of the steps before is in neither checkpoint nor metrics.jsonl"
+        raise DataError(f"{lost}, and decides the weights: begin anew with --overwrite")
+    if accelerator.scaler is not None and "scaler" in notes:
+        accelerator.scaler.load_state_dict(notes["scaler"])
+    return notes
+
+
+def prepared(
+    policy: nn.Module, anchor: Reference, config: TrainConfig, accelerator, processes: Processes
+) -> tuple[nn.Module, torch.optim.Optimizer, Callable[[float], Tensor]]:
+    """The policy's Scorer as the engine wants it, its optimizer, and what clips the gradient."""
+    if not (config.shard and processes.size > 1):
+        weights = [p for p in policy.parameters() if p.requires_grad]
+        optimizer, clip = optimizer_of(weights, config, accelerator)
+        return *accelerator.prepare(policy, optimizer), clip
+    if hasattr(anchor, "model") and (config.live_reference or "kl" in LOSSES[config.loss].inputs):
+        anchor.model = sharded_copy(anchor.model, processes)
+    return sharded(policy, optimizer_settings(config), accelerator, processes)
 
 
 def scorer_of(
@@ -131,7 +169,7 @@ def scorer_of(
 
 def optimizer_of(weights: list[Tensor], config: TrainConfig, accelerator: Accelerator):
     """AdamW, and what measures the gradient and has it clipped."""
-    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    settings = optimizer_settings(config)
     if config.plain or config.precision == "fp16":  # fp16's scaler has a say in both
         clip = lambda most: accelerator.clip_grad_norm_(weights, most)
         return torch.optim.AdamW(weights, **settings), clip
@@ -139,6 +177,11 @@ def optimizer_of(weights: list[Tensor], config: TrainConfig, accelerator: Accele
 
     optimizer = ClippingAdamW(weights, **settings)
     return optimizer, optimizer.clip
+
+
+def optimizer_settings(config: TrainConfig) -> dict:
+    """AdamW's own."""
+    return {"lr": config.learning_rate, "weight_decay": config.weight_decay}
 
 
 def products(config: TrainConfig):

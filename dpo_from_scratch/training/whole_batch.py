@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..losses import Loss, class_mean_delta, kto_kl
 from ..models import device_of, pad_id
-from ..scoring import score_examples
+from ..processes.scores import score_shared
 from ..tokens import Example, fit
 from .batches import Batch, TrainingData
 
@@ -112,5 +112,5 @@ def mismatched_kl(
     ]
     if limit:
         mixed = [fit([example], limit)[0] for example in mixed]
-    ours, theirs = (score_examples(m, mixed, pad) for m in (policy, reference))
+    ours, theirs = (score_shared(m, mixed, pad) for m in (policy, reference))
     return kto_kl(ours - theirs).to(device_of(policy))

@@ -1,0 +1,99 @@
+"""Several processes: shares of a batch, one launch against one process, commands that have none.
+
+tests/processes.py goes through all losses, tests/kill_a_rank.py kills processes.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import processes
+import pytest
+import torch
+
+from dpo_from_scratch.processes.group import Processes
+from dpo_from_scratch.processes.parts import parts
+from dpo_from_scratch.training import TrainConfig, pick_rows
+
+FEW = ["dpo", "kto", "aot"]
+
+
+@pytest.fixture(scope="module")
+def launches(tmp_path_factory):
+    """Three steps of three losses in two processes, and in this one."""
+    place = tmp_path_factory.mktemp("launches")
+    processes.launch(place / "two", 2, FEW, "--steps", "3")
+    (place / "alone").mkdir()
+    processes.launched(place / "alone", FEW, steps=3)
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FEW)
+def test_two_processes_train_the_weights_of_one(launches, name):
+    off = processes.differences(launches / "alone", launches / "two", name)
+    assert all(off[kind] <= limit for kind, limit in processes.LIMITS.items()), off
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FEW)
+def test_the_metrics_of_two_processes_are_those_of_all_rows(launches, name):
+    alone, two = (
+        json.loads((launches / which / f"{name} float64.json").read_text())
+        for which in ("alone", "two")
+    )
+    assert [row.keys() for row in alone] == [row.keys() for row in two]
+    for mine, theirs in zip(alone, two, strict=True):
+        # what is counted is float32 here too, and its sums are cut otherwise
+        assert theirs == pytest.approx(mine, rel=1e-6, abs=1e-9)
+
+
+def test_every_row_of_a_batch_is_in_one_process_whatever_their_number():
+    config = TrainConfig(batch_size=7, accumulation=2)
+    for step in range(4):
+        picked = pick_rows(step, 10, config)
+        for size in (1, 2, 4, 9):
+            found = [parts(picked, 2, Processes(rank, size)) for rank in range(size)]
+            assert len({len(of_rank) for of_rank in found}) == 1  # all meet as often
+            mine = [p.rows[: p.counts[rank]] for rank in range(size) for p in found[rank]]
+            assert sorted(torch.cat(mine).tolist()) == sorted(picked.tolist())
+            assert all(len(p.rows) for of_rank in found for p in of_rank)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 8, 32])
+@pytest.mark.parametrize("accumulation", [1, 2, 3, 40])
+def test_one_process_cuts_a_batch_as_chunk_does(rows, accumulation):
+    found = parts(torch.arange(rows), accumulation, Processes())
+    expected = torch.arange(rows).chunk(accumulation)
+    assert [p.rows.tolist() for p in found] == [part.tolist() for part in expected]
+
+
+def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
+    """Python as a launcher of two would start it."""
+    env = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    env |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "PYTHONPATH": str(processes.ROOT)}
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *code], env=env, cwd=place, **pipe)
+
+
+def test_a_command_for_one_process_says_so_once_and_writes_nothing(tmp_path):
+    command = ["-m", "dpo_from_scratch", "iterate", "--out", "run"]
+    started = [launched(command, rank, tmp_path) for rank in (0, 1)]
+    said = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [2, 2]
+    assert said[0][1].count("\n") == 1
+    assert "without torchrun" in said[0][1]
+    assert said[1] == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_accelerate_counts_other_processes_than_the_launcher_nothing_is_written(tmp_path):
+    train = "['train', '--data', 'pairs.jsonl', '--out', 'run']"
+    code = "from accelerate import PartialState; PartialState(); from dpo_from_scratch.cli import "
+    process = launched(["-c", f"{code}main; main({train})"], 0, tmp_path)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "started 2 processes and Accelerate counts 1" in said
+    assert list(tmp_path.iterdir()) == []
