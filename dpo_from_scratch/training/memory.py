@@ -12,6 +12,7 @@ each other.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from heapq import nlargest
 
 import numpy as np
 from torch import Tensor, nn
@@ -139,19 +140,18 @@ def largest_of(data: TrainingData, config: TrainConfig) -> tuple[list[Example], 
     The former of `STEPS` batches spread over the run; the latter are the longest responses of all,
     as `scoring.score_examples` takes them.
     """
-    lengths = {i: [len(e.ids) for e in row] for i, row in data.examples.items()}
     cost = (lambda found: max(found) * len(found)) if config.plain else sum
     best: list[int] = []
     most = 0
     for step in np.unique(np.linspace(0, config.steps - 1, STEPS).astype(int)).tolist():
         for part in pick_rows(step, len(data), config).chunk(config.accumulation):
-            found = cost([n for i in part.tolist() for n in lengths[i]])
+            found = cost([len(e.ids) for i in part.tolist() for e in data.examples[i]])
             if found > most:
                 best, most = part.tolist(), found
-    flat = [example for row in data.examples.values() for example in row]
-    flat.sort(key=lambda e: len(e.ids), reverse=True)
-    size = max(1, min(64, 4096 // len(flat[0].ids)))
-    return [e for i in best for e in data.examples[i]], flat[:size]
+    size = max(1, min(64, 4096 // max(len(e.ids) for e in data.longest)))
+    flat = (example for row in data.examples.values() for example in row)
+    first = nlargest(size, flat, key=lambda e: len(e.ids))
+    return [e for i in best for e in data.examples[i]], first
 
 
 def laid_out(examples: list[Example], model: nn.Module, data: TrainingData, config) -> Rows:
@@ -164,7 +164,7 @@ def laid_out(examples: list[Example], model: nn.Module, data: TrainingData, conf
         return padded
     from ..fast import allowed, lay_out, reach_of  # the core needs it for nothing else
 
-    tricks, _ = allowed(model, max(len(e.ids) for row in data.examples.values() for e in row))
+    tricks, _ = allowed(model, max(len(e.ids) for e in data.longest))
     if not (tricks.share or tricks.pack):
         return padded
     layout = lay_out(**batch, share=tricks.share, pack=tricks.pack, reach=reach_of(model))
@@ -216,7 +216,7 @@ def most_needed(model, data: TrainingData, config: TrainConfig, reference) -> fl
     if not hasattr(model, "config"):
         return 0
     shape = model.config.get_text_config()
-    longest = max(len(e.ids) for row in data.examples.values() for e in row)
+    longest = max(len(e.ids) for e in data.longest)
     tokens = longest * max(2 * config.batch_size, 64)
     layers = 4 * 80 * shape.hidden_size * shape.num_hidden_layers * tokens
     head = 4 * 5 * shape.vocab_size * tokens
