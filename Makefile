@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book pdf setup cpu test-distributed smollm2 ratings trl bench floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -124,6 +124,14 @@ trl: $(SETUP)
 # speed and memory of a step beside TRL: an hour at most, and it goes on where it was stopped; make bench QUICK=1 takes five minutes
 bench: smollm2 trl
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+# what a run is said to need beside what it takes: 14 runs, 6 GB at most, some minutes
+memory-check: smollm2
+	$(BIN)/python -m benchmarks.memory
+
+# memory of a run of a million rows beside one of ten thousand
+million: $(SETUP)
+	$(BIN)/python -m benchmarks.million
 
 # other people's models with the oldest transformers that pyproject.toml allows, and behind it all that .venv holds
 floor: $(FLOOR)/.ready

@@ -24,6 +24,7 @@ Core, what the chapters derive                                  -> nothing
     recipes.py              columns of other names: a line of Python that renames them
     texts.py                strings, messages, transcripts; what is dropped is compared first
     rows.py                 one row in normal form, and what is odd about it
+    stored.py               many rows on the disk, made once and mapped
     reading.py              a file of rows with a report, by one reader for all
   others.py                 other people's code, templates and tokenizers, behind one wrapper
   folders.py                model folders and adapters, looked at before they are trusted
@@ -35,11 +36,15 @@ Core, what the chapters derive                                  -> nothing
     loop.py                 sample, score with the reference, score with the policy, step back
     references.py           what the reference says: nothing, kept scores, or a live model
     whole_batch.py          what only a whole batch can tell: KTO's KL, BCO's delta
+    flat.py                 tokenised rows in flat files, from some thousands on
     batches.py              rows, tokenised once and put together a batch at a time
     metrics.py              the loss of a batch, and what the dashboard shows of it
     settings.py             configuration, where beta comes from, order of the rows
     presets.py              the settings of the book's runs and of the commands
     start.py                everything before the first step
+    memory.py               what memory a run will take, and what would fit, before it begins
+    played.py               a step on tensors without content, each of its bytes counted
+    room.py                 what memory a machine has, and what of it is free
     stops.py                what ends a run early, in a sentence with its likely cause
     endings.py              notes on settings that do little and on runs that end badly
     lora.py                 adapters of low rank, for models too large to train whole

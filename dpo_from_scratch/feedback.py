@@ -294,5 +294,6 @@ def _trained(
     compare(run, made_by)
     if not (run / "model").exists():
         remember(run, made_by)
-        return train(model, tokenizer, rows, config, run, resume=recorded(run) is not None)
+        begun = recorded(run) is not None
+        return train(model, tokenizer, rows, config, run, resume=begun, force=True)
     return finished(run, model, config.steps)

@@ -142,7 +142,7 @@ def plan(
 
         @cache
         def ordered() -> list[dict]:  # only if a round asks: one that is done does not
-            train(guide, tokenizer, rows, half, progress=progress)
+            train(guide, tokenizer, rows, half, progress=progress, force=True)
             return easy_to_hard(guide, reference, tokenizer, rows)
 
         return lambda r: ordered()[r * size : (r + 1) * size]
@@ -238,7 +238,7 @@ def _do(
             done = finished(run, model, settings.steps)
         else:
             begun = bool(run and recorded(run))
-            how = {"reference": reference, "resume": begun, "progress": progress}
+            how = {"reference": reference, "resume": begun, "progress": progress, "force": True}
             done = train(model, tokenizer, rows, settings, run, **how)
         told = {"round": r + 1, "rows": len(rows)}
         history += [row | {"step": r * length + row["step"]} | told for row in done]

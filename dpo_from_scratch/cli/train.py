@@ -33,6 +33,12 @@ def add_commands(add) -> None:
     training.add_argument(
         "--reference", help="another reference model (default: the model as it starts)"
     )
+    training.add_argument(
+        "--dry-run", action="store_true", help="print what memory the run needs, and do not train"
+    )
+    training.add_argument(
+        "--force", action="store_true", help="train though the machine has too little memory"
+    )
     add_run_options(training)
     add_train_options(training)
 
@@ -54,6 +60,8 @@ def train_command(options) -> None:
     print(report)
     model, tokenizer = load_model(options.model)
     reference = load_reference(options.reference, tokenizer) if options.reference else None
+    if options.dry_run:
+        return print(memory_table(model, tokenizer, rows, config, reference))
     name, first = f"{name_of(options.model)}-{config.loss}", here().first
     folder = here().from_first(lambda: run_folder(options, name, config.resolved()))
     findings = None
@@ -69,6 +77,7 @@ def train_command(options) -> None:
             reference,
             resume=options.resume,
             overwrite=options.overwrite,
+            force=options.force,
         )
     finally:
         if options.out is None:
@@ -78,6 +87,19 @@ def train_command(options) -> None:
         told = json.dumps([asdict(f) for f in findings], indent=1) + "\n"
         (folder / "doctor.json").write_text(told, encoding="utf-8")
     tell(history, config, folder)
+
+
+def memory_table(model, tokenizer, rows: list[dict], config, reference):
+    """What the run would need, and what there is."""
+    from ..models import device_of
+    from ..training.batches import prepare
+    from ..training.memory import gigabytes, memory_needed
+    from ..training.room import room
+
+    need = memory_needed(model, prepare(tokenizer, rows, config, model), config, reference)
+    total, free = room(device_of(model))
+    there = f"; this machine has {gigabytes(total)}, {gigabytes(free)} free" if total else ""
+    return f"{need}\n{gigabytes(need.total)} at the worst moment, {need.worst}{there}"
 
 
 def tell(history: list[dict], config, folder: Path) -> None:

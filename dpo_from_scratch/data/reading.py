@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -11,20 +11,29 @@ from .recipes import hidden_kind, meant, misfit
 from .report import NAMES, DataError, Report
 from .rows import check_row, used
 from .sources import lines_of, raw_rows
+from .stored import MANY, store_rows
 
 HEAD = 50  # rows that decide the kind of a file
 
 
 def read_rows(
     path: str | os.PathLike, kind: str | None = "pairs", skip_bad: bool = False
-) -> tuple[list[dict], Report]:
+) -> tuple[Sequence[dict], Report]:
     """Rows of one kind (of KEYS) in normal form, and a report.
 
     A row that can't be used raises DataError with file, line and reason; `skip_bad=True` counts it
-    in the report instead.
+    in the report instead. A file of MANY rows or more is not held in memory: its rows are kept in
+    the cache folder, read one at a time as they are asked for, and shared by all who read it.
     """
     report = Report(str(path))
-    rows = [row for _, row in numbered_rows(path, kind, report, skip_bad)]
+    numbered = (row for _, row in numbered_rows(path, kind, report, skip_bad))
+    rows: Sequence[dict] = list(islice(numbered, MANY))
+    if len(rows) == MANY:
+        found = store_rows(path, [str(kind), str(skip_bad)], chain(rows, numbered), report)
+        if found is None:  # nowhere to write: all of them in memory
+            report = Report(str(path))
+            found = [row for _, row in numbered_rows(path, kind, report, skip_bad)]
+        rows = found
     report.rows = len(rows)
     if not rows:
         raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[report.kind])}")

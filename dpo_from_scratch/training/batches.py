@@ -1,17 +1,23 @@
 """Rows as the loop takes them: those that it will pick, tokenised once, a batch at a time."""
 
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..data import DataError, Report, split_pairs
+from ..data.stored import SplitRows, StoredRows
 from ..losses import LOSSES
 from ..models import length_limit, pad_id
 from ..tokens import Example, collate, encode_each
 from ..turns import end_ids
+from .flat import examples_of
 from .settings import TrainConfig, rows_picked
 
 
@@ -35,13 +41,23 @@ class TrainingData:
     """
 
     number: int
-    examples: dict[int, tuple[Example, ...]]  # in the order of the rows
+    examples: Mapping[int, tuple[Example, ...]]  # in the order of the rows
     labels: Tensor | None  # (number,)
     tokenizer: object
     limit: int | None  # the most tokens of a row
 
     def __len__(self) -> int:
         return self.number
+
+    @cached_property
+    def longest(self) -> tuple[Example, ...]:
+        """The row with the longest text."""
+        return max(self.examples.values(), key=lambda row: max(len(e.ids) for e in row))
+
+    def three(self) -> list[tuple[Example, ...]]:
+        """The first row that will be picked, the one in the middle, and the longest."""
+        picked = (next(islice(self.examples, i, None)) for i in (0, len(self.examples) // 2))
+        return [*(self.examples[i] for i in picked), self.longest]
 
     def batch(self, rows: Tensor, device) -> Batch:
         """The batch of these rows, on a device."""
@@ -79,19 +95,24 @@ def prepare(
     """
     loss, limit = LOSSES[config.loss], length_limit(model, config.max_length)
     if loss.needs == "labels" and len(rows) and "chosen" in rows[0]:
-        rows = split_pairs(rows)
-    report, usable = Report("tokens"), range(len(rows))
+        rows = SplitRows(rows) if isinstance(rows, StoredRows) else split_pairs(rows)
+    report = Report("tokens")
+    usable: Sequence[int] = range(len(rows))
     bar = {"desc": "tokenising", "disable": not progress, "leave": False, "delay": 2}
     if config.skip_bad:
         numbered = ((i + 1, rows[i]) for i in tqdm(usable, **bar))
-        usable = [i - 1 for i, _ in encode_each(tokenizer, numbered, report, limit, skip_bad=True)]
+        found = encode_each(tokenizer, numbered, report, limit, skip_bad=True)
+        usable = array("q", (i - 1 for i, _ in found))
     if not len(usable):
         raise DataError("no row is left to train on")
     picked = rows_picked(len(usable), config)
-    numbered = ((usable[i] + 1, rows[usable[i]]) for i in tqdm(picked, **bar))
+
+    def encode(told: Report):
+        numbered = ((usable[i] + 1, rows[usable[i]]) for i in tqdm(picked, **bar))
+        return encode_each(tokenizer, numbered, told, limit)
+
     again = Report() if config.skip_bad else report
-    encoded = encode_each(tokenizer, numbered, again, limit)
-    examples = dict(zip(picked, (found for _, found in encoded), strict=True))
+    examples = examples_of(picked, encode, again, rows, tokenizer, limit)
     report.rows = len(usable)
     if report.left_out or report.warnings:
         tqdm.write(str(report))
@@ -104,7 +125,8 @@ def prepare(
 def row_labels(needs: str, rows: Iterable[dict]) -> Tensor | None:
     """What a row says, (N,): its thumb, or the probability that its chosen response wins."""
     if needs == "labels":
-        return torch.tensor([row["label"] for row in rows], device="cpu")
+        return torch.from_numpy(np.fromiter((row["label"] for row in rows), bool))
     if needs == "pairs":
-        return torch.tensor([float(row.get("probability", 1.0)) for row in rows], device="cpu")
+        found = (float(row.get("probability", 1.0)) for row in rows)
+        return torch.from_numpy(np.fromiter(found, np.float64).astype(np.float32))
     return None

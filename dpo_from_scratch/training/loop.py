@@ -11,12 +11,13 @@ from pathlib import Path
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..processes.group import join
+from ..processes.group import here, join
 from ..processes.run import open_run
 from .batches import prepare
 from .endings import last_words, warnings_of
 from .fingerprints import begun_with
 from .folders import recorded
+from .memory import look_at_memory
 from .metrics import Means, loss_and_metrics
 from .settings import TrainConfig, as_begun, learning_rate, pick_rows
 from .start import SetUp, products, set_up
@@ -34,6 +35,7 @@ def train(
     on_step: Callable[[int, dict], None] | None = None,
     progress: bool = True,
     overwrite: bool = False,
+    force: bool = False,
 ) -> list[dict]:
     """Train `model` in place on rows as `data.read_rows` gives them; returns each step's metrics.
 
@@ -49,11 +51,15 @@ def train(
     it began with. Ctrl-C and SIGTERM end the step, leave a checkpoint and raise `Stopped`, a
     KeyboardInterrupt. DataError or ModelError, in one sentence, for rows, a model or a folder that
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
-    it names the last good weights.
+    it names the last good weights. A run that needs more memory than there is is refused, unless
+    `force`.
     """
     progress = join().first and progress  # alone it is the first; a launcher starts several
     config = as_begun(config, recorded(Path(run_folder))) if resume and run_folder else config
     data = prepare(tokenizer, rows, config, model, progress)
+    if not resume:
+        asked = (model, data, config, reference, run_folder is not None, force)
+        say(here().from_first(lambda: look_at_memory(*asked)), progress)
     begun = lambda: begun_with(rows, data, model, reference)
     opened = open_run(run_folder, config.resolved(), begun, resume, overwrite)
     with opened as run, products(config):

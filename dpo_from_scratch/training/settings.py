@@ -5,6 +5,8 @@ Torch and the losses are loaded when asked for: the command line's help is made 
 
 import inspect
 import math
+from array import array
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -253,9 +255,9 @@ def _permutation(rows: int, seed: int, epoch: int) -> "Tensor":
     return torch.randperm(rows, generator=generator, device="cpu")
 
 
-def rows_picked(rows: int, config: TrainConfig) -> list[int]:
+def rows_picked(rows: int, config: TrainConfig) -> Sequence[int]:
     """The numbers of the rows that a run will use, in order; with `score_all` all of them."""
     wanted = config.steps * config.batch_size
     if config.score_all or wanted >= rows:
-        return list(range(rows))
-    return sorted(_permutation(rows, config.seed, 0)[:wanted].tolist())
+        return range(rows)
+    return array("q", _permutation(rows, config.seed, 0)[:wanted].sort().values.numpy().tobytes())

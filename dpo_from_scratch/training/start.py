@@ -158,7 +158,7 @@ def scorer_of(
     from ..fast import FastScorer, Tricks, sound_tricks  # the core needs it for nothing else
 
     kept = run.kept_tricks() if run else None
-    rows, pad = list(data.examples.values()), pad_id(data.tokenizer)
+    rows, pad = data.three(), pad_id(data.tokenizer)
     tricks, why = sound_tricks(model, rows, pad, kept and Tricks(**kept))
     if run:
         run.keep_tricks(asdict(tricks))
