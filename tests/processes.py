@@ -198,4 +198,6 @@ if __name__ == "__main__":
     place, names = Path(sys.argv[1]), json.loads(sys.argv[2])
     more = {"shard": True} if "--shard" in sys.argv else {}
     more |= {"steps": int(sys.argv[sys.argv.index("--steps") + 1])} if "--steps" in sys.argv else {}
+    if "--only64" in sys.argv:
+        del DTYPES["float32"]
     launched(place, names, **more)

@@ -18,7 +18,8 @@ class Part:
     """
 
     rows: Tensor
-    counts: list[int]  # the rows of each process
+    whole: Tensor  # the rows of all processes, by rank
+    counts: list[int]  # how many each has
     processes: Processes
 
     def of_all(
@@ -43,8 +44,10 @@ class Part:
         counters = {name: found.pop().flatten() for name in reversed(names)}
         labels = None if batch.labels is None else found.pop().flatten()
         flat = [t.T.flatten() for t in found]
-        whole = replace(batch, lengths=flat[1], labels=labels, counters=counters)
-        return whole, flat[0], None if ref_logps is None else flat[2]
+        everything = replace(
+            batch, rows=self.whole, lengths=flat[1], labels=labels, counters=counters
+        )
+        return everything, flat[0], None if ref_logps is None else flat[2]
 
     def _gathered(self, mine: Tensor) -> Tensor:
         found = self.processes.gather(mine.double(), self.counts)
@@ -65,5 +68,6 @@ def parts(picked: Tensor, accumulation: int, processes: Processes) -> list[Part]
     for at in range(number):
         each = [rows[at * size : (at + 1) * size] for rows in shares]
         mine = each[processes.rank]
-        out.append(Part(mine if len(mine) else picked[:1], [len(r) for r in each], processes))
+        rows = mine if len(mine) else picked[:1]
+        out.append(Part(rows, torch.cat(each), [len(r) for r in each], processes))
     return out
