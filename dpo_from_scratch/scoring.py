@@ -1,6 +1,7 @@
 """Log-probabilities of many responses, in batches on the model's device."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from tqdm.auto import tqdm
 from .data import DataError
 from .models import Scorer, device_of
 from .tokens import Example, collate
+
+BLOCK = 2**16
 
 
 @torch.no_grad()
@@ -60,14 +63,18 @@ def _by_length(examples: list[Example], shares: bool) -> list[int]:
 
 
 def score_pairs(
-    scorer: nn.Module, pairs: list[tuple[Example, ...]], pad: int, progress: bool = False
+    scorer: nn.Module, pairs: Iterable[tuple[Example, ...]], pad: int, progress: bool = False
 ) -> Tensor:
     """log pi(y|x) of N pairs, (N, 2): chosen, rejected; of rows with one response each, (N, 1).
 
-    DataError where one of them is nan or inf.
+    DataError where one of them is nan or inf. `BLOCK` pairs at most are in memory at a time.
     """
-    flat = [example for pair in pairs for example in pair]
-    return finite(score_examples(scorer, flat, pad, progress=progress)).view(len(pairs), -1)
+    out, rest = [], iter(pairs)
+    while part := list(islice(rest, BLOCK)):
+        flat = [example for pair in part for example in pair]
+        found = finite(score_examples(scorer, flat, pad, progress=progress))
+        out.append(found.view(len(part), -1))
+    return torch.cat(out)
 
 
 def finite(scores: Tensor) -> Tensor:

@@ -68,17 +68,8 @@ def train_command(options) -> None:
     try:
         if kind == "pairs" == LOSSES[config.loss].needs and first and not options.resume:
             findings = examine(model, reference, tokenizer, rows, config)
-        history = train(
-            model,
-            tokenizer,
-            rows,
-            config,
-            folder,
-            reference,
-            resume=options.resume,
-            overwrite=options.overwrite,
-            force=options.force,
-        )
+        how = {name: getattr(options, name) for name in ("resume", "overwrite", "force")}
+        history = train(model, tokenizer, rows, config, folder, reference, **how)
     finally:
         if options.out is None:
             with suppress(OSError):

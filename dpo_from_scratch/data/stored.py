@@ -15,8 +15,6 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
-import numpy as np
-
 from .report import DataError, Report
 from .rows import split_pairs
 
@@ -29,10 +27,12 @@ class Flat:
     """Numbers of one type after another in a file, written as they come."""
 
     def __init__(self, path: Path, dtype):
-        self.file, self.dtype = open(path, "wb"), np.dtype(dtype)  # noqa: SIM115 (closed below)
+        self.file, self.dtype = open(path, "wb"), dtype  # noqa: SIM115 (closed below)
 
     def add(self, numbers) -> None:
         """One more number, or several, or bytes."""
+        import numpy as np  # the command line's help needs none
+
         as_bytes = isinstance(numbers, bytes)
         self.file.write(numbers if as_bytes else np.asarray(numbers, self.dtype).tobytes())
 
@@ -41,8 +41,10 @@ class Flat:
         self.file.close()
 
 
-def mapped(path: Path, dtype) -> np.ndarray:
+def mapped(path: Path, dtype):
     """The numbers of such a file, which are read from the disk as they are asked for."""
+    import numpy as np
+
     return np.memmap(path, dtype, "r") if path.stat().st_size else np.empty(0, dtype)
 
 
@@ -130,7 +132,7 @@ class StoredRows(Sequence):
 
     def __init__(self, folder: Path, key: str):
         self.key = key
-        self.text, self.ends = mapped(folder / "text", np.uint8), mapped(folder / "ends", np.int64)
+        self.text, self.ends = mapped(folder / "text", "uint8"), mapped(folder / "ends", "int64")
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -171,7 +173,7 @@ def store_rows(path, how: list[str], rows: Iterator[dict], report: Report) -> St
 
     def make(folder: Path) -> dict:
         end = 0
-        kinds = {"text": (folder / "text", np.uint8), "ends": (folder / "ends", np.int64)}
+        kinds = {"text": (folder / "text", "uint8"), "ends": (folder / "ends", "int64")}
         with files(**kinds) as out:
             for row in rows:
                 line = json.dumps(row).encode()

@@ -1,20 +1,29 @@
 """Many responses scored by several processes, each its share, and put together in their order."""
 
+from collections.abc import Iterable
+from itertools import islice
+
 import torch
 from torch import Tensor, nn
 
-from ..scoring import finite, score_examples
+from ..scoring import BLOCK, finite, score_examples, score_pairs
 from ..tokens import Example
 from .group import here
 from .shard import is_sharded
 
 
 def score_rows(
-    scorer: nn.Module, rows: list[tuple[Example, ...]], pad: int, progress: bool = False
+    scorer: nn.Module, rows: Iterable[tuple[Example, ...]], pad: int, progress: bool = False
 ) -> Tensor:
     """As `scoring.score_pairs`, (N, responses a row), the same in every process."""
-    flat = [example for row in rows for example in row]
-    return finite(score_shared(scorer, flat, pad, progress, len(rows[0]))).view(len(rows), -1)
+    if here().size == 1:
+        return score_pairs(scorer, rows, pad, progress)
+    out, rest = [], iter(rows)
+    while part := list(islice(rest, BLOCK)):
+        flat = [example for row in part for example in row]
+        found = score_shared(scorer, flat, pad, progress, len(part[0]))
+        out.append(finite(found).view(len(part), -1))
+    return torch.cat(out)
 
 
 def score_shared(

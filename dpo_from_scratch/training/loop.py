@@ -51,15 +51,13 @@ def train(
     it began with. Ctrl-C and SIGTERM end the step, leave a checkpoint and raise `Stopped`, a
     KeyboardInterrupt. DataError or ModelError, in one sentence, for rows, a model or a folder that
     can't be used, for numbers that are not finite, and for a machine that fails (`from` the error);
-    it names the last good weights. A run that needs more memory than there is is refused, unless
-    `force`.
+    it names the last good weights. `force` goes on where there is too little memory.
     """
     progress = join().first and progress  # alone it is the first; a launcher starts several
     config = as_begun(config, recorded(Path(run_folder))) if resume and run_folder else config
     data = prepare(tokenizer, rows, config, model, progress)
-    if not resume:
-        asked = (model, data, config, reference, run_folder is not None, force)
-        say(here().from_first(lambda: look_at_memory(*asked)), progress)
+    asked = (model, data, config, reference, run_folder, force or resume)
+    say(here().from_first(lambda: look_at_memory(*asked)), progress)
     begun = lambda: begun_with(rows, data, model, reference)
     opened = open_run(run_folder, config.resolved(), begun, resume, overwrite)
     with opened as run, products(config):

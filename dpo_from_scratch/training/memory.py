@@ -22,12 +22,23 @@ from ..losses import LOSSES
 from ..models import device_of, pad_id
 from ..tokens import Example, collate, fit
 from .batches import TrainingData
-from .played import Rows, play, played
+from .played import Living, Rows, play, played
 from .room import room
 from .settings import TrainConfig, pick_rows
 
+HOLES = {True: 1.75, False: 1.4}  # of a CPU, with adapters, plain or fast: see `_batch`
+LIBRARIES = 60 * 10**6  # bytes of what is loaded on the way
 STEPS = 1000  # at which batches are looked at, spread over the run
-PARTS = ("weights", "reference", "optimizer", "gradients", "activations", "head", "copies")
+PARTS = (
+    "weights",
+    "reference",
+    "optimizer",
+    "gradients",
+    "activations",
+    "head",
+    "copies",
+    "libraries",
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def memory_needed(
             weights["reference"] = other + copied * (other or weights["weights"])
         step, scoring = play(twin, part, config), play(twin, first, config, learns=False)
     rest = weights | {"optimizer": 2 * trained}
-    moments = {"a step": rest | _batch(step, trained, gpu)}
+    moments = {"a step": rest | _batch(step, trained, gpu, config)}
     if "reference" in loss.inputs:
         kept = rest if config.live_reference or "kl" in loss.inputs else weights
         moments["scoring"] = kept | _parts(scoring.at_most)
@@ -106,15 +117,23 @@ def memory_needed(
     return Need(moments)
 
 
-def _batch(step, trained: int, gpu: bool) -> dict[str, int]:
-    """Activations, head and gradients of a step: at its worst moment, or all of them together."""
+def _batch(step: Living, trained: int, gpu: bool, config: TrainConfig) -> dict[str, int]:
+    """Activations, head and gradients of a step: at its worst moment, or what stays of them.
+
+    On a CPU what was let go stays with the process in part, as measured there: of head and
+    gradients, which do not live at the same time, half of the smaller; holes between the small
+    tensors that adapters save, a share of the activations.
+    """
     if gpu:
         return _parts(step.at_most)
-    found = {tag: step.largest[tag] for tag in ("activations", "head")}
-    return found | {"gradients": trained}
+    head, layers = step.largest["head"], step.largest["activations"]
+    found = {"activations": int(HOLES[config.plain] * layers) if config.lora_rank else layers}
+    smaller = "head" if head < trained else "gradients"
+    found |= {"head": head, "gradients": trained, "libraries": LIBRARIES}
+    return found | {smaller: found[smaller] // 2}
 
 
-def _parts(living) -> dict[str, int]:
+def _parts(living: dict[str, int]) -> dict[str, int]:
     """What lived, under the names of the table."""
     return {
         "activations": living["activations"],
@@ -177,7 +196,7 @@ def look_at_memory(
     data: TrainingData,
     config: TrainConfig,
     reference: nn.Module | None,
-    saves: bool,
+    run_folder,
     force: bool,
 ) -> list[str]:
     """A sentence where the run needs more than is free; DataError where it is more than there is.
@@ -189,7 +208,7 @@ def look_at_memory(
     if total is None or most_needed(model, data, config, reference) < min(total, free or total):
         return []
     try:
-        need = memory_needed(model, data, config, reference, saves)
+        need = memory_needed(model, data, config, reference, run_folder is not None)
     except Exception:  # a model of other people's code that can't be gone through without numbers
         return []
     there = sum(nbytes(p) for m in (model, reference) if m is not None for p in m.parameters())
@@ -198,7 +217,7 @@ def look_at_memory(
     if need.total > total:
         told = f"{told}, and this machine has {gigabytes(total)}"
         if not force:
-            mend = what_fits(model, data, config, reference, saves, total)
+            mend = what_fits(model, data, config, reference, run_folder is not None, total)
             raise DataError(f"{told}: {mend} (--force goes on all the same)")
     elif free is None or need.total - there <= free:
         return []

@@ -1,9 +1,8 @@
 """What the reference says of a batch: nothing, scores that were kept, or a forward pass a step."""
 
+from array import array
 from dataclasses import dataclass
-from itertools import islice
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,8 +11,6 @@ from ..models import frozen_copy, pad_id
 from ..processes.scores import score_rows
 from .batches import Batch, TrainingData
 from .settings import TrainConfig
-
-BLOCK = 2**16  # rows that are scored together: as many are in memory
 
 
 class NoReference:
@@ -79,18 +76,15 @@ def reference_of(
 
 def scores_of(reference: nn.Module, data: TrainingData, progress: bool) -> Tensor:
     """log pi_ref(y|x) of the rows that will be picked, (rows, responses a row), nan for others."""
-    picked, scores, pad = iter(data.examples), None, pad_id(data.tokenizer)
-    while part := list(islice(picked, BLOCK)):
-        found = score_rows(reference, [data.examples[i] for i in part], pad, progress)
-        if scores is None:
-            shape = (len(data), found.shape[1])
-            scores = torch.full(shape, torch.nan, dtype=found.dtype, device="cpu")
-        scores[torch.tensor(part, device="cpu")] = found
+    picked = torch.tensor(array("q", data.examples), device="cpu")
+    found = score_rows(reference, data.examples.values(), pad_id(data.tokenizer), progress)
+    scores = torch.full((len(data), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
+    scores[picked] = found
     return scores
 
 
 def cover(scores: Tensor, data: TrainingData) -> bool:
     """Whether there is a finite score for every response of the rows that will be picked."""
-    picked = torch.from_numpy(np.fromiter(data.examples, np.int64))
-    wide = (len(data), len(data.examples[int(picked[0])]))
+    picked = torch.tensor(array("q", data.examples), device="cpu")
+    wide = (len(data), len(next(iter(data.examples.values()))))
     return scores.shape == wide and bool(scores[picked].isfinite().all())
