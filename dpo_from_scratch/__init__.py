@@ -44,7 +44,7 @@ Core, what the chapters derive                                  -> nothing
     start.py                everything before the first step
     memory.py               what memory a run will take, and what would fit, before it begins
     played.py               a step on tensors without content, each of its bytes counted
-    room.py                 what memory a machine has, and what of it is free
+    machine.py              what memory a machine has, and what of it is free
     stops.py                what ends a run early, in a sentence with its likely cause
     endings.py              notes on settings that do little and on runs that end badly
     lora.py                 adapters of low rank, for models too large to train whole

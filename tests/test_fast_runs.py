@@ -13,7 +13,6 @@ from dpo_from_scratch.data import split_pairs
 from dpo_from_scratch.fast import ClippingAdamW, FastScorer, Tricks
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.models import Scorer
-from dpo_from_scratch.tokens import encode_rows
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
 from dpo_from_scratch.training.batches import prepare
 from dpo_from_scratch.training.no_run import NoRun
@@ -127,17 +126,12 @@ def test_the_first_line_says_how_a_run_computes(tiny, tmp_path, capsys):
 
 def test_a_model_that_can_not_share_says_so_and_trains(tiny, monkeypatch):
     monkeypatch.setattr("dpo_from_scratch.fast.tricks.ROWS", {"llama"})
-    data = type("Data", (), {})()
-    data.examples, data.tokenizer = examples(tiny), tiny[1]
+    data = prepare(tiny[1], ROWS, TrainConfig(), tiny[0])
     scorer, told = scorer_of(tiny[0], data, TrainConfig())
     assert scorer.tricks == Tricks(False, False)
     assert len(told) == 2
     assert "prompts are not shared and rows not packed" in told[1]
     assert type(scorer_of(tiny[0], data, TrainConfig(plain=True))[0]) is Scorer
-
-
-def examples(tiny):
-    return dict(enumerate(encode_rows(tiny[1], ROWS)[0]))
 
 
 def test_the_setting_of_products_is_put_back(tiny):

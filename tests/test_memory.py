@@ -15,7 +15,7 @@ from dpo_from_scratch.training import TrainConfig, memory, train
 from dpo_from_scratch.training.batches import prepare
 from dpo_from_scratch.training.lora import add_lora
 from dpo_from_scratch.training.played import Living, Rows, play, played
-from dpo_from_scratch.training.room import groups, room
+from dpo_from_scratch.training.machine import groups, memory_of
 
 ROWS = world.make_pairs(24, seed=5)
 SETTINGS = {"beta": 0.6, "learning_rate": 1e-3, "steps": 2, "batch_size": 8, "warmup": 1}
@@ -110,7 +110,7 @@ def test_parts_of_a_batch_and_the_fast_path_take_less(tiny):
 
 def faked(monkeypatch, total, free=None):
     found = (int(total), int(total if free is None else free))
-    monkeypatch.setattr(memory, "room", lambda device: found)
+    monkeypatch.setattr(memory, "memory_of", lambda device: found)
 
 
 def test_a_run_larger_than_the_machine_is_refused_and_the_setting_named_fits(
@@ -162,7 +162,7 @@ def test_nothing_is_said_of_a_small_run_nor_where_nothing_is_known(tiny, monkeyp
     monkeypatch.setattr(memory, "memory_needed", lambda *a: pytest.fail("looked closer"))
     faked(monkeypatch, 2**33)
     assert look() == []
-    monkeypatch.setattr(memory, "room", lambda device: (None, None))
+    monkeypatch.setattr(memory, "memory_of", lambda device: (None, None))
     assert look() == []
 
 
@@ -214,6 +214,6 @@ def test_the_limits_of_control_groups_are_found(tmp_path):
 
 
 def test_this_machine_has_more_than_is_free():
-    total, free = room(torch.device("cpu"))
+    total, free = memory_of(torch.device("cpu"))
     assert total > free > 0
-    assert room(torch.device("meta")) == (None, None)
+    assert memory_of(torch.device("meta")) == (None, None)

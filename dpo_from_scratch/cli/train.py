@@ -85,10 +85,10 @@ def memory_table(model, tokenizer, rows: list[dict], config, reference):
     from ..models import device_of
     from ..training.batches import prepare
     from ..training.memory import gigabytes, memory_needed
-    from ..training.room import room
+    from ..training.machine import memory_of
 
     need = memory_needed(model, prepare(tokenizer, rows, config, model), config, reference)
-    total, free = room(device_of(model))
+    total, free = memory_of(device_of(model))
     there = f"; this machine has {gigabytes(total)}, {gigabytes(free)} free" if total else ""
     return f"{need}\n{gigabytes(need.total)} at the worst moment, {need.worst}{there}"
 

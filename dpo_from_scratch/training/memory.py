@@ -23,7 +23,7 @@ from ..models import device_of, pad_id
 from ..tokens import Example, collate, fit
 from .batches import TrainingData
 from .played import Living, Rows, play, played
-from .room import room
+from .machine import memory_of
 from .settings import TrainConfig, pick_rows
 
 HOLES = {True: 1.75, False: 1.4}  # of a CPU, with adapters, plain or fast: see `_batch`
@@ -204,7 +204,7 @@ def look_at_memory(
     With `force` the latter is a sentence too. Where nobody says what there is, or little is needed,
     nothing is said.
     """
-    total, free = room(device_of(model))
+    total, free = memory_of(device_of(model))
     if total is None or most_needed(model, data, config, reference) < min(total, free or total):
         return []
     try:

@@ -15,7 +15,7 @@ FILES = {  # of a control group, version 2 and 1: its limit, what it uses, what 
 }
 
 
-def room(device: torch.device) -> tuple[int | None, int | None]:
+def memory_of(device: torch.device) -> tuple[int | None, int | None]:
     """(total, free) bytes of a GPU; or of the machine, and of the control group we are in.
 
     A container has a control group, and a batch system's job too. Free is what may still be taken.
