@@ -299,6 +299,98 @@ def test_fifty_steps_in_the_plane_are_descent_on_shared_parameters(js, name, cos
     assert np.sign(path[1][0] - path[0][0]) == np.sign(a + b * cosine * ratio)
 
 
+# ---------------------------------------------------------------- what the pages tell people to try
+RUN = """(loss, options, more) => {
+    const {logProbs, lengths, rewards} = DPO.world;
+    const {n, noise, author, seed} = {n: 512, noise: 0, author: "house", seed: 3, ...more};
+    const pairs = DPO.samplePairs(logProbs[author].map(Math.exp), rewards, n, noise, seed);
+    const run = DPO.startTraining(logProbs.house, pairs, loss, options, 0.05, lengths);
+    const best = DPO.gibbs(logProbs.house, rewards, options.beta);
+    const own = DPO.measure({...run, logits: best.logProbs}, rewards);
+    const rows = [DPO.measure(run, rewards)];
+    for (let i = 0; i < 300; i++) {
+        DPO.trainStep(run);
+        if (i % 5 === 4) rows.push(DPO.measure(run, rewards));
+    }
+    const end = rows.at(-1);
+    const best_there = DPO.gibbsAtKl(logProbs.house, rewards, Math.min(end.kl, 5.07));
+    end.lost = best_there.meanReward - end.reward;
+    return {rows, end, own};
+}"""
+
+
+@pytest.fixture
+def run(js):
+    """300 steps with the settings with which the first page opens, but for those given."""
+    define(js, "run", RUN)
+    return lambda loss, options, **more: js("run", loss, options, more)
+
+
+def test_the_reward_turns_down_after_the_loss_has_crossed_the_optimum_s_own(run):
+    told = run("dpo", {"beta": 0.5})
+    rewards, losses = (np.array([row[key] for row in told["rows"]]) for key in ("reward", "loss"))
+    top = rewards.argmax()
+    crossed = (losses < told["own"]["loss"]).argmax()
+    assert 0 < crossed < top < 40  # of 60, a row every five steps
+    assert rewards[-1] < rewards[top] - 0.2
+    assert losses[-1] < losses[top]
+
+
+def test_a_smaller_beta_makes_a_larger_gap_in_nats_and_no_larger_margin_nor_accuracy(run):
+    at = {beta: run("dpo", {"beta": beta})["end"] for beta in (0.5, 0.2)}
+    gap = {beta: end["chosen"] - end["rejected"] for beta, end in at.items()}
+    assert gap[0.2] > 2 * gap[0.5]
+    assert 0.2 * gap[0.2] == pytest.approx(0.5 * gap[0.5], rel=0.12)
+    assert at[0.2]["accuracy"] == pytest.approx(at[0.5]["accuracy"], abs=0.01)
+
+
+def test_chosen_replies_fall_and_so_do_the_optimum_s_own_further_with_a_gloomy_author(run):
+    house = run("dpo", {"beta": 0.5})
+    gloomy = run("dpo", {"beta": 0.5}, author="gloomy")
+    assert house["end"]["chosen"] < 0 > house["own"]["chosen"]
+    assert gloomy["end"]["chosen"] < house["end"]["chosen"] - 1
+    assert gloomy["own"]["chosen"] < house["own"]["chosen"] - 1
+    assert gloomy["end"]["reward"] > house["end"]["reward"] - 0.2
+
+
+def test_of_a_third_turned_round_cdpo_stays_near_and_robust_dpo_runs_away(run):
+    told = {"beta": 0.5, "label_smoothing": 0.3}
+    ends = {name: run(name, told, noise=0.3)["end"] for name in ("dpo", "cdpo", "robust_dpo")}
+    assert ends["cdpo"]["kl"] < 0.2 < ends["dpo"]["kl"] < ends["robust_dpo"]["kl"]
+    assert ends["cdpo"]["lost"] < 0.2 < ends["dpo"]["lost"] < ends["robust_dpo"]["lost"]
+
+
+def test_other_pairs_end_elsewhere_and_many_pairs_lose_less(run):
+    few = [run("dpo", {"beta": 0.5}, seed=seed)["end"] for seed in range(3, 7)]
+    many = [run("dpo", {"beta": 0.5}, seed=seed, n=2048)["end"] for seed in range(3, 7)]
+    assert np.ptp([end["kl"] for end in few]) > 0.7
+    assert np.mean([end["lost"] for end in many]) < np.mean([end["lost"] for end in few])
+
+
+def test_what_the_plane_s_page_asks_for_can_be_found_on_it(js):
+    def end(name, options, rate=0.1, cosine=0, ratio=1):
+        return js("DPO.descend", name, [0, 0], options, 50, rate, cosine, ratio)[-1]
+
+    at_one, alike = {"beta": 1}, {"cosine": 0.9, "ratio": 1.5}
+    w, l = end("dpo", at_one, **alike)  # noqa: E741
+    assert l < w < -0.5  # both fall, the gap grows
+    assert end("sppo", at_one, **alike)[0] > 0
+    assert end("dpop", at_one | {"penalty": 5}, **alike)[0] > 0
+    gaps, pushes = [], []
+    for beta in (2, 1):
+        soft = {"beta": beta, "label_smoothing": 0.3}
+        gaps.append(-np.subtract(*end("cdpo", soft, rate=0.2)[::-1]))
+        pushes.append(js("DPO.push", "cdpo", 0, 0, soft)[0])
+        assert gaps[-1] == pytest.approx(np.log(0.7 / 0.3) / beta, rel=0.02)  # at rest
+    assert pushes[0] > pushes[1]
+    assert gaps[0] < gaps[1]
+    wrong = {"dpo": at_one, "exo": at_one | {"label_smoothing": 0.1}}
+    dpo, exo = (js("DPO.push", name, -3.5, 3.5, options)[0] for name, options in wrong.items())
+    assert dpo > 0.95
+    assert exo < 0.05
+    assert js("DPO.push", "discopop", 0, 0, at_one | {"tau": 0.05})[1] > 0  # uphill
+
+
 # ---------------------------------------------------------------- the files
 PAGES = sorted(PLAY.glob("*.html"))
 NOTEBOOKS = PLAY.parent.parent / "notebooks"

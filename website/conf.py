@@ -152,7 +152,7 @@ def copy_playground(folder):
     """The playground's pages, whose links lead to the chapters beside them."""
     folder.mkdir(exist_ok=True)
     for file in PLAY.iterdir():
-        if file.suffix in (".html", ".js", ".css"):
+        if file.suffix in (".html", ".js", ".css", ".svg"):
             text = file.read_text(encoding="utf-8").replace(front.SITE, "../")
             (folder / file.name).write_text(text, encoding="utf-8")
 

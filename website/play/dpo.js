@@ -206,7 +206,7 @@ var DPO = (function () {
   // The optimum whose KL to the reference is `distance`: the most reward that there is at it.
   function gibbsAtKl(logRef, rewards, distance) {
     let [low, high] = [Math.log(1e-3), Math.log(1e4)];
-    for (let i = 0; i < 80; i++) {
+    for (let i = 0; i < 55; i++) {
       const middle = (low + high) / 2;
       if (gibbs(logRef, rewards, Math.exp(middle)).kl > distance) low = middle;
       else high = middle;

@@ -21,7 +21,7 @@
   const told = (beta, noise) => ({ beta, label_smoothing: noise });
   const LOSSES = {
     dpo: ["DPO", withBeta],
-    cdpo: ["cDPO, conservative", told, "It is told the share of labels turned round; without any it is DPO."],
+    cdpo: ["cDPO", told, "It is told the share of labels turned round; without any it is DPO."],
     robust_dpo: ["Robust DPO", told, "It is told the share of labels turned round; without any it is DPO."],
     ipo: ["IPO", (beta) => ({ tau: beta }), "Its τ is the β of this page."],
     hinge: ["Hinge", withBeta],
@@ -32,7 +32,7 @@
     sppo: ["SPPO", withBeta],
     bco_pair: ["BCO on pairs", (beta) => ({ beta, delta: 0 }), "Its δ is 0."],
     dpop: ["DPOP", (beta) => ({ beta, penalty: 5 }), "Its penalty is 5."],
-    js: ["f-DPO, Jensen–Shannon", (beta) => ({ beta, divergence: "js" })],
+    js: ["f-DPO, JS", (beta) => ({ beta, divergence: "js" })],
     chi_po: ["χPO", withBeta, "Its β prices another distance besides the KL, so compare it at a smaller β."],
     discopop: ["DiscoPOP", withBeta],
     aot: ["AOT", withBeta, "It sorts all pairs of a batch before it compares."],
@@ -44,7 +44,7 @@
   const inRegistry = (name) => (name === "js" ? "f_dpo" : name);
 
   // ---------------------------------------------------------------- state
-  const state = { beta: 0.5, count: 512, noise: 0, author: "house", loss: "dpo", rate: 0.05, seed: 1 };
+  const state = { beta: 0.5, count: 512, noise: 0, author: "house", loss: "dpo", rate: 0.05, seed: 3 };
   let pairs, share, run, curve, best, own, playing; // own: what is measured of the optimum itself
   const past = [];
 
@@ -71,7 +71,13 @@
   }
 
   const now = () => curve[curve.length - 1];
-  const bestAt = (kl) => DPO.gibbsAtKl(REF, rewards, Math.min(kl, FARTHEST - 1e-3)).meanReward;
+  // The most reward at a distance; the last answer is kept, since all of a drawing asks for the same.
+  let asked = [0, START];
+  function bestAt(kl) {
+    if (kl < 1e-9) return START;
+    if (asked[0] !== kl) asked = [kl, DPO.gibbsAtKl(REF, rewards, Math.min(kl, FARTHEST - 1e-3)).meanReward];
+    return asked[1];
+  }
 
   // Every change of a setting keeps the run that was made before it.
   function keep() {
@@ -128,11 +134,15 @@
   const picture = {};
   const LINE = Array.from({ length: 90 }, (_, k) => DPO.gibbs(REF, rewards, 40 * 0.9 ** k)).map((g) => [g.kl, g.meanReward]);
 
+  // The picture is wider where a run goes far.
+  const reach = () => (Math.max(...[...curve, ...past].map((m) => m.kl)) > 5.8 ? 9 : 6);
+
   function drawFrontier() {
+    picture.reach = reach();
     const svg = $("frontier");
     const at = frame(svg, {
-      x: { from: 0, to: 6, ticks: [0, 1, 2, 3, 4, 5, 6], label: "KL to the reference, nats" },
-      y: { from: -1, to: 3, ticks: [-1, 0, 1, 2, 3], label: "mean true reward" },
+      x: { from: 0, to: picture.reach, ticks: Array.from({ length: picture.reach + 1 }, (_, k) => k), label: "KL to the reference, nats" },
+      y: { from: -0.6, to: 3, ticks: [0, 1, 2, 3], label: "mean true reward" },
       height: widthOf(svg) < 500 ? 320 : 380,
     });
     const line = LINE.filter(([kl]) => kl < FARTHEST - 0.02);
@@ -154,11 +164,12 @@
   }
 
   function updateFrontier() {
+    if (picture.reach !== reach()) return drawFrontier();
     const { at } = picture;
     const { kl, meanReward } = best;
     const { x, y } = at;
     const top = state.beta * best.logZ; // where the line of slope β meets a KL of zero
-    move(picture.price, { d: path([[x(0), y(top)], [x(6), y(top + 6 * state.beta)]]) });
+    move(picture.price, { d: path([[x(0), y(top)], [x(picture.reach), y(top + picture.reach * state.beta)]]) });
     move(picture.star, { cx: x(kl), cy: y(meanReward) });
     const room = x(kl) > x(0) + 110; // above the line there is no run
     move(picture.starWords, { x: x(kl) - 8, y: y(meanReward) - (room ? 12 : 26), "text-anchor": room ? "end" : "start" });
@@ -235,8 +246,8 @@
     ["In truth"],
     ["mean true reward", (m) => number(m.reward)],
     ["KL, nats", (m) => number(m.kl)],
-    ["best reward at this KL", (m) => number(m.kl < 1e-9 ? START : bestAt(m.kl))],
-    ["lost under the frontier", (m) => number(m.kl < 1e-9 ? 0 : Math.max(bestAt(m.kl) - m.reward, 0))],
+    ["best reward at this KL", (m) => number(m === own ? m.reward : bestAt(m.kl))],
+    ["lost under the frontier", (m) => number(m === own ? 0 : Math.max(bestAt(m.kl) - m.reward, 0))],
     ["On the pairs"],
     ["mean loss", (m) => number(m.loss, 3)],
     ["pairs in order", (m) => percent(m.accuracy)],
@@ -301,17 +312,24 @@
     return ` Its most frequent reply, ${percent(Math.exp(logPolicy[i]))} of all, is “${texts[i]}”, which the reference writes ${percent(Math.exp(REF[i]))} of the time and whose reward is ${number(rewards[i])}.`;
   }
 
+  // The optimum's own log-ratio on the pairs is (mean reward - β log Z) / β, so its sign is no riddle.
+  function why() {
+    const reward = DPO.mean(pairs.map(([w]) => rewards[w]));
+    const keeps = state.beta * best.logZ;
+    return `The chosen replies' mean true reward is ${number(reward)}, ${reward < keeps ? "below" : "above"} β log Z = ${number(keeps)}: so the optimum itself makes them ${reward < keeps ? "rarer" : "more frequent"}.`;
+  }
+
   function sentences() {
     const end = now();
     const goal = `β = ${state.beta}: the best policy earns ${number(best.meanReward)} at ${number(best.kl)} nats from the reference, which earns ${number(START)}. The thin line through it has slope β and meets the left border at β log Z = ${number(state.beta * best.logZ)}.`;
-    if (!run.step) return [goal, `${state.count.toLocaleString("en")} pairs are drawn; ${percent(share)} of their labels agree with the true rewards. Nothing is trained yet.`, "The dotted lines are the optimum's own mean log-ratios on these pairs."];
+    if (!run.step) return [goal, `${state.count.toLocaleString("en")} pairs are drawn; ${percent(share)} of their labels agree with the true rewards. Nothing is trained yet.`, `The dotted lines are the optimum's own mean log-ratios on these pairs. ${why()}`];
     const there = bestAt(end.kl);
     const trained = ` After ${end.step} steps ${LOSSES[state.loss][0]} earns ${number(end.reward)} at ${number(end.kl)} nats, ${number(Math.max(there - end.reward, 0))} below the best there (dashed).${favourite()}`;
-    const passed = end.loss < own.loss ? "below the optimum's own: part of what it has learnt is chance in these labels" : "still above the optimum's own";
+    const passed = end.loss > curve[0].loss + 0.0005 ? "higher than at first" : end.loss < own.loss ? "below the optimum's own: part of what it has learnt is chance in these labels" : "still above the optimum's own";
     const comparable = !["orpo", "sft", "simpo", "cpo"].includes(state.loss);
     const losses = `Loss ${number(end.loss, 3)}, at first ${number(curve[0].loss, 3)}, the optimum's own ${number(own.loss, 3)}${comparable ? `: ${passed}` : ""}. ${percent(share)} of the labels agree with the true rewards.`;
     const further = end.chosen < own.chosen - 0.005 ? "further down than the optimum's own" : end.chosen < 0 ? "no further down than the optimum's own" : "above zero; the optimum's own is";
-    const ratios = `Chosen ${number(end.chosen)} nats, ${further}, ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}.`;
+    const ratios = `Chosen ${number(end.chosen)} nats, ${further}, ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}`;
     return [goal + trained, losses, ratios];
   }
 

@@ -10,7 +10,7 @@
   const soft = (beta, epsilon) => ({ beta, label_smoothing: epsilon });
   const LOSSES = {
     dpo: ["DPO", "dpo", withBeta],
-    cdpo: ["cDPO, conservative", "cdpo", soft],
+    cdpo: ["cDPO", "cdpo", soft],
     robust_dpo: ["Robust DPO", "robust_dpo", soft],
     ipo: ["IPO", "ipo", (beta) => ({ tau: beta })],
     hinge: ["Hinge", "hinge", withBeta],
@@ -23,7 +23,7 @@
     bco_pair: ["BCO on pairs", "bco_pair", (beta) => ({ beta, delta: 0 })],
     dpop: ["DPOP", "dpop", (beta) => ({ beta, penalty: 5 })],
     forward_kl: ["f-DPO, forward KL", "f_dpo", (beta) => ({ beta, divergence: "forward_kl" })],
-    js: ["f-DPO, Jensen–Shannon", "f_dpo", (beta) => ({ beta, divergence: "js" })],
+    js: ["f-DPO, JS", "f_dpo", (beta) => ({ beta, divergence: "js" })],
     alpha: ["f-DPO, α = ½", "f_dpo", (beta) => ({ beta, divergence: "alpha", alpha: 0.5 })],
     chi_po: ["χPO", "chi_po", withBeta],
   };
@@ -174,10 +174,12 @@
   }
 
   function sentence(name, { value, push, end }) {
-    const [words, registered] = LOSSES[name];
+    const [words, registered, options] = LOSSES[name];
     const [dw, dl] = [end[0] - state.w, end[1] - state.l];
     const still = Math.abs(dw) < 0.005 && Math.abs(dl) < 0.005;
     let what = "";
+    const [a, b] = DPO.push(registered, ...end, options(state.beta, state.epsilon));
+    const rests = Math.hypot(a, b) < 0.01 ? ", at rest" : "";
     if (still) what = " It stays where it is.";
     else if (dw < -0.005 && dl < -0.005) what = " Both became less likely: the probability that they lost went to other texts.";
     else if (dw > 0.005 && dl > 0.005) what = " Both became likelier, at the cost of other texts.";
@@ -185,7 +187,7 @@
     return (
       `${words}, ${equation(DPO.registry[registered].equation)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
       `the chosen response by ${signed(push[0])}, the rejected one by ${signed(push[1])}. ` +
-      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}.${what}`
+      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rests}.${what}`
     );
   }
 
