@@ -250,7 +250,7 @@
     ["lost under the frontier", (m) => number(m === own ? 0 : Math.max(bestAt(m.kl) - m.reward, 0))],
     ["On the pairs"],
     ["mean loss", (m) => number(m.loss, 3)],
-    ["pairs in order", (m) => percent(m.accuracy)],
+    ["pairs in order: chosen gained more", (m) => percent(m.accuracy)],
     ["chosen log-ratio, nats", (m) => number(m.chosen)],
     ["rejected log-ratio, nats", (m) => number(m.rejected)],
     ["gap, nats", (m) => number(m.chosen - m.rejected)],
@@ -325,9 +325,15 @@
     if (!run.step) return [goal, `${state.count.toLocaleString("en")} pairs are drawn; ${percent(share)} of their labels agree with the true rewards. Nothing is trained yet.`, `The dotted lines are the optimum's own mean log-ratios on these pairs. ${why()}`];
     const there = bestAt(end.kl);
     const trained = ` After ${end.step} steps ${LOSSES[state.loss][0]} earns ${number(end.reward)} at ${number(end.kl)} nats, ${number(Math.max(there - end.reward, 0))} below the best there (dashed).${favourite()}`;
-    const passed = end.loss > curve[0].loss + 0.0005 ? "higher than at first" : end.loss < own.loss ? "below the optimum's own: part of what it has learnt is chance in these labels" : "still above the optimum's own";
+    const passed =
+      end.loss > curve[0].loss + 0.0005
+        ? "It is higher than at first."
+        : end.loss < own.loss
+          ? "It is below the optimum's own, so part of what has been learnt is chance in these labels."
+          : "It is still above the optimum's own.";
     const comparable = !["orpo", "sft", "simpo", "cpo"].includes(state.loss);
-    const losses = `Loss ${number(end.loss, 3)}, at first ${number(curve[0].loss, 3)}, the optimum's own ${number(own.loss, 3)}${comparable ? `: ${passed}` : ""}. ${percent(share)} of the labels agree with the true rewards.`;
+    const begin = state.loss === "dpo" ? "ln 2, which knows nothing" : "that of the reference";
+    const losses = `Loss ${number(end.loss, 3)}. At first it was ${number(curve[0].loss, 3)}, ${begin}; the optimum's own is ${number(own.loss, 3)}. ${comparable ? `${passed} ` : ""}${percent(share)} of the labels agree with the true rewards.`;
     const further = end.chosen < own.chosen - 0.005 ? "further down than the optimum's own" : end.chosen < 0 ? "no further down than the optimum's own" : "above zero; the optimum's own is";
     const ratios = `Chosen ${number(end.chosen)} nats, ${further}, ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}`;
     return [goal + trained, losses, ratios];
