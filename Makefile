@@ -162,10 +162,10 @@ mutants: $(SETUP)
 	cd mutants && OMP_NUM_THREADS=1 ../$(BIN)/mutmut run --max-children 1
 	cd mutants && ../$(BIN)/mutmut results
 
-# clicks in JupyterLab, every page of the website, and the PDF; needs a Chromium on the machine
+# clicks in JupyterLab, every page of the website and of the playground, and the PDF; needs a Chromium on the machine
 browser: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT) axe-playwright-python==0.1.8
-	$(BIN)/pytest -q tests/test_browser.py
+	$(BIN)/pytest -q tests/test_browser.py tests/test_browser_play.py
 
 data: $(SETUP)
 	$(BIN)/python data/make.py --tiny

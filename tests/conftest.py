@@ -1,9 +1,12 @@
-"""Shared fixtures: the tiny model, a random GPT-2 and a random Llama, all offline."""
+"""Shared fixtures: the tiny model, a random GPT-2 and a random Llama, all offline; the website."""
 
+import functools
+import http.server
 import importlib.util
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -44,6 +47,47 @@ def site(tmp_path_factory):
     found = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300)
     assert found.returncode == 0, found.stderr
     return out / "html"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of files that prints nothing."""
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture(scope="session")
+def website(site):
+    """The address of the website."""
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser, for as long as one file's tests run."""
+    from playwright.sync_api import sync_playwright
+
+    launch = script(Path(__file__).parent.parent / "website" / "pdf.py").launch
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+def findings(page, **options) -> set[tuple[str, str]]:
+    """What axe finds on the page as it is: the rule and the place of each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options={"resultTypes": ["violations"], **options})
+    return {
+        (rule["id"], " ".join(map(str, node["target"])))
+        for rule in found.response["violations"]
+        for node in rule["nodes"]
+    }
 
 
 def random_gpt2(dtype=torch.float32):

@@ -3,23 +3,21 @@
 `make browser` installs what this needs but for Chromium; without one every test fails.
 """
 
-import functools
-import http.server
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from conftest import findings
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="make browser installs it")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
 pikepdf = pytest.importorskip("pikepdf", reason="and this")
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "website"))
@@ -132,50 +130,6 @@ SETTLED = """() => new Promise(done => {
     const soon = () => setTimeout(done, 1000);
     window.MathJax ? MathJax.Hub.Queue(soon) : soon();
 })"""
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A server of files that prints nothing."""
-
-    def log_message(self, *words):
-        pass
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The website, built anew."""
-    out = tmp_path_factory.mktemp("website")
-    command = [sys.executable, "-m", "sphinx", "-q", "-c", ROOT / "website", NOTEBOOKS, out]
-    subprocess.run(command, check=True, timeout=600)
-    return out
-
-
-@pytest.fixture(scope="module")
-def website(site):
-    """The address of the website."""
-    handler = functools.partial(Quiet, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_api.sync_playwright() as playwright:
-        browser = pdf.launch(playwright)
-        yield browser
-        browser.close()
-
-
-def findings(page, **options) -> set[tuple[str, str]]:
-    """What axe finds on the page as it is: the rule and the place of each."""
-    found = axe.Axe().run(page, options={"resultTypes": ["violations"], **options})
-    return {
-        (rule["id"], " ".join(map(str, node["target"])))
-        for rule in found.response["violations"]
-        for node in rule["nodes"]
-    }
 
 
 @pytest.mark.parametrize("name", PAGES)

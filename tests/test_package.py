@@ -182,7 +182,7 @@ def test_conda_and_pip_agree_and_the_constraints_fit():
         name, bound = requirement.split(">=")
         wanted[conda_names.get(name, name)] = bound
     text = (ROOT / "environment.yml").read_text()
-    found = dict(re.findall(r"^  - ([a-z0-9_-]+)>=([\d.]+) *#", text, re.M))
+    found = dict(re.findall(r"^ +- ([a-z0-9_-]+)>=([\d.]+) *#", text, re.M))
     assert found.pop("python") == PROJECT["requires-python"].removeprefix(">=")
     assert found == wanted
     assert re.findall(r"channels:\n((?:  - .*\n)+)", text) == ["  - conda-forge\n  - nodefaults\n"]

@@ -16,6 +16,7 @@ import front
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 REPOSITORY = "https://github.com/dpo-from-scratch/dpo-from-scratch"
+PLAY = Path(__file__).parent / "play"
 CHAPTERS = {path.name[:2]: path.name for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
 
 project = html_title = "DPO from Scratch"
@@ -135,22 +136,35 @@ def prepare(app, name, source):
 
 
 def finish(app, name, template, context, doctree):
-    """What a page is about, for those who list it; an empty head of a table is no head."""
+    """What a page is about, for those who list it; an empty head of a table is no head; the
+    playground's pages are those of this copy of the website.
+    """
     words = html.escape(front.description(name))
     context["metatags"] = (
         f'{context.get("metatags", "")}<meta name="description" content="{words}">'
     )
     if "body" in context:
-        context["body"] = re.sub(r"<th[^>]*>(<p></p>)?</th>", "<td></td>", context["body"])
+        body = re.sub(r"<th[^>]*>(<p></p>)?</th>", "<td></td>", context["body"])
+        context["body"] = body.replace(f"{front.SITE}play/", "../" * name.count("/") + "play/")
+
+
+def copy_playground(folder):
+    """The playground's pages, whose links lead to the chapters beside them."""
+    folder.mkdir(exist_ok=True)
+    for file in PLAY.iterdir():
+        if file.suffix in (".html", ".js", ".css", ".svg"):
+            text = file.read_text(encoding="utf-8").replace(front.SITE, "../")
+            (folder / file.name).write_text(text, encoding="utf-8")
 
 
 def put_beside(app, error):
-    """Put beside the pages what they load, MathJax; and llms.txt."""
+    """Put beside the pages what they load, MathJax; the playground; and llms.txt."""
     from sphinx.util.fileutil import copy_asset
 
     if not error:
         package = Path(find_spec("jupyter_server_mathjax").origin).parent
         copy_asset(package / "static", app.outdir / "_static" / "mathjax")
+        copy_playground(Path(app.outdir) / "play")
         front.write_llms(app.outdir, app.config.html_baseurl)
 
 

@@ -20,6 +20,7 @@ GUIDES = {  # page -> title, what it is about; these have no number
         " settings, train, intervals, how many prompts a claim needs, what became worse",
     )
 }
+SITE = re.search(r"\[Read it\]\((https://\S+/)\)", README)[1]  # where the website is published
 ABOUT = " ".join(re.search(r"^# .*\n\n((?:.+\n)+)", README)[1].split())
 
 PICTURE = """<figure class="frontier">

@@ -16,6 +16,9 @@ from urllib.parse import unquote
 import yaml
 from bs4 import BeautifulSoup, Tag
 
+sys.path.insert(0, str(Path(__file__).parent))
+from front import SITE
+
 ROOT = Path(__file__).parent.parent
 NO_CHROMIUM = "no Chromium on this machine: install one (on Debian: apt-get install chromium)"
 # Formulas are set with one chapter on the page at a time: MathJax measures the whole page for each.
@@ -62,6 +65,8 @@ def inside(address: str, page: str, pages: list[str]) -> str:
     """Where in the book a link of a page leads; out of it where it did so before."""
     file, _, name = address.partition("#")
     target = posixpath.normpath(posixpath.join(posixpath.dirname(page), file)) if file else page
+    if target.startswith("play/"):
+        return SITE + target  # a page that moves can't be printed
     if target not in pages:
         return address
     return f"#{target}:{name}" if name else f"#{target}"

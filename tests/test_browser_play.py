@@ -1,0 +1,195 @@
+"""The playground in a headless Chromium: from a disk and from the website, by keyboard and by hand.
+
+`make browser` installs what this needs but for Chromium; without one every test fails.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import findings
+
+pytest.importorskip("playwright.sync_api", reason="make browser installs it")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
+PLAY = Path(__file__).parent.parent / "website" / "play"
+PAGES = sorted(path.stem for path in PLAY.glob("*.html"))
+MEDIAN = "DPO.page.times.slice().sort((a, b) => a - b)[DPO.page.times.length >> 1]"
+
+
+@pytest.fixture(params=["disk", "website"])
+def root(request):
+    """Where the pages lie: a folder, or the website."""
+    if request.param == "disk":
+        return PLAY.as_uri()
+    return f"{request.getfixturevalue('website')}/play"
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a page, which must make no error and ask nobody but those who gave it."""
+    wrong, pages = [], []
+
+    def page_at(root, name, width=1280, **options):
+        page = chromium.new_page(viewport={"width": width, "height": 844}, **options)
+        ours = root.removesuffix("/play") if root.startswith("http") else root
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: said.type != "error" or wrong.append((page.url, said.text)))
+        page.on(
+            "request",
+            lambda asked: asked.url.startswith((ours, "data:")) or wrong.append(asked.url),
+        )
+        page.on("response", lambda answer: answer.status < 400 or wrong.append(answer.url))
+        page.goto(f"{root}/{name}.html")
+        pages.append(page)
+        return page
+
+    yield page_at
+    for page in pages:
+        page.close()
+    themes = "Got invalid theme mode"  # what the website's theme says on a first visit
+    assert [what for what in wrong if themes not in what[-1]] == []
+
+
+def press(page, key, times=1):
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def numbers(page, selector):
+    """The numbers of a text, in order."""
+    text = page.locator(selector).inner_text().replace("−", "-")
+    return [float(x.replace(",", "")) for x in re.findall(r"-?\d[\d,]*\.?\d*", text)]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everyone_light_and_dark_and_on_a_phone(root, opened, name):
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)):
+        page = opened(root, name, width, color_scheme=scheme)
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        found = findings(page, preload=False)  # or axe itself would ask for the stylesheet
+        assert found == set(), (scheme, width)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_choice_of_light_or_dark_stays(website, opened, name):
+    page = opened(f"{website}/play", name, color_scheme="light")
+    page.locator("#theme").press("Enter")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.goto(f"{website}/play/index.html")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_links_of_the_website_s_copy_lead_to_its_own_chapters(website, opened):
+    page = opened(f"{website}/play", "index")
+    page.get_by_role("link", name="03").click()
+    assert page.url == f"{website}/03_solve_the_rlhf_objective.html"
+    page.goto(f"{website}/playground.html")
+    page.locator("article").get_by_role("link", name="The plane of losses").click()
+    assert page.url == f"{website}/play/plane.html"
+
+
+# ---------------------------------------------------------------- a session with each page
+def test_a_session_with_the_frontier_by_keyboard(root, opened):
+    """β is moved, DPO trained, stopped, trained on; the run is kept when a setting moves."""
+    page = opened(root, "frontier")
+    assert numbers(page, "#told")[0] == 0.5
+    page.focus("#beta")
+    before = page.locator("#star").get_attribute("cx")
+    press(page, "ArrowLeft", 6)
+    assert page.locator('output[for="beta"]').inner_text() == "0.2"
+    assert page.locator("#beta").get_attribute("aria-valuetext") == "0.2"
+    assert float(page.locator("#star").get_attribute("cx")) > float(before)
+    assert "β = 0.2" in page.locator("#told").inner_text()
+    press(page, "Tab")
+    page.keyboard.press("Enter")  # Train
+    page.locator("#train", has_text="Stop").wait_for()
+    page.wait_for_function("/After \\d+ steps/.test(told.textContent)")
+    page.keyboard.press("Enter")  # Stop
+    page.locator("#train", has_text="more steps").wait_for()
+    told = page.locator("#told").inner_text()
+    steps = int(re.search(r"After (\d+) steps DPO", told)[1])
+    assert 0 < steps < 300
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"told.textContent.includes('After {steps + 300} steps')")
+    reward = float(page.locator("#numbers tr").nth(2).locator("td").nth(1).inner_text())
+    assert 0.39 < reward < 2.57
+    page.wait_for_function(f"document.getElementById('status').textContent.includes('{steps}')")
+    page.focus("#loss")
+    page.keyboard.type("IPO")
+    page.locator("#runs tbody tr").wait_for()  # the run is kept
+    assert page.locator("#runs tbody td").nth(1).inner_text() == "DPO"
+    assert "nothing is trained yet" in page.locator("#told-loss").inner_text().lower()
+    assert "Its τ is the β" in page.locator("#equation").inner_text()
+    page.focus("#ten")
+    page.keyboard.press("Enter")
+    assert "After 10 steps IPO" in page.locator("#told").inner_text()
+
+
+@pytest.mark.parametrize("loss", ["cdpo", "nca", "dpop", "chi_po", "aot", "simpo", "orpo", "sft"])
+def test_every_setting_trains(opened, loss):
+    page = opened(PLAY.as_uri(), "frontier", reduced_motion="reduce")
+    page.select_option("#loss", loss)
+    page.select_option("#author", "gloomy")
+    page.focus("#noise")
+    press(page, "ArrowRight", 4)
+    page.locator("#train").click()  # without motion, at once
+    page.wait_for_function("told.textContent.includes('After 300 steps')")
+    assert "NaN" not in page.locator("main").inner_text()
+    assert "Infinity" not in page.locator("main").inner_text()
+
+
+def test_a_session_with_the_plane_by_keyboard_and_by_hand(root, opened):
+    page = opened(root, "plane")
+    assert "pushes the chosen response by +0.50, the rejected one by −0.50" in told(page, "a")
+    page.focus("#pair-a")
+    press(page, "ArrowLeft", 3)
+    press(page, "Shift+ArrowDown")
+    assert "At (−0.30, −1.00)" in told(page, "a")
+    assert "At (−0.30, −1.00)" in told(page, "b")
+    pair = page.locator("#pair-b")
+    assert pair.get_attribute("aria-valuetext") == "chosen −0.30, rejected −1.00 nats"
+    page.focus("#rejected-b")
+    press(page, "End")
+    assert "At (−0.30, 4.00)" in told(page, "b")
+    page.focus("#middle")
+    press(page, "Enter")
+    page.locator("#pair-a").scroll_into_view_if_needed()
+    box = page.locator("#pair-a circle >> nth=1").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for k in range(60):
+        page.mouse.move(x - k, y - k)
+    page.mouse.up()
+    w, l = numbers(page, "#told-a")[:2]  # noqa: E741
+    assert w < -0.3
+    assert l > 0.3
+    page.select_option("#loss-b", "apo_zero")
+    for slider, times in (("#cosine", 18), ("#ratio", 5)):
+        page.focus(slider)
+        press(page, "ArrowRight", times)
+    page.locator("#middle").click()
+    assert "Both became less likely" in told(page, "a")  # alike, the rejected gradient longer
+    assert page.locator("#all tbody tr").count() == 17
+
+
+def told(page, side):
+    return page.locator(f"#told-{side}").inner_text()
+
+
+@pytest.mark.parametrize(("name", "handle"), [("frontier", "#beta"), ("plane", "#pair-a")])
+def test_a_move_takes_the_script_a_few_milliseconds(opened, name, handle, record_property):
+    """The median of sixty moves; 8 is the aim, and what the machine makes of it is recorded."""
+    page = opened(PLAY.as_uri(), name)
+    page.focus(handle)
+    for _ in range(30):
+        press(page, "ArrowLeft")
+        press(page, "ArrowRight")
+    median = page.evaluate(MEDIAN)
+    record_property("median_ms", median)
+    print(f"{name}: {median:.1f} ms")
+    assert page.evaluate("DPO.page.times.length") >= 50
+    assert median < 50

@@ -1,0 +1,78 @@
+"""data.js, what the playground knows of the package: a world of forty replies, and the losses.
+
+`python website/play/make.py` writes it again; a test says when that is due.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from dpo_from_scratch import world
+from dpo_from_scratch.losses import LOSSES
+
+FILE = Path(__file__).parent / "data.js"
+PROMPT = "film : how was the plot ?"
+COMMON, RARE = 20, 18  # opinions; to them come one filler and the best reply of all
+
+
+def chosen_replies() -> list[int]:
+    """Places of forty replies in the mini world's list, from the best to the worst."""
+    replies = world.MINI.replies(PROMPT)
+    log_probs, rewards = world.MINI.log_probs(PROMPT, replies), world.rewards(PROMPT, replies)
+    order = sorted(range(len(replies)), key=lambda i: (-log_probs[i], replies[i]))
+    is_filler = [world.opening(PROMPT, text) == "filler" for text in replies]
+    opinions = [i for i in order if not is_filler[i]]
+    best = max(order, key=lambda i: (rewards[i], log_probs[i]))
+    rest = [i for i in opinions[COMMON:] if i != best]
+    rare = np.random.default_rng(0).choice(rest, RARE, replace=False).tolist()
+    filler = next(i for i in order if is_filler[i])
+    return sorted(
+        [*opinions[:COMMON], filler, best, *rare], key=lambda i: (-rewards[i], replies[i])
+    )
+
+
+def small_world() -> dict:
+    """Texts, lengths in tokens, true rewards, and how two authors write them, in logarithms."""
+    replies = [world.MINI.replies(PROMPT)[i] for i in chosen_replies()]
+    gloomy = world.World(world.GLOOMY, max_sentences=1, closings=False)
+    authors = {"house": world.MINI, "gloomy": gloomy}
+    log_probs = {name: author.log_probs(PROMPT, replies) for name, author in authors.items()}
+    return {
+        "prompt": world.pretty(PROMPT),
+        "of": len(world.MINI.replies(PROMPT)),
+        "texts": [world.pretty(text) for text in replies],
+        "lengths": [len(text.split()) + 1 for text in replies],  # the end of the text is one, too
+        "rewards": [round(r, 6) for r in world.rewards(PROMPT, replies).tolist()],
+        "logProbs": {
+            name: [round(x, 12) for x in (found - np.logaddexp.reduce(found)).tolist()]
+            for name, found in log_probs.items()
+        },
+    }
+
+
+def registry() -> dict:
+    """Title, equation, paper and defaults of each loss that takes pairs, and of fine-tuning."""
+    return {
+        name: {
+            "title": loss.title,
+            "equation": loss.equation,
+            "paper": loss.paper,
+            "defaults": loss.defaults,
+        }
+        for name, loss in LOSSES.items()
+        if loss.needs != "labels"
+    }
+
+
+def text() -> str:
+    """The whole file."""
+    lines = ["// Made by website/play/make.py from the package: don't edit."]
+    for name, value in (("world", small_world()), ("registry", registry())):
+        lines.append(f"DPO.{name} = {json.dumps(value, ensure_ascii=False, indent=1)};")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
+    print(f"{FILE}: {FILE.stat().st_size / 1000:.1f} KB")
