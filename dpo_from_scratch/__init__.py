@@ -50,7 +50,8 @@ Core, what the chapters derive                                  -> nothing
     fingerprints.py         what decides a result, in words, for a run that goes on
     checkpoints.py          what a checkpoint holds, with checksums
     locks.py                one process at a time, by a lock that dies with it
-  sampling.py               batched sampling with a key-value cache
+  next_logits.py            logits a token at a time, by a cache or by reading all again
+  sampling.py               which token is drawn, whatever the batch, and where a text ends
 
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?
