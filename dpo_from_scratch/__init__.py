@@ -62,7 +62,8 @@ Core, what the chapters derive                                  -> nothing
     scores.py               many responses scored, each process its share, in their order
     shard.py                FSDP2: slices of weights, gathered to be saved
     run.py                  a run's folder, which the first has and the others hear of
-  sampling.py               batched sampling with a key-value cache
+  next_logits.py            logits a token at a time, by a cache or by reading all again
+  sampling.py               which token is drawn, whatever the batch, and where a text ends
 
 Doctor, the tool on the core                                    -> core
   doctor/                   is it the code, the curves or the data?

@@ -25,12 +25,12 @@ from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for h
     sentiment,
     vader,
 )
-from .sampling import sample
+from .sampling import sample, stream_of
 from .training import PRESETS, TrainConfig, train
 from .training.fingerprints import differences, fingerprint
 from .training.folders import clear, recorded, refuse_links
 from .training.presets import FEEDBACK, FEEDBACK_GROUPS
-from .training.stages import NOTES, changed, claimed, compare, finished, remember, stage
+from .training.stages import NOTES, changed, claimed, compare, finished, noted, remember, stage
 from .turns import render
 
 SUBJECTS = {
@@ -71,6 +71,7 @@ def respond(
     seed: int = 0,
     max_new_tokens: int = 64,
     progress: bool = False,
+    stream: str = "row",
 ) -> list[dict]:
     """One response of every source to every prompt, `rounds` times.
 
@@ -79,7 +80,7 @@ def respond(
     model to stop in mid-sentence; "cut_off" counts them. So are copies. Without a chat template
     there are no system prompts, and only the sources that differ in temperature respond; DataError
     for messages. A template that takes no system turn gets the system prompt at the beginning of
-    the user's turn, with a warning.
+    the user's turn, with a warning. `stream` as `sample` has it.
     """
     talks = tokenizer.chat_template is not None
     apart = not talks or takes_system_turns(tokenizer)
@@ -94,16 +95,10 @@ def respond(
     for number, (source, (system, temperature)) in enumerate(SOURCES.items()):
         if system and not talks:
             continue
-        drawn = sample(
-            model,
-            tokenizer,
-            [_asked(g["prompt"], system, talks, apart) for g in groups],
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            batch_size=64,
-            seed=10 * seed + number,
-            progress=progress,
-        )
+        asked = [_asked(g["prompt"], system, talks, apart) for g in groups]
+        how = {"max_new_tokens": max_new_tokens, "batch_size": 64, "progress": progress}
+        how |= {"temperature": temperature, "seed": 10 * seed + number, "stream": stream}
+        drawn = sample(model, tokenizer, asked, **how)
         for group, s in zip(groups, drawn, strict=True):
             group["cut_off"] += not s.finished
             if s.finished and s.text.strip() and s.text not in group["responses"]:
@@ -187,24 +182,28 @@ def pipeline(
     max_new_tokens: int = 64,
     resume: bool = True,
     overwrite: bool = False,
+    stream: str | None = None,
 ) -> tuple[list[dict], list[dict]]:
     """From prompts to a trained model in `folder`; returns the pairs and the metrics of each step.
 
     `rounds` groups of responses for each prompt are drawn; `rule` is "random" or "worst". Stages
     that are there are read. `model` is trained in place. `judge_name` tells the judge from others
     (judges.named_judge); without it nobody looks whether it is the same. `resume=False` wants a
-    folder without a run, `overwrite` deletes the run that is there. DataError if there is nothing
-    to choose, or if what is in the folder was made by something else.
+    folder without a run, `overwrite` deletes the run that is there. `stream` as `sample` has it,
+    None: the one that the run began with, of a new run "row". DataError if there is nothing to
+    choose, or if what is in the folder was made by something else.
     """
+    refuse_links(folder, (*STAGES, NOTES, "run.lock"))
+    stream = stream or stream_of(None if overwrite else noted(folder / STAGES[0]))
     begun = begun_with(model, tokenizer, prompts, rounds, config.seed, max_new_tokens)
+    begun |= {"stream": stream}
     judged_by = {"judge": judge_name} if judge_name else {}
     chosen_by = {"rule": rule, "seed": config.seed}
     decided = dict(zip(STAGES, (begun, judged_by, chosen_by, {}), strict=True))
-    refuse_links(folder, (*STAGES, NOTES, "run.lock"))
     ways = (lambda: _found(folder), lambda: _differs(folder, decided, config))
     with claimed(folder, *ways, lambda: _clear(folder), resume, overwrite):
         asked, bars = (prompts, rounds, config.seed, max_new_tokens), sys.stderr.isatty()
-        make = lambda: respond(model, tokenizer, *asked, progress=bars)
+        make = lambda: respond(model, tokenizer, *asked, progress=bars, stream=stream)
         groups = stage(folder / "responses.jsonl", lambda: _enough(make()), begun)
         if [g["prompt"] for g in groups] != [p for p in prompts for _ in range(rounds)]:
             mend = "give the same prompts and as many groups, or name another folder"
@@ -248,7 +247,7 @@ def _clear(folder: Path) -> None:
 def begun_with(
     model: nn.Module, tokenizer, prompts: list, rounds: int, seed: int, max_new_tokens: int
 ) -> dict:
-    """All that decides the responses, in words."""
+    """All that decides the responses but the stream, in words."""
     reads = (sorted(tokenizer.get_vocab().items()), tokenizer.chat_template)
     return {
         "model": fingerprint(model.parameters()),

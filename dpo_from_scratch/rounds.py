@@ -40,12 +40,14 @@ def judged_pairs(
     judge: Labeller,
     seed: int = 0,
     max_new_tokens: int | None = None,
+    stream: str = "row",
 ) -> list[dict]:
     """Two samples of the policy for each prompt, in the order that a label of the judge gives.
 
-    Two equal samples leave no row, nor does one that was cut off.
+    Two equal samples leave no row, nor does one that was cut off. `stream` as `sample` has it.
     """
-    return winning_pairs(policy, tokenizer, prompts, judge, 2, 1.0, seed, max_new_tokens)
+    how = (2, 1.0, seed, max_new_tokens)
+    return winning_pairs(policy, tokenizer, prompts, judge, *how, stream=stream)
 
 
 def winning_pairs(
@@ -58,6 +60,7 @@ def winning_pairs(
     seed: int = 0,
     max_new_tokens: int | None = None,
     progress: bool = False,
+    stream: str = "row",
 ) -> list[dict]:
     """DNO's pairs: of k samples for each prompt, those whose win rates differ by `margin` or more.
 
@@ -65,14 +68,15 @@ def winning_pairs(
     labels a prompt. Empty samples are not compared, nor are those that were cut off after
     `max_new_tokens` (None: what the context leaves, at most 256): training would put an end behind
     them that the policy never wrote. A warning says how many; DataError where they leave no pair.
+    `stream` as `sample` has it.
     """
     if k < 2 or not margin > 0:
         raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
     rng, rows = np.random.default_rng(seed), []
     asked = [p for p in prompts for _ in range(k)]
     progress = progress and sys.stderr.isatty()  # no bar in a log
-    how = {"max_new_tokens": max_new_tokens, "seed": seed, "progress": progress}
-    drawn = sample(policy, tokenizer, asked, **how)
+    how = {"max_new_tokens": max_new_tokens, "seed": seed, "stream": stream}
+    drawn = sample(policy, tokenizer, asked, progress=progress, **how)
     starts = range(0, len(drawn), k)
     for i in tqdm(starts, desc="judging", disable=not progress, leave=False):
         prompt = drawn[i].prompt
@@ -126,12 +130,14 @@ def plan(
     margin: float = 1.0,
     max_new_tokens: int | None = None,
     progress: bool = False,
+    stream: str = "row",
 ) -> Callable[[int], list[dict]]:
     """The rows of each round for `in_rounds`.
 
     "sdpo": parts of the rows, easy pairs first, told by a run of half the steps. Else samples of
     the model as it is by then, on prompts drawn from the rows, with one label for every row of a
-    training step. DataError for more parts than rows.
+    training step. A run that goes on samples by the `stream` that it began with
+    (`sampling.stream_of`). DataError for more parts than rows.
     """
     if method == "sdpo":
         size = -(-len(rows) // max(rounds, 1))
@@ -153,7 +159,7 @@ def plan(
         drawn = rng.integers(len(rows), size=max(2 * labels // (k * (k - 1)), 1))
         asked = [rows[i]["prompt"] for i in drawn]
         seed = int(rng.integers(2**31))
-        how = (k, margin, seed, max_new_tokens, progress)
+        how = (k, margin, seed, max_new_tokens, progress, stream)
         return winning_pairs(model, tokenizer, asked, judge, *how)
 
     return sampled

@@ -1,16 +1,25 @@
-"""Batched sampling from a language model with a key-value cache."""
+"""Sampling from a language model: which token is drawn, and where a response ends.
 
-from collections.abc import Generator
-from dataclasses import dataclass
+The logits come from next_logits.py. A draw belongs to a seed, a row and a position, whatever else
+is in the batch.
+"""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from .data import DataError
-from .models import device_of, length_limit, pad_id, positions, read, takes
+from .models import device_of, length_limit, pad_id
+from .next_logits import next_logits
 from .tokens import Example, prompt_ids
-from .turns import stops
+from .turns import is_rendered, stops
+
+STREAMS = ("row", "batch")
 
 
 @dataclass(frozen=True)
@@ -37,126 +46,208 @@ def sample(
     batch_size: int = 256,
     seed: int = 0,
     progress: bool = False,
+    rows: Sequence[int] | None = None,
+    stream: str = "row",
 ) -> list[Sample]:
     """One response for each prompt, in their order; repeat a prompt to get more.
 
     A response ends at the tokenizer's end of text, at every id of the model's generation
-    configuration, and, where a prompt of the call is messages, at the end of a turn as the chat
-    template writes it. Temperature 0 is greedy. `max_new_tokens` defaults to what the model's
-    context leaves, at most 256. Same seed, same batch size: same texts. ValueError for a negative
-    temperature or a prompt that fills the context; DataError for logits that are not finite.
+    configuration, and, where its prompt is messages, at the end of a turn as the chat template
+    writes it; or after `max_new_tokens`, by default what the model's context leaves behind its
+    prompt, at most 256. Temperature 0 is greedy.
+
+    Token t of row i is the first whose cumulative probability is above u(seed, i, t), a uniform
+    number that nothing else decides: other batches, or the rows alone, give the same texts. `rows`
+    are the numbers of the rows, by default 0, 1, ... Batches of another shape change logits in the
+    last digits, and thereby, in float32, about one draw in a million; bf16 promises nothing.
+
+    `stream="batch"` draws as it was done before rows had draws of their own, from one generator for
+    the whole call: the same texts for the same seed, prompts and batch size, and for no others.
+
+    ValueError for a negative temperature, a prompt that fills the context, an unknown stream, or
+    not one number for each row; DataError for logits that are not finite.
     """
-    if temperature < 0 or (max_new_tokens is not None and max_new_tokens < 1):
-        given = f"{temperature}, {max_new_tokens}"
-        raise ValueError(f"temperature must be 0 or more, max_new_tokens 1 or more, not {given}")
-    ids = [prompt_ids(tokenizer, p) for p in prompts]
-    new = min(max_new_tokens or 256, _room(model, ids))
-    generator = torch.Generator(device_of(model)).manual_seed(seed)
-    endings, pad = stops(model, tokenizer, prompts), pad_id(tokenizer)
-    was_training, starts, out = model.training, range(0, len(ids), batch_size), []
+    rows, by_row = range(len(prompts)) if rows is None else rows, stream == "row"
+    _check(temperature, max_new_tokens, stream, len(prompts), rows)
+    texts = _begun(model, tokenizer, prompts, max_new_tokens or 256, seed, rows, by_row)
+    batches = _alike(texts, batch_size) if by_row else _in_order(texts, batch_size)
+    draw = _from_rows(temperature) if by_row else _from_one(temperature, device_of(model), seed)
+    was_training, pad = model.training, pad_id(tokenizer)
     model.eval()
     try:
-        for start in tqdm(starts, desc="sampling", disable=not progress, leave=False):
-            part = slice(start, start + batch_size)
-            drawn = _continue(model, ids[part], pad, endings, new, temperature, generator)
-            for prompt, begin, row in zip(prompts[part], ids[part], drawn.tolist(), strict=True):
-                out.append(_sample_of(tokenizer, prompt, begin, row, endings))
+        for batch in tqdm(batches, desc="sampling", disable=not progress, leave=False):
+            _write(model, batch, pad, draw, leave=by_row)
     finally:
         model.train(was_training)
+    return [text.sample(tokenizer, p) for text, p in zip(texts, prompts, strict=True)]
+
+
+def stream_of(record: dict | None) -> str:
+    """The stream of a run, by what it recorded when it began; None: it begins now.
+
+    A run that recorded none was begun before there was one for each row.
+    """
+    return "row" if record is None else record.get("stream", "batch")
+
+
+def _check(temperature: float, new: int | None, stream: str, n: int, rows: Sequence) -> None:
+    if temperature < 0 or (new is not None and new < 1):
+        given = f"{temperature}, {new}"
+        raise ValueError(f"temperature must be 0 or more, max_new_tokens 1 or more, not {given}")
+    if stream not in STREAMS:
+        raise ValueError(f"stream is one of {', '.join(STREAMS)}, not {stream!r}")
+    if len(rows) != n:
+        raise ValueError(f"rows must be {n} numbers, one for each prompt, not {len(rows)}")
+
+
+# ---------------------------------------------------------------- what is written
+@dataclass
+class _Text:
+    """A response that is being written."""
+
+    prompt: list[int]
+    ends: list[tuple[int, ...]]
+    most: int  # tokens
+    key: tuple[int, int]  # seed, number of the row
+    drawn: list[int] = field(default_factory=list)
+    end: int = 0  # tokens of the end, once it has come
+
+    @property
+    def done(self) -> bool:
+        return bool(self.end) or len(self.drawn) >= self.most
+
+    @cached_property
+    def bits(self) -> np.random.Philox:
+        """Random bits that seed and row decide; Philox counts, so nobody else moves it on."""
+        return np.random.Philox(key=np.array([int(k) % 2**64 for k in self.key], dtype=np.uint64))
+
+    def uniform(self) -> float:
+        """The next number in [0, 1), with 53 bits."""
+        return (self.bits.random_raw() >> 11) * 2.0**-53
+
+    def add(self, token: int) -> None:
+        self.drawn.append(token)
+        found = [len(end) for end in self.ends if tuple(self.drawn[-len(end) :]) == end]
+        self.end = min(found, default=0)
+
+    def sample(self, tokenizer, prompt: str | list) -> Sample:
+        written = self.drawn[: len(self.drawn) - self.end]
+        text = tokenizer.decode(written, skip_special_tokens=True)
+        example = Example((*self.prompt, *self.drawn), len(self.prompt))
+        return Sample(prompt, text, example, self.end > 0)
+
+
+def _begun(
+    model: nn.Module,
+    tokenizer,
+    prompts: list,
+    new: int,
+    seed: int,
+    rows: Sequence[int],
+    by_row: bool,
+) -> list[_Text]:
+    """The texts before the first draw; ValueError where the context leaves no room.
+
+    Where draws are not `by_row`, the whole call has one length and the same ends.
+    """
+    ids = [prompt_ids(tokenizer, p) for p in prompts]
+    context, longest = length_limit(model) or 10**9, max(map(len, ids), default=0)
+    if longest >= context:
+        raise ValueError(f"a prompt of {longest} tokens fills the model's context of {context}")
+    talks = [by_row and (not isinstance(p, str) or is_rendered(tokenizer, p)) for p in prompts]
+    kinds = {t: [p for p, of in zip(prompts, talks, strict=True) if of == t] for t in set(talks)}
+    ends = {t: stops(model, tokenizer, of) for t, of in kinds.items()}
+    room = [min(new, context - (len(i) if by_row else longest)) for i in ids]
+    parts = zip(ids, talks, room, rows, strict=True)
+    return [_Text(i, ends[t], most, (seed, n)) for i, t, most, n in parts]
+
+
+def _alike(texts: list[_Text], size: int) -> list[list[_Text]]:
+    """Batches of prompts of like length, so that little is padded; equal ones are side by side."""
+    out: list[list[_Text]] = []
+    for text in sorted(texts, key=lambda text: (len(text.prompt), text.prompt)):
+        full = not out or len(out[-1]) >= size
+        if full or len(text.prompt) > 2 * len(out[-1][0].prompt) + 32:
+            out.append([])
+        out[-1].append(text)
     return out
 
 
-def _sample_of(tokenizer, prompt, begin: list[int], row: list[int], endings: list) -> Sample:
-    """A row of drawn tokens, up to the first end in it."""
-    found = [
-        (at + len(end), len(end))
-        for end in endings
-        for at in range(len(row) - len(end) + 1)
-        if tuple(row[at : at + len(end)]) == end
-    ]
-    stop, length = min(found, default=(len(row), 0))
-    text = tokenizer.decode(row[: stop - length], skip_special_tokens=True)
-    example = Example(tuple(begin + row[:stop]), len(begin))
-    return Sample(prompt, text, example, bool(found))
+def _in_order(texts: list[_Text], size: int) -> list[list[_Text]]:
+    return [texts[start : start + size] for start in range(0, len(texts), size)]
 
 
-def _room(model: nn.Module, prompts: list[list[int]]) -> int:
-    """Tokens that the context leaves beside the longest prompt; ValueError if it leaves none."""
+# ---------------------------------------------------------------- writing
+Draw = Callable[[Tensor, list[_Text]], Tensor]  # logits (B, V), B texts -> tokens (B,)
+
+
+def _write(model: nn.Module, live: list[_Text], pad: int, draw: Draw, leave: bool) -> None:
+    """Draw tokens until all texts are done; those that are done `leave` the batch at once.
+
+    DataError for logits that are not finite.
+    """
     context = length_limit(model) or 10**9
-    longest = max((len(p) for p in prompts), default=0)
-    if longest >= context:
-        raise ValueError(f"a prompt of {longest} tokens fills the model's context of {context}")
-    return context - longest
+    while live:
+        read = [text.prompt + text.drawn for text in live]
+        logits, sent = next_logits(model, read, pad, share=leave), None
+        for _ in range(context - max(map(len, read))):  # with its padding a row fills it earlier
+            tokens = draw(logits.send(sent), live)
+            for text, token in zip(live, tokens.tolist(), strict=True):
+                if token < 0:
+                    raise DataError(
+                        "the model gives logits that are nan or inf: its weights are damaged"
+                    )
+                if not text.done:
+                    text.add(token)
+            stay = [i for i, text in enumerate(live) if not text.done]
+            if not stay:
+                return
+            stay = stay if leave else list(range(len(live)))
+            live, sent = [live[i] for i in stay], (tokens, stay)
 
 
-def _continue(
-    model: nn.Module,
-    prompts: list[list[int]],
-    pad: int,
-    endings: list[tuple[int, ...]],
-    new: int,
-    temperature: float,
-    generator: torch.Generator,
-) -> Tensor:
-    """Tokens (B, up to `new`) after prompts that are padded on the left, to end in one column."""
-    way = _cached if takes(model, "past_key_values") else _uncached
-    drawing = way(model, prompts, pad)
-    done = torch.zeros(len(prompts), dtype=torch.bool, device=device_of(model))
-    out, token = [], None
-    while len(out) < new and not done.all():
-        logits = drawing.send(token)
+def _from_rows(temperature: float) -> Draw:
+    """Each text draws with its own numbers."""
+
+    def draw(logits: Tensor, texts: list[_Text]) -> Tensor:
+        if temperature == 0:
+            largest, token = logits.max(-1)
+            return token.where(largest.isfinite(), -1)
+        return next_token(softmax(logits, temperature), [text.uniform() for text in texts])
+
+    return draw
+
+
+def _from_one(temperature: float, device: torch.device, seed: int) -> Draw:
+    """All texts draw from one generator, and those that are done still do."""
+    generator = torch.Generator(device).manual_seed(seed)
+
+    def draw(logits: Tensor, texts: list[_Text]) -> Tensor:
         if not logits.max(-1).values.isfinite().all():
-            raise DataError("the model gives logits that are nan or inf: its weights are damaged")
-        token = next_token(logits, temperature, generator)
-        out.append(token)
-        for end in endings:
-            if len(end) <= len(out):
-                last = zip(out[-len(end) :], end, strict=True)
-                done = done | torch.stack([t == i for t, i in last]).all(0)
-    return torch.stack(out, dim=-1)
+            return torch.full((len(texts),), -1, device=device)
+        if temperature == 0:
+            return logits.argmax(-1)
+        odds = softmax(logits, temperature)
+        return torch.multinomial(odds, 1, generator=generator).squeeze(-1)
+
+    return draw
 
 
-def _cached(
-    model: nn.Module, prompts: list[list[int]], pad: int
-) -> Generator[Tensor, Tensor, None]:
-    """Logits (B, V) of the next token; takes the tokens (B,) that were drawn from them.
+def softmax(logits: Tensor, temperature: float) -> Tensor:
+    """softmax(logits / temperature), (B, V), in float32 or wider."""
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    return (wide / temperature).softmax(-1)
 
-    Prompts are padded on the left, to end in one column.
+
+def next_token(odds: Tensor, uniform: Sequence[float]) -> Tensor:
+    """The tokens (B,) whose part of the cumulative odds (B, V) holds the numbers in [0, 1).
+
+    In float64; -1 where the odds are not finite.
     """
-    device, width = device_of(model), max(map(len, prompts))
-    ids = torch.tensor([[pad] * (width - len(p)) + p for p in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    cache, position = None, positions(mask)
-    while True:
-        result = read(model, ids, mask, position, past_key_values=cache, use_cache=True)
-        cache = result.past_key_values
-        if cache is None:
-            yield from _uncached(model, prompts, pad)
-        token = yield result.logits[:, -1]
-        ids, position = token.unsqueeze(-1), position[:, -1:] + 1
-        mask = torch.cat([mask, torch.ones_like(ids)], dim=-1)
-
-
-def _uncached(
-    model: nn.Module, prompts: list[list[int]], pad: int
-) -> Generator[Tensor, Tensor, None]:
-    """The same for a model with another memory than keys and values, such as Mamba or RWKV.
-
-    It reads the whole text for every token, padded on the right, which no model looks at.
-    """
-    device, rows = device_of(model), [list(p) for p in prompts]
-    while True:
-        width, last = max(map(len, rows)), torch.tensor([len(r) - 1 for r in rows], device=device)
-        ids = torch.tensor([r + [pad] * (width - len(r)) for r in rows], device=device)
-        mask = (torch.arange(width, device=device) <= last[:, None]).long()
-        result = read(model, ids, mask, positions(mask), use_cache=False)
-        token = yield result.logits[torch.arange(len(rows), device=device), last]
-        rows = [[*r, t] for r, t in zip(rows, token.tolist(), strict=True)]
-
-
-def next_token(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Draw a token (B,) from softmax(logits / temperature), (B, V); at 0 the largest."""
-    if temperature == 0:
-        return logits.argmax(-1)
-    probs = (logits.float() / temperature).softmax(-1)
-    return torch.multinomial(probs, 1, generator=generator).squeeze(-1)
+    device = odds.device
+    odds = odds.cpu() if device.type == "mps" else odds  # Apple's GPUs have no float64
+    cumulative = odds.cumsum(-1, dtype=torch.float64)
+    u = torch.tensor(uniform, dtype=torch.float64, device=odds.device).unsqueeze(-1)
+    total = cumulative[:, -1:]  # one, but for rounding
+    token = torch.searchsorted(cumulative, u * total, right=True)
+    return token.where(total.isfinite(), -1).squeeze(-1).to(device)

@@ -346,6 +346,32 @@ def test_a_command_that_was_killed_goes_on_with_resume_and_ends_the_same(tmp_pat
         assert (tmp_path / "cut" / "dpo" / name).read_bytes() == theirs
 
 
+@pytest.mark.parametrize(("noted", "stream"), [("row", "row"), (None, "batch")])
+def test_responses_that_are_made_again_come_from_the_stream_that_the_run_began_with(
+    noted, stream, tmp_path, monkeypatch
+):
+    """A run that was begun before rows had draws of their own noted no stream."""
+    run(tmp_path / "run")
+    path, drawn, sample = tmp_path / "run" / "made_by.json", set(), feedback.sample
+    notes = json.loads(path.read_text())
+    assert notes[FILES[0]].pop("stream") == "row"
+    notes[FILES[0]] |= {"stream": noted} if noted else {}
+    path.write_text(json.dumps(notes))
+    run(tmp_path / "run")  # which is there, so nobody looks
+    for name in FILES:
+        (tmp_path / "run" / name).unlink()
+    shutil.rmtree(tmp_path / "run" / "dpo")
+
+    def watched(*given, **how):
+        drawn.add(how["stream"])
+        return sample(*given, **how)
+
+    monkeypatch.setattr(feedback, "sample", watched)
+    run(tmp_path / "run")
+    assert drawn == {stream}
+    assert json.loads(path.read_text())[FILES[0]]["stream"] == stream
+
+
 def test_ctrl_c_names_the_run_and_resume_and_training_goes_on_too(
     tmp_path, given, capsys, monkeypatch
 ):

@@ -53,7 +53,7 @@ def test_the_map_shows_rooms_with_their_arrows_in_reading_order():
     assert core == [
         *("logprobs.py", "losses/", "exact.py", "turns.py", "tokens.py", "data/", "others.py"),
         *("folders.py", "saving.py", "smollm2.py", "models.py"),
-        *("scoring.py", "training/", "processes/", "sampling.py"),
+        *("scoring.py", "training/", "processes/", "next_logits.py", "sampling.py"),
     ]
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "dpo_from_scratch"
 ROOM = {  # what stands directly in the package -> its room
     **dict.fromkeys(("logprobs", "losses", "exact", "tokens", "data", "models"), "core"),
-    **dict.fromkeys(("scoring", "training", "sampling", "others"), "core"),
+    **dict.fromkeys(("scoring", "training", "next_logits", "sampling", "others"), "core"),
     **dict.fromkeys(("turns", "folders", "saving", "smollm2", "processes"), "core"),
     **dict.fromkeys(("rlhf", "rounds", "judges", "feedback"), "roads"),
     **{name: name for name in ("doctor", "fast", "world", "lab", "studies", "cli")},

@@ -44,9 +44,9 @@ BUGS = {  # name: (chapter, function, what stands there, what the bug makes of i
     ),
     "wrong temperature": (
         "01",
-        sampling.next_token,
-        "logits.float() / temperature",
-        "logits.float() / (2 * temperature)",
+        sampling.softmax,
+        "wide / temperature",
+        "wide / (2 * temperature)",
     ),
 }
 

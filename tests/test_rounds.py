@@ -427,6 +427,29 @@ def test_a_round_that_is_deleted_as_told_is_done_again_exactly(done, tmp_path):
             assert (tmp_path / gone / path.relative_to(place / "run")).read_bytes() == content
 
 
+@pytest.mark.parametrize(("recorded", "stream"), [("row", "row"), (None, "batch")])
+def test_a_run_in_rounds_goes_on_with_the_stream_that_it_began_with(
+    recorded, stream, done, tmp_path, monkeypatch
+):
+    """A run that was begun before rows had draws of their own recorded no stream."""
+    place, given = done
+    shutil.copytree(place / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "round-2")
+    path, drawn, sample = tmp_path / "run" / "config.json", [], rounds.sample
+    config = json.loads(path.read_text())
+    assert config.pop("stream") == "row"
+    path.write_text(json.dumps(config | ({"stream": recorded} if recorded else {})))
+
+    def watched(*given, **how):
+        drawn.append(how["stream"])
+        return sample(*given, **how)
+
+    monkeypatch.setattr(rounds, "sample", watched)
+    assert main(["iterate", *given, "--out", str(tmp_path / "run"), "--resume"]) == 0
+    assert drawn == [stream]
+    assert json.loads(path.read_text()).get("stream") == recorded
+
+
 def test_a_round_does_not_begin_with_another_policy_than_its_pairs_were_made_with(done, tmp_path):
     place, _ = done
     shutil.copytree(place / "run" / "round-2", tmp_path / "run" / "round-1")

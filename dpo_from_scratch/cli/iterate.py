@@ -80,7 +80,9 @@ def iterate_command(options) -> None:
     from ..judges import as_labeller, named_judge
     from ..models import load_model
     from ..rounds import decides, in_rounds, plan
+    from ..sampling import stream_of
     from ..training.fingerprints import fingerprint
+    from ..training.folders import recorded
 
     if options.k < 2:
         why = "responses are compared with each other"
@@ -92,14 +94,17 @@ def iterate_command(options) -> None:
     model, tokenizer = load_model(options.model)
     rounds, moving = options.rounds, options.moving_reference or options.method != "iterated"
     by = decided(options, judge_name) | {"data": fingerprint(rows)}
-    samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
-    asked = (rows, as_labeller(judge), rounds, config)
-    rows_of = plan(options.method, model, tokenizer, *asked, *samples, progress=True)
     name = f"{name_of(options.model)}-{options.method}"
     out = run_folder(options, name, decides(model, config, rounds, moving, by)[0])
+    if "stream" in by:
+        by["stream"] = stream_of(recorded(out) if options.resume else None)
+    samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)
+    how = {"progress": True, "stream": by.get("stream", "row")}
+    asked = (rows, as_labeller(judge), rounds, config, *samples)
     done = (out / f"round-{rounds}" / "model").exists() and not options.overwrite
-    whole = (model, tokenizer, rounds, rows_of, config, moving, out, options.resume)
     with notes(), stoppable(out):
+        rows_of = plan(options.method, model, tokenizer, *asked, **how)
+        whole = (model, tokenizer, rounds, rows_of, config, moving, out, options.resume)
         history = in_rounds(*whole, decided_by=by, overwrite=options.overwrite)
     if done:
         print(f"{out} holds this run, and it is finished: nothing was made again")
@@ -115,7 +120,7 @@ def decided(options, judge_name: str) -> dict:
     """What decides the rounds beside model, data and the settings of training, in words."""
     out = {"method": options.method}
     if options.method != "sdpo":  # which asks no judge
-        out |= {"judge": judge_name, "max_new_tokens": options.max_new_tokens}
+        out |= {"judge": judge_name, "max_new_tokens": options.max_new_tokens, "stream": "row"}
     return out | ({"k": options.k, "margin": options.margin} if options.method == "dno" else {})
 
 

@@ -95,11 +95,14 @@ def quality(
     prompts: list[str],
     samples: int = 1008,
     seed: int = 0,
+    stream: str = "batch",
 ) -> dict:
-    """Mean true_reward and kl of samples on these prompts, and the objective, reward - 0.6 KL."""
-    drawn = sample(
-        policy, tokenizer, [prompts[i % len(prompts)] for i in range(samples)], seed=seed
-    )
+    """Mean true_reward and kl of samples on these prompts, and the objective, reward - 0.6 KL.
+
+    `stream` as `sample` has it; the records were made with this one.
+    """
+    asked = [prompts[i % len(prompts)] for i in range(samples)]
+    drawn = sample(policy, tokenizer, asked, seed=seed, stream=stream)
     true = float(np.mean([world.reward(s.prompt, s.text) for s in drawn]))
     kl = float(log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer)).mean())
     return {"true_reward": true, "kl": kl, "objective": true - REVIEW_BETAS["dpo"] * kl}
@@ -132,13 +135,16 @@ def evaluate_reviews(
     pairs: list[dict],
     samples: int = 2016,
     seed: int = 0,
+    stream: str = "batch",
 ) -> Evaluation:
     """Measure a policy on held-out prompts.
 
-    On `samples` sampled replies, and `pairs`, test rows of the review world.
+    On `samples` sampled replies, and `pairs`, test rows of the review world. `stream` as `sample`
+    has it; the records were made with this one.
     """
     pad, asked = pad_id(tokenizer), world.prompts("test")
-    drawn = sample(policy, tokenizer, [asked[i % len(asked)] for i in range(samples)], seed=seed)
+    asked = [asked[i % len(asked)] for i in range(samples)]
+    drawn = sample(policy, tokenizer, asked, seed=seed, stream=stream)
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])
     kl = log_ratios(policy, reference, [s.example for s in drawn], pad)
     implicit, pair_rewards = implicit_and_true(policy, reference, tokenizer, pairs)

@@ -123,7 +123,7 @@ def ppo(
 
 def roll_out(policy, reference, value: Head, score, tokenizer, asked: list, seed: int) -> Rollout:
     """One response to each prompt, scored by the judge and by the three models in memory."""
-    drawn = sample(policy, tokenizer, asked, seed=seed)
+    drawn = sample(policy, tokenizer, asked, seed=seed, stream="batch")  # as the records have it
     scores = checked(score, drawn, device_of(policy))
     batch = collate([s.example for s in drawn], pad_id(tokenizer), device=device_of(policy))
     with torch.no_grad():

@@ -32,7 +32,9 @@ def trained(beta: float, seed: int) -> Trained:
 def sweep(beta: float, seed: int) -> dict:
     """All measures of a run at one beta, and three of its texts."""
     found = trained(beta, seed)
-    drawn = sample(found.policy, found.tokenizer, world.prompts("test")[:3], seed=100)
+    drawn = sample(
+        found.policy, found.tokenizer, world.prompts("test")[:3], seed=100, stream="batch"
+    )
     measures = found.last("loss", "accuracy", "margin") | found.evaluation(seed, samples=2016)
     return measures | {"texts": [s.text for s in drawn]}
 
@@ -45,7 +47,7 @@ def best_of(best_of_n: bool, seed: int) -> dict:
     """
     found = trained(0.6, seed)
     asked = [prompt for prompt in world.prompts("test") for _ in range(DRAWS)]
-    drawn = sample(found.reference, found.tokenizer, asked, seed=seed)
+    drawn = sample(found.reference, found.tokenizer, asked, seed=seed, stream="batch")
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])
     examples, pad = [s.example for s in drawn], pad_id(found.tokenizer)
     implicit = log_ratios(found.policy, found.reference, examples, pad)
@@ -67,7 +69,7 @@ def take_apart(taken_apart: float, seed: int) -> dict:
     found = trained(taken_apart, seed)
     asked, tests = world.prompts("test"), read_rows(data_path("reviews_pairs_test.jsonl"))[0]
     asked = [asked[i % len(asked)] for i in range(2016)]
-    drawn = sample(found.policy, found.tokenizer, asked, seed=seed)
+    drawn = sample(found.policy, found.tokenizer, asked, seed=seed, stream="batch")
     examples, pad = [s.example for s in drawn], pad_id(found.tokenizer)
     log_ratio = log_ratios(found.policy, found.reference, examples, pad)
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])

@@ -74,7 +74,7 @@ def run(author: str, loss: str, beta: float, seed: int) -> dict:
     """
     found = trained(author, loss, beta, best_rate(author, loss), seed, False)
     asked = [PROMPTS[i % len(PROMPTS)] for i in range(1008)]
-    drawn = sample(found.policy, found.tokenizer, asked, seed=seed)
+    drawn = sample(found.policy, found.tokenizer, asked, seed=seed, stream="batch")
     texts = [s.example for s in drawn]
     rho = log_ratios(found.policy, found.reference, texts, pad_id(found.tokenizer))
     fine = [world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn]

@@ -73,13 +73,17 @@ def trained(
 
     def look() -> None:
         prompts = [watched[i % len(watched)] for i in range(504)]
-        seen.append(openings(sample(policy, tokenizer, prompts, seed=seed + len(seen))))
+        seen.append(
+            openings(sample(policy, tokenizer, prompts, seed=seed + len(seen), stream="batch"))
+        )
 
     def rows_of(r: int) -> list[dict]:
         if r:
             look()
         some = [asked[i] for i in rng.integers(len(asked), size=size)]
-        rows = winning_pairs(policy, tokenizer, some, world.panel, k, margin, 100 * seed + r)
+        rows = winning_pairs(
+            policy, tokenizer, some, world.panel, k, margin, 100 * seed + r, stream="batch"
+        )
         used.append(len(rows))
         return rows
 
@@ -128,7 +132,9 @@ def run(arm: str, seed: int, pressed: bool = False) -> dict:
     policy, reference, tokenizer, seen, used = trained(
         arm, **chosen, asked=world.prompts("train"), watched=asked, seed=seed
     )
-    drawn = sample(policy, tokenizer, [asked[i % len(asked)] for i in range(1008)], seed=seed)
+    drawn = sample(
+        policy, tokenizer, [asked[i % len(asked)] for i in range(1008)], seed=seed, stream="batch"
+    )
     rho = log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer))
     ended = measure(np.vstack([seen[:-1], openings(drawn)]))
     return ended | {"kl": float(rho.mean()), "pairs": used} | chosen

@@ -99,7 +99,9 @@ def win_rates(policy: nn.Module, tokenizer) -> dict[str, float]:
     """Share of replies that beat the grammar's, by temperature."""
     others, out = grammar_rewards(), {}
     for t in TEMPERATURES:
-        drawn = sample(policy, tokenizer, ASKED, temperature=t, seed=7, max_new_tokens=40)
+        drawn = sample(
+            policy, tokenizer, ASKED, temperature=t, seed=7, max_new_tokens=40, stream="batch"
+        )
         out[str(t)] = win_rate(true_rewards(drawn), others)
     return out
 
@@ -109,7 +111,10 @@ def measured(policy: nn.Module, beta: float, seed: int, seconds: float) -> dict:
     reference, tokenizer = load_model("tiny")
     frozen, tests = frozen_copy(reference), rows("test")
     found = asdict(evaluate_reviews(policy, frozen, tokenizer, tests, seed=seed))
-    texts = [s.text for s in sample(policy, tokenizer, world.prompts("test")[:3], seed=100)]
+    texts = [
+        s.text
+        for s in sample(policy, tokenizer, world.prompts("test")[:3], seed=100, stream="batch")
+    ]
     rates = {"win_rates": win_rates(policy, tokenizer)} if beta == 0.6 else {}
     return found | {"seconds": seconds, "texts": texts} | rates
 
@@ -142,7 +147,9 @@ def best_of(method: str, seed: int, n: int = 16) -> dict:
     asked, others = ASKED[:504], grammar_rewards()[:504]
     repeated = [p for p in asked for _ in range(n)]
     for t in (0.5, 0.75, 1.0):
-        drawn = sample(reference, tokenizer, repeated, temperature=t, seed=8, max_new_tokens=40)
+        drawn = sample(
+            reference, tokenizer, repeated, temperature=t, seed=8, max_new_tokens=40, stream="batch"
+        )
         true, examples = true_rewards(drawn), [s.example for s in drawn]
         scores = rlhf.score_texts(scorer, examples, pad_id(tokenizer)).numpy()
         kept = true[best_of_n(scores, n)]

@@ -104,7 +104,9 @@ def fresh_pairs(policy: nn.Module, tokenizer, n: int, seed: int) -> list[dict]:
     """n labelled pairs of the policy's own samples."""
     rng = np.random.default_rng(seed)
     asked = [world.prompts("train")[i] for i in rng.integers(60, size=2 * n)]
-    drawn = sample(policy, tokenizer, [p for p in asked for _ in range(2)], seed=seed)
+    drawn = sample(
+        policy, tokenizer, [p for p in asked for _ in range(2)], seed=seed, stream="batch"
+    )
     rows = []
     for a, b in zip(drawn[::2], drawn[1::2], strict=True):
         if a.text != b.text and len(rows) < n:

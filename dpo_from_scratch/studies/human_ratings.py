@@ -169,7 +169,7 @@ def measured(policy: nn.Module, reference: nn.Module, tokenizer, seed: int, setu
     Texts that repeat six words of a rated sentence are left out.
     """
     asked = [PROMPT] * setup.samples
-    drawn = sample(policy, tokenizer, asked, max_new_tokens=40, seed=seed)
+    drawn = sample(policy, tokenizer, asked, max_new_tokens=40, seed=seed, stream="batch")
     texts = [" ".join(s.text.split()) for s in drawn]
     known = set().union(*(six_words(s["text"]) for s in everything()))
     rho = log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer))

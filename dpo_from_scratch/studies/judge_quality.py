@@ -77,7 +77,7 @@ def groups_of_four(after: nn.Module, tokenizer, seed: int, number: int = GROUPS)
     rng, asked = np.random.default_rng([8, seed]), world.prompts("train")
     prompts = [asked[i] for i in rng.integers(len(asked), size=number)]
     drawn = [
-        sample(m, tokenizer, prompts, temperature=t, seed=seed + k)
+        sample(m, tokenizer, prompts, temperature=t, seed=seed + k, stream="batch")
         for k, (m, t) in enumerate(((after, 1.0), (after, 0.7), (before, 1.0)))
     ]
     teacher = [world.REVIEWS.sample(p, 1, rng, TEACHER)[0] for p in prompts]
@@ -153,7 +153,9 @@ def measured(policy: nn.Module, tokenizer, seed: int, split: str = "test") -> di
     """True reward and KL to the shipped model, KL to the model after dSFT, words a reply."""
     asked, (before, _), (after, _) = world.prompts(split), load_model("tiny"), start(seed)
     found = quality(policy, before, tokenizer, asked, seed=seed)
-    drawn = sample(policy, tokenizer, [asked[i % len(asked)] for i in range(504)], seed=seed)
+    drawn = sample(
+        policy, tokenizer, [asked[i % len(asked)] for i in range(504)], seed=seed, stream="batch"
+    )
     examples = [s.example for s in drawn]
     found["kl_to_start"] = float(log_ratios(policy, after, examples, pad_id(tokenizer)).mean())
     return found | {"words": float(np.mean([len(s.text.split()) for s in drawn]))}

@@ -158,7 +158,13 @@ def measured(
 
     `finished` is the share that ends by itself.
     """
-    drawn = sample(policy, tokenizer, [prompts[i % len(prompts)] for i in range(504)], seed=seed)
+    drawn = sample(
+        policy,
+        tokenizer,
+        [prompts[i % len(prompts)] for i in range(504)],
+        seed=seed,
+        stream="batch",
+    )
     rho = log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer))
     written = [world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn]
     return {

@@ -39,7 +39,7 @@ def own_samples(policy: nn.Module, reward_model: nn.Module, asked: list, seed: i
     reference, tokenizer = load_model("tiny")
     out, pad = {}, pad_id(tokenizer)
     for name, author in {"own": policy, "reference": reference}.items():
-        drawn = sample(author, tokenizer, asked, seed=seed)
+        drawn = sample(author, tokenizer, asked, seed=seed, stream="batch")
         true, examples = true_rewards(drawn), [s.example for s in drawn]
         scores = {
             "implicit": BETA * log_ratios(policy, reference, examples, pad),

@@ -45,7 +45,7 @@ def length_after_sft(divide_by: str, seed: int) -> dict:
     examples = sorted((e for (e,) in encode_rows(tokenizer, texts)[0]), key=lambda e: len(e.ids))
     sft_by_length(model, examples, divide_by, pad_id(tokenizer), seed)
     asked = [prompt for prompt in world.prompts("test") for _ in range(168)]
-    drawn = sample(model.eval(), tokenizer, asked, seed=seed)
+    drawn = sample(model.eval(), tokenizer, asked, seed=seed, stream="batch")
     gap, gap_se = gap_to_grammar(model, tokenizer)
     length = float(np.mean([s.example.response_length for s in drawn]))
     return {"length": length, "gap": gap, "gap_se": gap_se}

@@ -181,7 +181,7 @@ def measure(
     """
     tokenizer = review_tokenizer()
     asked = [prompts[i % len(prompts)] for i in range(samples)]
-    drawn = sample(policy, tokenizer, asked, seed=seed)
+    drawn = sample(policy, tokenizer, asked, seed=seed, stream="batch")
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])
     rho = log_ratios(policy, theirs, [s.example for s in drawn], pad_id(tokenizer))
     worth, kl = true - BETA * rho, float(rho.mean())

@@ -55,7 +55,7 @@ def written(policy: nn.Module, tokenizer, n: int, asked: list[str], seed: int) -
     while len(rows) < n:
         some = [asked[i] for i in rng.integers(len(asked), size=n - len(rows))]
         twice = [prompt for prompt in some for _ in range(2)]
-        drawn = sample(policy, tokenizer, twice, seed=int(rng.integers(2**31)))
+        drawn = sample(policy, tokenizer, twice, seed=int(rng.integers(2**31)), stream="batch")
         for a, b in zip(drawn[::2], drawn[1::2], strict=True):
             if a.text != b.text and a.finished and b.finished and a.text.strip() and b.text.strip():
                 rows.append({"prompt": a.prompt, "chosen": a.text, "rejected": b.text})

@@ -63,7 +63,9 @@ def spread(model: nn.Module, reference: nn.Module, tokenizer, held_out: list, se
     examples, pad = encode_rows(tokenizer, held_out)[0], pad_id(tokenizer)
     names, sides = ("top_chosen", "top_rejected"), zip(*examples, strict=True)
     out = {key: top_token(model, side, pad) for key, side in zip(names, sides, strict=True)}
-    drawn = sample(model, tokenizer, world.prompts("test") * (SAMPLES // 12), seed=seed)
+    drawn = sample(
+        model, tokenizer, world.prompts("test") * (SAMPLES // 12), seed=seed, stream="batch"
+    )
     texts = [s.example for s in drawn]
     logps, ref = (score_examples(Scorer(m), texts, pad).double() for m in (model, reference))
     out |= {"entropy": -float(logps.mean()), "kl": float((logps - ref).mean())}

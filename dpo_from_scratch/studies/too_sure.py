@@ -112,7 +112,7 @@ def of_samples(
 ) -> dict[str, float]:
     """True reward, KL and the share that the grammar can write, of 1,008 samples."""
     asked = [prompts[i % len(prompts)] for i in range(1008)]
-    drawn = sample(policy, tokenizer, asked, seed=seed)
+    drawn = sample(policy, tokenizer, asked, seed=seed, stream="batch")
     rho = log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer))
     written = [world.REVIEWS.is_grammatical(s.prompt, s.text) for s in drawn]
     return {

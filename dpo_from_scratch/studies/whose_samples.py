@@ -54,7 +54,9 @@ def own_pairs(policy: nn.Module, tokenizer, n: int, asked: list[str], seed: int)
     while len(rows) < n:  # two equal samples leave no pair
         some = [asked[i] for i in rng.integers(len(asked), size=n - len(rows))]
         draw = int(rng.integers(2**31))
-        rows += judged_pairs(policy, tokenizer, some, world.bradley_terry, seed=draw)
+        rows += judged_pairs(
+            policy, tokenizer, some, world.bradley_terry, seed=draw, stream="batch"
+        )
     return rows
 
 
@@ -121,7 +123,7 @@ def run(arm: str, beta: float, seed: int) -> dict:
     pairs = {
         "another author": world.make_pairs(512, judge, GLOOMY, "test", 77),
         "the grammar": read_rows(data_path("reviews_pairs_test.jsonl"))[0][:512],
-        "itself": judged_pairs(found.policy, found.tokenizer, asked, judge, seed=7),
+        "itself": judged_pairs(found.policy, found.tokenizer, asked, judge, seed=7, stream="batch"),
     }
     for name, rows in pairs.items():
         scores = implicit_and_true(found.policy, found.reference, found.tokenizer, rows)

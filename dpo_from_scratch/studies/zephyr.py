@@ -53,7 +53,9 @@ def measured(policy: nn.Module, reference: nn.Module, tokenizer, seed: int, setu
     """
     asked = [HELD_OUT[i % len(HELD_OUT)] for i in range(setup.samples)]
     chats = [[{"role": "user", "content": p}] for p in asked]
-    drawn = sample(policy, tokenizer, chats, max_new_tokens=64, batch_size=64, seed=seed)
+    drawn = sample(
+        policy, tokenizer, chats, max_new_tokens=64, batch_size=64, seed=seed, stream="batch"
+    )
     examples = [s.example for s in drawn]
     logps, likely = (
         score_examples(Scorer(m), examples, pad_id(tokenizer)).double().numpy()
@@ -113,7 +115,9 @@ def run(rule: str, seed: int, setup: Setup = FULL) -> dict:
         shutil.copy(others[0], folder)
     config = settings(setup.steps, seed)
     asked = list(setup.prompts)
-    pairs, history = pipeline(folder, model, tokenizer, asked, rubric, rule, setup.rounds, config)
+    pairs, history = pipeline(
+        folder, model, tokenizer, asked, rubric, rule, setup.rounds, config, stream="batch"
+    )
     accuracy = float(np.mean([row["accuracy"] for row in history[-5:]]))
     found = measured(model, reference, tokenizer, seed, setup)
     return (

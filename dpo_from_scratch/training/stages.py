@@ -135,14 +135,19 @@ def compare(path: Path, made_by: dict) -> dict:
     if told:
         mend = f"give the same, name another folder with --out, or {AGAIN}"
         raise DataError(f"{path} was made otherwise ({', '.join(told)}): {mend}")
-    return _notes(path).get(path.name, {})
+    return noted(path) or {}
 
 
 def changed(path: Path, made_by: dict) -> list[str]:
     """What decides the file `path` and is another one now than was noted, a phrase each."""
-    noted = _notes(path).get(path.name, {}) if path.exists() else {}
-    other = [key for key in made_by if key in noted and noted[key] != made_by[key]]
-    return [f"{key} was {noted[key]!r} and is {made_by[key]!r}" for key in other]
+    before = (noted(path) or {}) if path.exists() else {}
+    other = [key for key in made_by if key in before and before[key] != made_by[key]]
+    return [f"{key} was {before[key]!r} and is {made_by[key]!r}" for key in other]
+
+
+def noted(path: Path) -> dict | None:
+    """What was noted when the file, or the folder, `path` was made; None where nothing was."""
+    return _notes(path).get(path.name)
 
 
 def _notes(path: Path) -> dict:
