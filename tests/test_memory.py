@@ -14,8 +14,8 @@ from dpo_from_scratch.fast.scorer import as_bias, hidden_states
 from dpo_from_scratch.training import TrainConfig, memory, train
 from dpo_from_scratch.training.batches import prepare
 from dpo_from_scratch.training.lora import add_lora
-from dpo_from_scratch.training.played import Living, Rows, play, played
 from dpo_from_scratch.training.machine import groups, memory_of
+from dpo_from_scratch.training.played import Living, Rows, play, played
 
 ROWS = world.make_pairs(24, seed=5)
 SETTINGS = {"beta": 0.6, "learning_rate": 1e-3, "steps": 2, "batch_size": 8, "warmup": 1}

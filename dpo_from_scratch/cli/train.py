@@ -84,8 +84,8 @@ def memory_table(model, tokenizer, rows: list[dict], config, reference):
     """What the run would need, and what there is."""
     from ..models import device_of
     from ..training.batches import prepare
-    from ..training.memory import gigabytes, memory_needed
     from ..training.machine import memory_of
+    from ..training.memory import gigabytes, memory_needed
 
     need = memory_needed(model, prepare(tokenizer, rows, config, model), config, reference)
     total, free = memory_of(device_of(model))

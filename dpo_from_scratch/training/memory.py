@@ -22,8 +22,8 @@ from ..losses import LOSSES
 from ..models import device_of, pad_id
 from ..tokens import Example, collate, fit
 from .batches import TrainingData
-from .played import Living, Rows, play, played
 from .machine import memory_of
+from .played import Living, Rows, play, played
 from .settings import TrainConfig, pick_rows
 
 HOLES = {True: 1.75, False: 1.4}  # of a CPU, with adapters, plain or fast: see `_batch`
