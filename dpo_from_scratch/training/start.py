@@ -13,7 +13,7 @@ from ..data import DataError
 from ..folders import check_finite
 from ..losses import LOSSES
 from ..models import Scorer, pad_id
-from .batches import TrainingData
+from .batches import TrainingData, three_of
 from .lora import add_lora
 from .no_run import NoRun
 from .references import Reference, reference_of
@@ -120,7 +120,7 @@ def scorer_of(
     from ..fast import FastScorer, Tricks, sound_tricks  # the core needs it for nothing else
 
     kept = run.kept_tricks() if run else None
-    rows, pad = data.three(), pad_id(data.tokenizer)
+    rows, pad = three_of(data.examples), pad_id(data.tokenizer)
     tricks, why = sound_tricks(model, rows, pad, kept and Tricks(**kept))
     if run:
         run.keep_tricks(asdict(tricks))
