@@ -22,6 +22,12 @@ SETTINGS = {"beta": 0.6, "learning_rate": 1e-3, "steps": 2, "batch_size": 8, "wa
 MB = 10**6
 
 
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Models of these tests are smaller than what is loaded on the way."""
+    monkeypatch.setattr(memory, "LIBRARIES", 0)
+
+
 def random_llama():
     torch.manual_seed(0)
     shape = {"hidden_size": 64, "intermediate_size": 176, "num_hidden_layers": 2}

@@ -30,10 +30,11 @@ def read_rows(
     rows: Sequence[dict] = list(islice(numbered, MANY))
     if len(rows) == MANY:
         found = store_rows(path, [str(kind), str(skip_bad)], chain(rows, numbered), report)
-        if found is None:  # nowhere to write: all of them in memory
+        if found is not None:
+            rows = found
+        else:  # nowhere to write: all of them in memory
             report = Report(str(path))
-            found = [row for _, row in numbered_rows(path, kind, report, skip_bad)]
-        rows = found
+            rows = [row for _, row in numbered_rows(path, kind, report, skip_bad)]
     report.rows = len(rows)
     if not rows:
         raise DataError(f"{path}: holds no usable row of {', '.join(KEYS[report.kind])}")

@@ -58,25 +58,30 @@ def stored(key: list[str], make: Callable[[Path], dict]) -> tuple[Path, dict] | 
     from ..training.locks import Lock
 
     place = cache_folder() / "rows" / sha256(json.dumps([VERSION, *key]).encode()).hexdigest()[:24]
-    told = False
+    told, why = False, ""
     while True:
         if (notes := whole(place)) is not None:
             return place, notes
+        if why:
+            say(f"{place} can't be written ({why}): all rows stay in memory")
+            return None
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             lock = Lock(place, place.with_suffix(".lock"))
         except DataError:
-            told = told or not say(f"another process is writing {place}: waiting for it")
+            if not told:
+                say(f"another process is writing {place}: waiting for it")
+            told = True
             time.sleep(0.2)
             continue
         except OSError as error:
-            return say(f"{place} can't be written ({error.strerror}): all rows stay in memory")
+            why = error.strerror or str(error)
+            continue
         try:
             if whole(place) is None:  # it may have come while we asked for the lock
                 _made(place, make)
         except (OSError, TypeError) as error:
-            why = getattr(error, "strerror", None) or error
-            return say(f"{place} can't be written ({why}): all rows stay in memory")
+            why = getattr(error, "strerror", None) or str(error)
         finally:
             lock.release()
 

@@ -52,12 +52,7 @@ class TrainingData:
     @cached_property
     def longest(self) -> tuple[Example, ...]:
         """The row with the longest text."""
-        return max(self.examples.values(), key=lambda row: max(len(e.ids) for e in row))
-
-    def three(self) -> list[tuple[Example, ...]]:
-        """The first row that will be picked, the one in the middle, and the longest."""
-        picked = (next(islice(self.examples, i, None)) for i in (0, len(self.examples) // 2))
-        return [*(self.examples[i] for i in picked), self.longest]
+        return longest_of(self.examples)
 
     def batch(self, rows: Tensor, device) -> Batch:
         """The batch of these rows, on a device."""
@@ -83,6 +78,17 @@ def counters(batch: dict[str, Tensor], ends: list[int], rows: int) -> dict[str, 
     many = (ending & scored).sum(1).float()
     share = scored.sum(1) / batch["attention_mask"].sum(1)
     return {"eos": many.view(-1, rows).mean(0), "scored": share.view(-1, rows).mean(0)}
+
+
+def longest_of(examples: Mapping[int, tuple[Example, ...]]) -> tuple[Example, ...]:
+    """The row with the longest text."""
+    return max(examples.values(), key=lambda row: max(len(e.ids) for e in row))
+
+
+def three_of(examples: Mapping[int, tuple[Example, ...]]) -> list[tuple[Example, ...]]:
+    """The first row, the one in the middle, and the longest."""
+    picked = (next(islice(examples, i, None)) for i in (0, len(examples) // 2))
+    return [*(examples[i] for i in picked), longest_of(examples)]
 
 
 def prepare(

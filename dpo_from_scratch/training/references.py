@@ -76,10 +76,9 @@ def reference_of(
 
 def scores_of(reference: nn.Module, data: TrainingData, progress: bool) -> Tensor:
     """log pi_ref(y|x) of the rows that will be picked, (rows, responses a row), nan for others."""
-    picked = torch.tensor(array("q", data.examples), device="cpu")
     found = score_rows(reference, data.examples.values(), pad_id(data.tokenizer), progress)
     scores = torch.full((len(data), found.shape[1]), torch.nan, dtype=found.dtype, device="cpu")
-    scores[picked] = found
+    scores[torch.tensor(array("q", data.examples), device="cpu")] = found
     return scores
 
 

@@ -17,7 +17,7 @@ from ..processes.group import Processes, here
 from ..processes.parts import Part, parts
 from ..processes.run import SharedRun
 from ..processes.shard import accelerator_of, is_sharded, sharded, sharded_copy, take_weights
-from .batches import TrainingData
+from .batches import TrainingData, three_of
 from .lora import add_lora
 from .no_run import NoRun
 from .references import Reference, reference_of
@@ -158,7 +158,7 @@ def scorer_of(
     from ..fast import FastScorer, Tricks, sound_tricks  # the core needs it for nothing else
 
     kept = run.kept_tricks() if run else None
-    rows, pad = data.three(), pad_id(data.tokenizer)
+    rows, pad = three_of(data.examples), pad_id(data.tokenizer)
     tricks, why = sound_tricks(model, rows, pad, kept and Tricks(**kept))
     if run:
         run.keep_tricks(asdict(tricks))
