@@ -125,7 +125,7 @@ trl: $(SETUP)
 bench: smollm2 trl
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
-# what a run is said to need beside what it takes: 14 runs, 6 GB at most, some minutes
+# what a run is said to need beside what it takes: 18 runs, 6 GB at most, some minutes
 memory-check: smollm2
 	$(BIN)/python -m benchmarks.memory
 

@@ -21,6 +21,10 @@ CASES += [{"model": "gpt2", "rows": "long", "plain": plain} for plain in (True, 
 CASES += [
     {"model": "smollm2", "rows": "long", "plain": False, "precision": "bf16"},
     {"model": "smollm2", "rows": "long", "plain": False, "accumulation": 2},
+    {"model": "smollm2", "rows": "long", "plain": False, "accumulation": 4},
+    {"model": "smollm2", "rows": "long", "plain": False, "accumulation": 2, "lora_rank": 8},
+    {"model": "smollm2", "rows": "long", "plain": True, "accumulation": 2},
+    {"model": "smollm2", "rows": "short", "plain": False, "folder": True, "save_every": 1},
     {"model": "smollm2", "rows": "short", "plain": False, "live_reference": True},
     {"model": "smollm2", "rows": "short", "plain": False, "folder": True},
 ]

@@ -109,7 +109,7 @@ def test_the_tables_parts_are_those_of_the_run(tiny):
 
 def test_parts_of_a_batch_and_the_fast_path_take_less(tiny):
     take = lambda **options: needed(tiny, **options).moments["a step"]
-    assert take(accumulation=4)["activations"] < 0.5 * take()["activations"]
+    assert take(accumulation=4)["activations"] < 0.6 * take()["activations"]
     assert take()["activations"] < 0.8 * take(plain=True)["activations"]
     assert take(precision="bf16")["activations"] < take()["activations"]
 
