@@ -217,7 +217,7 @@ def test_how_a_reply_opens():
 # ---------------------------------------------------------------- texts that were cut off
 def test_what_was_cut_off_is_not_judged_and_a_warning_says_how_many(tiny):
     model, tokenizer = tiny
-    drawn = rounds.sample(model, tokenizer, [p for p in ASKED for _ in (0, 1)], max_new_tokens=16)
+    drawn = rounds.sample(model, tokenizer, [p for p in ASKED for _ in (0, 1)], max_new_tokens=20)
     whole = {s.text for s in drawn if s.finished}
     assert 0 < len(whole) < len(drawn)
     seen = []
@@ -228,7 +228,7 @@ def test_what_was_cut_off_is_not_judged_and_a_warning_says_how_many(tiny):
 
     cut = sum(not s.finished for s in drawn)
     with pytest.warns(UserWarning, match=f"{cut} of 16 responses had not come to their end"):
-        rows = rounds.winning_pairs(model, tokenizer, ASKED, judge, 2, 1.0, 0, max_new_tokens=16)
+        rows = rounds.winning_pairs(model, tokenizer, ASKED, judge, 2, 1.0, 0, max_new_tokens=20)
     assert set(seen) <= whole
     assert {row[side] for row in rows for side in ("chosen", "rejected")} <= whole
 
