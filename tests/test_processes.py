@@ -8,14 +8,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import processes
 import pytest
 import torch
 
+from dpo_from_scratch import world
+from dpo_from_scratch.data import DataError
+from dpo_from_scratch.processes import group
 from dpo_from_scratch.processes.group import Processes
 from dpo_from_scratch.processes.parts import parts
-from dpo_from_scratch.training import TrainConfig, pick_rows
+from dpo_from_scratch.training import TrainConfig, pick_rows, train
 
 FEW = ["dpo", "kto", "aot"]
 
@@ -89,11 +93,14 @@ def test_a_command_for_one_process_says_so_once_and_writes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_accelerate_counts_other_processes_than_the_launcher_nothing_is_written(tmp_path):
-    train = "['train', '--data', 'pairs.jsonl', '--out', 'run']"
-    code = "from accelerate import PartialState; PartialState(); from dpo_from_scratch.cli import "
-    process = launched(["-c", f"{code}main; main({train})"], 0, tmp_path)
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "started 2 processes and Accelerate counts 1" in said
+def test_where_accelerate_counts_other_processes_than_the_launcher_nothing_is_written(
+    tiny, tmp_path, monkeypatch
+):
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    alone = SimpleNamespace(num_processes=1, process_index=0, device=torch.device("cpu"))
+    monkeypatch.setattr(group, "PartialState", lambda cpu: alone)
+    rows = world.make_pairs(8, seed=1)
+    with pytest.raises(DataError, match="started 2 processes and Accelerate counts 1"):
+        train(*tiny, rows, TrainConfig(steps=1), tmp_path / "run", progress=False)
     assert list(tmp_path.iterdir()) == []
