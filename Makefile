@@ -27,7 +27,7 @@ test: $(REAL) $(WIDGETS)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check $(CODE)
 	@$(MAKE) --no-print-directory spell types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/pytest -q --nbval $(NBVAL) $(STRICT)
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT) $(GUIDES),$(wildcard notebooks/*.ipynb))
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) --nbval-cell-timeout 300 $(GUIDES)  # trains SmolLM2 in one cell

@@ -31,6 +31,11 @@ def script(path):
 make_shipped = script(data_path("make.py"))
 
 
+def pytest_collection_modifyitems(items):
+    """The longest file first, so that no core waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_records.py")
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """(model, tokenizer): the shipped reference. Tests that train take a copy."""
