@@ -205,10 +205,11 @@ def test_where_the_own_record_is_missing_the_shipped_one_is_checked(
         recorded.main(["--check", "0"])
 
 
-# written and tested, on their way: no chapter stands on them yet
-UNRECORDED = {"scaling"}
-# it grows, problem by problem; its chapter says what is not made yet
-PARTIAL = {"tournament"}
+# written and tested, on their way
+UNRECORDED = set()
+# they grow: the tournament problem by problem, and its chapter says what is not made yet; scaling
+# size by size, and no chapter stands on it yet
+PARTIAL = {"tournament", "scaling"}
 
 
 def test_a_study_without_a_record_is_named():
