@@ -16,11 +16,8 @@ from .data import DataError, data_path
 from .folders import ModelError as ModelError
 from .folders import open_folder
 from .logprobs import sequence_logps
-from .saving import check_target as check_target
-from .saving import save_model as save_model
-from .saving import try_saving as try_saving
-from .smollm2 import cache_folder as cache_folder
-from .smollm2 import smollm2_folder
+from .saving import check_target, save_model, try_saving  # noqa: F401 (asked for here)
+from .smollm2 import cache_folder, smollm2_folder  # noqa: F401
 
 
 def load_model(

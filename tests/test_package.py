@@ -110,7 +110,7 @@ def test_what_a_reader_must_read_is_short():
     must = ["logprobs.py", "exact.py", "tokens.py", "models.py", "training/loop.py"]
     must += ["training/references.py", "training/whole_batch.py"]
     must += [p.relative_to(PACKAGE).as_posix() for p in (PACKAGE / "losses").glob("*.py")]
-    assert sum((PACKAGE / p).read_text(encoding="utf-8").count("\n") for p in must) <= 1820
+    assert sum((PACKAGE / p).read_text(encoding="utf-8").count("\n") for p in must) <= 1800
 
 
 def code_lines(node: ast.FunctionDef) -> int:

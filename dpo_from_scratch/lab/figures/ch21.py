@@ -23,7 +23,8 @@ def roofline(peak: float, bandwidth: float, pieces: dict[str, tuple[float, float
     ax.annotate("balance", (corner, ax.get_ylim()[0]), (4, 6), textcoords="offset points")
     for (name, (per_byte, rate)), mark in zip(pieces.items(), MARKS, strict=False):
         ax.plot(per_byte, rate / 1e9, mark, color=POLICY, ms=7)
-        left = per_byte > corner and mark in MARKS[::2]  # neighbours on either side of their dots
+        above = rate > min(per_byte * bandwidth, peak)  # what fits into a cache: clear of the line
+        left = mark in MARKS[::2] if per_byte > corner else above  # neighbours on either side
         ax.annotate(
             name,
             (per_byte, rate / 1e9),
