@@ -20,6 +20,8 @@ def roofline(peak: float, bandwidth: float, pieces: dict[str, tuple[float, float
     x = np.array([0.1, corner, most])
     ax.loglog(x, np.minimum(x * bandwidth, peak) / 1e9, color=OPTIMUM)
     ax.axvline(corner, color=REFERENCE, ls=":")
+    slowest = min(rate for _, rate in pieces.values())
+    ax.set_ylim(bottom=min(ax.get_ylim()[0], slowest / 2e9))  # room for its name
     ax.annotate("balance", (corner, ax.get_ylim()[0]), (4, 6), textcoords="offset points")
     for (name, (per_byte, rate)), mark in zip(pieces.items(), MARKS, strict=False):
         ax.plot(per_byte, rate / 1e9, mark, color=POLICY, ms=7)
