@@ -1,4 +1,4 @@
-"""float32 products by the faster of a CPU's two ways, where they stay float32."""
+"""float32 products by the other of a CPU's two ways, where they stay float32."""
 
 from contextlib import contextmanager
 
