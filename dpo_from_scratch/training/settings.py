@@ -64,7 +64,7 @@ class TrainConfig:
     precision: str = option(
         "auto",
         'mixed precision: "bf16", or on a GPU "fp16"; "no" and "auto" stay in float32, "auto" by '
-        "oneDNN's products on a CPU where they are exact, mostly the faster ones",
+        "oneDNN's products on a CPU where they are exact",
     )
     plain: bool = option(
         False,
