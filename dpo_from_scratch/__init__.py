@@ -60,6 +60,7 @@ Core, what the chapters derive                                  -> nothing
     watch.py                a process that dies or stops is noticed, and one sentence names it
     parts.py                a batch among processes, and what the loss needs of all of it
     scores.py               many responses scored, each process its share, in their order
+    samples.py              many responses drawn, likewise
     shard.py                FSDP2: slices of weights, gathered to be saved
     run.py                  a run's folder, which the first has and the others hear of
   next_logits.py            logits a token at a time, by a cache or by reading all again

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import processes
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from dpo_from_scratch import world
+from dpo_from_scratch.cli import main
 from dpo_from_scratch.data import DataError
 from dpo_from_scratch.processes import group
 from dpo_from_scratch.processes.group import Processes
@@ -74,6 +76,39 @@ def test_one_process_cuts_a_batch_as_chunk_does(rows, accumulation):
     assert [p.rows.tolist() for p in found] == [part.tolist() for part in expected]
 
 
+ROUNDS = ["iterate", "--method", "iterated", "--rounds", "2", "--steps", "4", "--batch-size", "8"]
+GROUPS = ["feedback", "--model", "tiny", "--judge", "reviews", "--groups", "1", "--steps", "2"]
+MADE = {  # command -> files that are the same, whoever made them
+    "iterate": ["round-1/pairs.jsonl", "round-1/made_by.json", "round-2/pairs.jsonl"],
+    "feedback": ["responses.jsonl", "scores.jsonl", "pairs.jsonl", "made_by.json"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [ROUNDS, GROUPS])
+def test_two_processes_sample_judge_and_train_as_one(arguments, tmp_path, monkeypatch):
+    """Each draws its share; the first asks the judge, and writes."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", "2", "-m", "dpo_from_scratch", *arguments]
+    env = os.environ | {"PYTHONPATH": str(processes.ROOT)}
+    done = subprocess.run([*command, "--out", "two"], cwd=tmp_path, env=env, timeout=300)
+    monkeypatch.chdir(tmp_path)
+    assert done.returncode == main([*arguments, "--out", "one"]) == 0
+    one, two = ({p.relative_to(t) for p in t.rglob("*")} for t in map(Path, ("one", "two")))
+    assert one == two
+    for name in MADE[arguments[0]]:
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+    (path,) = [p for p in one if p.name == "model.safetensors" and p.parts[0] != "round-1"]
+    weights = [load_file(Path(t, path)) for t in ("one", "two")]
+    far = max(float((weights[0][k] - w).norm() / w.norm()) for k, w in weights[1].items())
+    assert far < 1e-4
+
+
+def test_processes_hand_round_what_each_has_and_what_the_first_says():
+    assert Processes().every([1, 2]) == [1, 2]
+    assert Processes().from_first(lambda: 3) == 3
+
+
 def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
     """Python as a launcher of two would start it."""
     env = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
@@ -83,7 +118,7 @@ def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
 
 
 def test_a_command_for_one_process_says_so_once_and_writes_nothing(tmp_path):
-    command = ["-m", "dpo_from_scratch", "iterate", "--out", "run"]
+    command = ["-m", "dpo_from_scratch", "sample", "--prompt", "film : how was the plot ?"]
     started = [launched(command, rank, tmp_path) for rank in (0, 1)]
     said = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [2, 2]

@@ -32,8 +32,8 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
   the notebooks, with or without solutions
     dpo book my_book --student
 """
-SHARED = ("train", "score")  # what several processes do together, under torchrun
-LOADS_MODELS = ("train", "iterate", "feedback", "sample", "score", "doctor")
+SHARED = ("train", "iterate", "feedback", "score")  # by several processes, under torchrun
+LOADS_MODELS = (*SHARED, "sample", "doctor")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,7 +95,7 @@ def enter(command: str) -> None:
     if silent():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)
     if command not in SHARED:
-        names = " and ".join(f"`dpo {name}`" for name in SHARED)
+        names = ", ".join(f"`dpo {name}`" for name in SHARED)
         raise DataError(f"runs in one process: start it without torchrun, which is for {names}")
     join()
 
