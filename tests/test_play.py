@@ -30,7 +30,7 @@ TRAINED = {"rtol": 0, "atol": 1e-9}
 def js():
     """A function of dpo.js by its name, given and giving plain numbers, lists and objects."""
     engine = MiniRacer()
-    for name in ("dpo.js", "data.js"):
+    for name in ("dpo.js", *make.FILES):
         engine.eval((PLAY / name).read_text(encoding="utf-8"))
     yield lambda name, *arguments: engine.call(name, *arguments)
     engine.close()  # or its threads would keep Python alive
@@ -102,8 +102,10 @@ def test_the_generator_gives_the_same_thousand_numbers_in_both_languages(js, see
     assert len(set(numbers)) == 1000
 
 
-def test_the_data_are_what_the_script_makes():
-    assert make.FILE.read_text(encoding="utf-8") == make.text(), "python website/play/make.py"
+@pytest.mark.parametrize("file", make.FILES)
+def test_the_data_are_what_the_script_makes(file):
+    found = (PLAY / file).read_text(encoding="utf-8")
+    assert found == make.text(file), "python website/play/make.py"
 
 
 def test_the_small_world_has_forty_replies_of_the_mini_world_and_the_best_of_all():
@@ -391,6 +393,54 @@ def test_what_the_plane_s_page_asks_for_can_be_found_on_it(js):
     assert js("DPO.push", "discopop", 0, 0, at_one | {"tau": 0.05})[1] > 0  # uphill
 
 
+# ---------------------------------------------------------------- which bug?
+CASES_JS = (PLAY / "bug.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """The runs of the page, by what the page calls them."""
+    return {case["called"]: case for case in make.make_cases.cases()}
+
+
+@pytest.fixture(scope="module")
+def twins():
+    return make.make_cases.twins()
+
+
+def shuffled(n, seed):
+    """The order of dpo.js."""
+    random, order = mulberry32(seed), list(range(n))
+    for k in range(n - 1, 0, -1):
+        other = int(next(random) / 2**32 * (k + 1))
+        order[k], order[other] = order[other], order[k]
+    return order
+
+
+def test_an_order_of_chance_is_the_same_in_both_languages(js):
+    for seed in (1, 2, 77):
+        found = js("DPO.shuffled", 25, seed)
+        assert found == shuffled(25, seed)
+        assert sorted(found) == list(range(25))
+
+
+def test_a_curve_in_four_numbers(js, cases):
+    for case in cases.values():
+        for curve in case["curves"].values():
+            told = js("DPO.summary", curve)
+            wanted = [curve[0], min(curve), max(curve), np.mean(curve[-8:])]
+            found = [told[name] for name in ("first", "least", "most", "last")]
+            np.testing.assert_allclose(found, wanted, **EXACT)
+
+
+def test_the_cases_are_chapter_22_s_and_ten_more_five_of_all_healthy(cases):
+    assert len(cases) == 25
+    assert [name for name, case in cases.items() if not case["bug"]] == [
+        "as it stands",
+        *make.make_cases.which_bug.HEALTHY,
+    ][1:]
+
+
 # ---------------------------------------------------------------- the files
 PAGES = sorted(PLAY.glob("*.html"))
 NOTEBOOKS = PLAY.parent.parent / "notebooks"
@@ -449,8 +499,12 @@ def test_every_page_is_in_the_bar_in_the_index_and_in_the_book_and_links_lead_to
             assert (NOTEBOOKS / link).with_suffix(".ipynb").exists(), link
 
 
-def test_the_script_of_the_data_is_json():
+@pytest.mark.parametrize("file", make.FILES)
+def test_the_script_of_the_data_is_json(file):
     """So that no text of the world can end the script."""
-    text = make.FILE.read_text(encoding="utf-8")
-    for name, value in re.findall(r"^DPO\.(\w+) = (.*?);$", text, re.M | re.S):
+    text = (PLAY / file).read_text(encoding="utf-8")
+    found = re.findall(r"^DPO\.(\w+) = (.*?);$", text, re.M | re.S)
+    assert [name for name, _ in found] == list(make.FILES[file])
+    for name, value in found:
         assert json.loads(value), name
+    assert "</" not in text

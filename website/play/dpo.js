@@ -402,9 +402,27 @@ var DPO = (function () {
     return path;
   }
 
+  // ---------------------------------------------------------------- recorded curves
+  // What a curve shows in four numbers; the last is a mean of eight points, since batches are noisy.
+  function summary(curve) {
+    return { first: curve[0], least: Math.min(...curve), most: Math.max(...curve), last: mean(curve.slice(-8)) };
+  }
+
+  // The whole numbers below n in an order of chance (Fisher and Yates).
+  function shuffled(n, seed) {
+    const random = generator(seed);
+    const order = Array.from({ length: n }, (_, i) => i);
+    for (let k = n - 1; k > 0; k--) {
+      const other = Math.floor(uniform(random) * (k + 1));
+      [order[k], order[other]] = [order[other], order[k]];
+    }
+    return order;
+  }
+
   return {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
     samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
+    summary, shuffled,
   };
 })();

@@ -7,6 +7,7 @@ DPO.page = (function () {
   const PAGES = [
     ["frontier", "β and the frontier"],
     ["plane", "The plane of losses"],
+    ["bug", "Which bug?"],
   ];
   // The book's website. Where the pages stand in it, this address is replaced by "../".
   const BOOK = "https://dpo-from-scratch.github.io/dpo-from-scratch/";
