@@ -180,7 +180,57 @@ def told(page, side):
     return page.locator(f"#told-{side}").inner_text()
 
 
-@pytest.mark.parametrize(("name", "handle"), [("frontier", "#beta"), ("plane", "#pair-a")])
+def test_a_session_with_which_bug_by_keyboard(root, opened):
+    """Evidence is asked for and paid, a wrong name costs, the right one is explained, all 25 end."""
+    page = opened(root, "bug")
+    assert page.locator("#score").inner_text() == "Case 1 of 25. It is worth 10 points now."
+    assert page.locator("#panels svg:visible").count() == 2
+    page.focus("#ask-margins")
+    press(page, "Enter")
+    press(page, "Enter")  # asked once, paid once
+    assert page.locator("#panels svg:visible").count() == 4
+    page.focus("#ask-pair")
+    press(page, "Space")
+    assert "Scored as chosen" in page.locator("#found").inner_text()
+    page.focus("#step")
+    press(page, "ArrowRight", 3)
+    assert page.locator("#told-loss").inner_text().startswith("At step 13: loss ")
+    page.locator("#guess").press("Enter")
+    assert "Choose a name" in page.locator("#verdict").inner_text()
+    page.select_option("#name", "healthy")
+    page.locator("#guess").press("Enter")
+    assert "worth 6 points" in page.locator("#score").inner_text()
+    page.wait_for_function("document.getElementById('status').textContent.includes('6 points')")
+    page.select_option("#name", "learning rate too high")
+    page.locator("#guess").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "answer"
+    told = page.locator("#answer").inner_text()
+    assert told.startswith("Yes: learning rate too high. 6 points.")
+    assert "+ LEARNING_RATE = 2e-2" in told
+    assert "sums-steps-and-precision" in page.locator("#cost a").get_attribute("href")
+    assert page.locator("#cases tbody tr").count() == 1
+    page.focus("#ask-twin")  # free now
+    press(page, "Enter")
+    assert "6 of 10 points so far" in page.locator("#score").inner_text()
+    assert findings(page, preload=False) == set()  # with everything open
+    for case in range(2, 26):
+        page.locator("#next").press("Enter")
+        assert page.locator("#score").inner_text().startswith(f"Case {case} of 25. It is worth 10")
+        assert page.evaluate("document.activeElement.dataset.evidence") == "margins"
+        for button in page.locator("#asks button").all():
+            button.press("Enter")
+        text = page.locator("main").inner_text()
+        assert not re.search("undefined|NaN|Infinity|null", text)
+        page.locator("#tell").press("Enter")
+        assert page.locator("#it-was").inner_text().startswith("It was: ")
+    assert page.locator("#next").inner_text() == "Begin again"
+    page.locator("#next").press("Enter")
+    assert page.locator("#score").inner_text().startswith("Case 1 of 25.")
+
+
+@pytest.mark.parametrize(
+    ("name", "handle"), [("frontier", "#beta"), ("plane", "#pair-a"), ("bug", "#step")]
+)
 def test_a_move_takes_the_script_a_few_milliseconds(opened, name, handle, record_property):
     """The median of sixty moves; 8 is the aim, and what the machine makes of it is recorded."""
     page = opened(PLAY.as_uri(), name)

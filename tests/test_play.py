@@ -36,6 +36,12 @@ def js():
     engine.close()  # or its threads would keep Python alive
 
 
+def written(file, name):
+    """An entry of a file of data, as it lies there."""
+    text = (PLAY / file).read_text(encoding="utf-8")
+    return json.loads(re.search(rf"^DPO\.{name} = (.*?);$", text, re.M | re.S)[1])
+
+
 def define(js, name, code):
     """A helper of one test, in JavaScript."""
     js("eval", f"globalThis.{name} = {code}; 0")
@@ -394,18 +400,17 @@ def test_what_the_plane_s_page_asks_for_can_be_found_on_it(js):
 
 
 # ---------------------------------------------------------------- which bug?
-CASES_JS = (PLAY / "bug.js").read_text(encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def cases():
-    """The runs of the page, by what the page calls them."""
-    return {case["called"]: case for case in make.make_cases.cases()}
+    """The runs of the page: (fault or None, seed, setting) -> run."""
+    return {(c["bug"], c["seed"], c["called"]): c for c in written("cases.js", "cases")}
 
 
 @pytest.fixture(scope="module")
-def twins():
-    return make.make_cases.twins()
+def fault(cases):
+    """fault -> (its run, the script as it stands on the same pairs)."""
+    twins = written("cases.js", "twins")
+    return {bug: (case, twins[str(seed)]) for (bug, seed, _), case in cases.items() if bug}
 
 
 def shuffled(n, seed):
@@ -419,9 +424,8 @@ def shuffled(n, seed):
 
 def test_an_order_of_chance_is_the_same_in_both_languages(js):
     for seed in (1, 2, 77):
-        found = js("DPO.shuffled", 25, seed)
-        assert found == shuffled(25, seed)
-        assert sorted(found) == list(range(25))
+        assert js("DPO.shuffled", 25, seed) == shuffled(25, seed)
+        assert sorted(shuffled(25, seed)) == list(range(25))
 
 
 def test_a_curve_in_four_numbers(js, cases):
@@ -433,12 +437,102 @@ def test_a_curve_in_four_numbers(js, cases):
             np.testing.assert_allclose(found, wanted, **EXACT)
 
 
-def test_the_cases_are_chapter_22_s_and_ten_more_five_of_all_healthy(cases):
+def test_the_cases_are_chapter_22_s_and_ten_more_and_the_page_knows_every_fault(cases, fault):
     assert len(cases) == 25
-    assert [name for name, case in cases.items() if not case["bug"]] == [
-        "as it stands",
-        *make.make_cases.which_bug.HEALTHY,
-    ][1:]
+    assert sum(bug is None for bug, _, _ in cases) == 5
+    page = (PLAY / "bug.js").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "([a-z0-9 -]+)": \[(TOKENS|REFERENCE|SUMS), ', page, re.M)
+    assert sorted(name for name, _ in listed) == sorted(fault)
+    chapter = (NOTEBOOKS / "22_find_the_bug.ipynb").read_text(encoding="utf-8")
+    for section in re.findall(r'"([^"]+)"', re.search(r"\[TOKENS,.*\] = (.*)", page)[1]):
+        assert f'"## {section}\\n"' in chapter or f'"## {section}"' in chapter
+    first = list(cases)[shuffled(25, int(re.search(r"place\] = \[(\d+),", page)[1]))[0]]
+    assert first[0] == "learning rate too high"
+
+
+def test_what_is_said_of_health_holds_for_the_healthy_and_the_doctor_is_silent(cases):
+    for (bug, _, _), case in cases.items():
+        first = {name: curve[0] for name, curve in case["curves"].items()}
+        alarms = [f for f in case["log"] + case["probes"] if f["level"] == "problem"]
+        if bug is None:
+            assert first["loss"] == pytest.approx(np.log(2), abs=1e-4)
+            assert first["chosen_reward"] == first["rejected_reward"] == 0
+            assert set(case["curves"]["eos"]) == {1.0}
+            assert alarms == []
+        else:  # some evidence names every fault
+            codes = [f["code"] for f in case["log"] + case["probes"]]
+            assert case["code"] in codes, bug
+
+
+def last(run, curve):
+    return np.mean(run["curves"][curve][-8:])
+
+
+def test_what_the_page_says_of_tokens_and_masks_is_in_the_curves(fault):
+    it, twin = fault["prompt not masked"]
+    for curve in ("loss", "margin"):
+        np.testing.assert_allclose(it["curves"][curve], twin["curves"][curve], atol=1e-3)
+    assert 3 < last(it, "chosen_logp") / last(twin, "chosen_logp") < 3.6
+    assert set(it["curves"]["scored"]) == {1.0}
+    assert it["reward"] == pytest.approx(twin["reward"], abs=0.01)
+    it, twin = fault["end of text not scored"]
+    assert set(it["curves"]["eos"]) == {0.0}
+    assert np.abs(np.subtract(it["curves"]["loss"], twin["curves"]["loss"])).max() < 0.05
+    assert all(text[-1] == "." for text in it["pair"]["texts"])
+    it, twin = fault["chosen and rejected swapped"]
+    assert last(it, "margin") > last(twin, "margin")
+    assert it["reward"] < twin["reward"] - 4
+    it, twin = fault["end of text doubled"]
+    assert it["curves"]["grad_norm"][0] > 5 * twin["curves"]["grad_norm"][0]
+    assert last(it, "loss") > last(twin, "loss")
+    assert set(it["curves"]["eos"]) == {2.0}
+    it, twin = fault["response truncated"]
+    assert 0.28 < np.mean(it["curves"]["eos"]) < 0.4
+    assert last(it, "margin") < last(twin, "margin")
+    assert all("<eos>" not in text for text in it["pair"]["texts"])
+    it, twin = fault["left padding without positions"]
+    assert 1.8 < last(it, "chosen_logp") / last(twin, "chosen_logp") < 2.5
+    it, _ = fault["padding scored"]
+    assert min(it["curves"]["scored"]) > 1
+    assert all("<pad>" in text for text in it["pair"]["texts"])
+    assert [f["code"] for f in it["log"]] == ["prompt_scored"]  # and that is wrong
+
+
+def test_what_the_page_says_of_the_reference_is_in_the_curves(fault):
+    it, _ = fault["reference is the policy"]
+    assert np.ptp(it["curves"]["loss"]) == 0 < min(it["curves"]["grad_norm"])
+    it, _ = fault["reference moves"]
+    assert it["curves"]["margin"].count(0.0) > 10
+    it, _ = fault["dropout on"]
+    assert it["curves"]["loss"][0] > 1
+    assert it["curves"]["chosen_reward"][0] < -0.5
+    it, _ = fault["beta on policy only"]
+    assert it["curves"]["margin"][0] == 0
+    assert it["curves"]["loss"][0] > 0.9
+    assert "step_too_large" in [f["code"] for f in it["log"]]  # which is wrong
+
+
+def test_what_the_page_says_of_sums_and_steps_is_in_the_curves(fault):
+    def first(bug, curve):
+        return fault[bug][0]["curves"][curve][0]
+
+    assert first("labels not shifted", "chosen_logp") / 20 < -11
+    assert -2 < last(fault["mean for sum"][0], "chosen_logp") < first("mean for sum", "chosen_logp")
+    assert set(fault["beta is zero"][0]["curves"]["grad_norm"]) == {0.0}
+    assert max(fault["learning rate too high"][0]["curves"]["loss"][:6]) > 3
+    it, twin = fault["learning rate far too low"]
+    assert 5e-4 < last(it, "margin") < 2e-3
+    assert last(it, "grad_norm") == pytest.approx(last(twin, "grad_norm"), rel=0.3)
+    assert it["probes"] == []
+    assert first("log-softmax in bf16", "loss") == 0.69141
+    for bug, times in (("padding counted as rows", 2), ("accumulation not divided", 4)):
+        it, twin = fault[bug]
+        assert first(bug, "loss") == pytest.approx(times * np.log(2), abs=1e-3)
+        assert it["reward"] == twin["reward"]
+    it, twin = fault["no zero grad"]
+    assert it["reward"] > twin["reward"]
+    assert max(it["curves"]["grad_norm"]) < 3
+    assert it["log"] == []
 
 
 # ---------------------------------------------------------------- the files

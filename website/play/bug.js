@@ -18,20 +18,20 @@
     "end of text doubled": [TOKENS, "A large gradient at first and a somewhat higher loss: the model is asked for a second end, which it has never seen. The counter says two ends per response."],
     "response truncated": [TOKENS, "A margin a little small, and the counter: a third of the responses have an end. The pair breaks off in the middle."],
     "left padding without positions": [TOKENS, "A noisy loss and log-probabilities twice too large, though the right tokens are scored. Every padded text is read at the wrong positions. Scored alone, the same text has another score: that is the probe."],
-    "padding scored": [TOKENS, "The pair shows it: the padding behind the text counts too."],
+    "padding scored": [TOKENS, "More than all tokens are scored, says the counter, and the pair shows which: the padding behind the text counts too. The doctor that reads only the log takes it for an unmasked prompt; the experiment names it."],
     "reference is the policy": [REFERENCE, "The loss is ln 2 for ever while the gradient is not 0: policy and reference are one model, so nothing holds it, and it runs away."],
     "reference moves": [REFERENCE, "A margin that falls back to exactly 0 at regular steps: the reference is made equal to the policy again and again, and then there is no anchor."],
     "dropout on": [REFERENCE, "The first row: a loss well above ln 2 and rewards that are not 0. The policy is scored with a tenth of its activations off, the reference with all of them."],
-    "beta on policy only": [REFERENCE, "The first row again: a margin that is not 0, and a loss far above ln 2, though no noise goes with it. β was multiplied into the policy's half of the margin and not into the reference's."],
+    "beta on policy only": [REFERENCE, "The first row: the margin is exactly 0, and the loss is not ln 2. So the loss is made of something else than this margin: β stands before the policy's half only, and the reference counts too much. The doctor that reads only the log takes the rise that follows for too large a step; the experiment names it."],
     "labels not shifted": [SUMS, "A log-probability of some −13 nats a token, worse than a blind guess: each token is scored by the model's opinion of it after itself."],
     "mean for sum": [SUMS, "A log-probability near −1: of one token, not of a text. The margin stays small, and β holds twenty times less than it seems to."],
     "beta is zero": [SUMS, "The loss is ln 2 for ever and the gradient exactly 0: nothing is trained. Beside it, a reference that is the policy has the same loss and a gradient."],
     "learning rate too high": [SUMS, "A loss of several nats within twenty steps. This one needs no evidence."],
-    "learning rate far too low": [SUMS, "Everything is as it should be, and nothing moves: margins of a few thousandths after the whole run, beside a gradient of healthy size."],
+    "learning rate far too low": [SUMS, "Everything is as it should be, and nothing moves: a margin of about a thousandth at the end of the run, beside a gradient of healthy size. The experiments find nothing, since ten steps tell too little; the log does."],
     "log-softmax in bf16": [SUMS, "One number: a first loss of 0.69141, which is ln 2 rounded to 8 bits. All else is a healthy curve."],
-    "padding counted as rows": [SUMS, "The first loss is twice ln 2, while the margin is 0: a loss of ln 2 for each row of padding was added. Compare a loss with its own margin."],
-    "accumulation not divided": [SUMS, "The first loss is four times ln 2, while the margin is 0: the parts of a batch were added and not divided by their number."],
-    "no zero grad": [SUMS, "The norm of the gradient grows far beyond a healthy one and stays there, since the gradients of all earlier steps are still in it."],
+    "padding counted as rows": [SUMS, "The first loss is twice ln 2, while the margin is 0: a loss of ln 2 for each row of padding was added. Compare a loss with its own margin. The training is that of the script as it stands: only what is logged is wrong."],
+    "accumulation not divided": [SUMS, "The first loss is four times ln 2, while the margin is 0: the parts of a batch were added and not divided by their number. It costs nothing here, since the gradient is clipped and Adam divides by its size."],
+    "no zero grad": [SUMS, "No curve tells: what is left of earlier gradients is clipped at every step and stays small, and by chance this run even earns more than the script as it stands. The experiment finds it, since it looks at the gradients of single steps."],
   };
   const nameOf = (run) => run.bug || "healthy";
 
@@ -49,16 +49,16 @@
   // picture -> [label of the axis, its lines, the evidence it takes, least height, value to be in it]
   const PANELS = {
     loss: ["loss, mean of the batch", ["loss"], null, 0.1, LN2],
-    accuracy: ["pairs in order", ["accuracy"], null, 1, 0],
+    accuracy: ["accuracy: share of pairs in order", ["accuracy"], null, 1, 0],
     margin: ["margin, a reward", ["margin"], "margins", 0.1, 0],
-    rewards: ["rewards: chosen, rejected", ["chosen_reward", "rejected_reward"], "margins", 0.1, 0],
-    logps: ["log-probability, nats", ["chosen_logp", "rejected_logp"], "logps", 1, null],
+    rewards: ["rewards: chosen, rejected (dashed)", ["chosen_reward", "rejected_reward"], "margins", 0.1, 0],
+    logps: ["log-probability, nats: chosen, rejected (dashed)", ["chosen_logp", "rejected_logp"], "logps", 1, null],
     norm: ["norm of the gradient", ["grad_norm"], "logps", 0.1, 0],
   };
   const WORDS = { loss: "loss", accuracy: "accuracy", margin: "margin", chosen_reward: "chosen reward", rejected_reward: "rejected reward", chosen_logp: "chosen log-probability", rejected_logp: "rejected log-probability", grad_norm: "norm of the gradient" };
 
   // ---------------------------------------------------------------- state
-  let [round, place] = [1, 0];
+  let [round, place] = [65, 0]; // an order that begins with a loud case
   let order, run, asked, wrong, done, past;
   const shows = (evidence) => evidence === null || asked.includes(evidence);
   const points = () => Math.max(WORTH - WRONG * wrong.length - asked.reduce((sum, name) => sum + EVIDENCE[name][1], 0), 0);
@@ -90,18 +90,18 @@
   function guess() {
     const name = $("name").value;
     if (done || !name) return ($("verdict").textContent = done ? "" : "Choose a name first.");
-    if (name === nameOf(run)) return finish(points());
+    if (name === nameOf(run)) return finish(points(), "Yes");
     if (!wrong.includes(name)) wrong.push(name);
     $("verdict").textContent = `It isn't “${name}”. Minus two.`;
     showScore();
     say(`${$("verdict").textContent} ${scoreWords()}`);
   }
 
-  function finish(got) {
+  function finish(got, begins) {
     done = true;
     past.push({ run, got, asked: asked.length, wrong: wrong.length });
     $("verdict").textContent = "";
-    showAnswer(got);
+    showAnswer(got, begins);
     showAll();
     $("answer").focus();
   }
@@ -121,7 +121,7 @@
     if (high - low < least) [low, high] = [low - (low === 0 ? 0 : least / 2), high + least / 2];
     const at = frame($(name), {
       x: { from: 1, to: 128, ticks: [1, 32, 64, 96, 128], label: "step" },
-      y: { ...range(low, high), label },
+      y: { ...(name === "accuracy" ? { from: 0, to: 1, ticks: [0, 0.25, 0.5, 0.75, 1], digits: 2 } : range(low, high)), label },
       height: 210,
       right: 16,
     });
@@ -219,10 +219,10 @@
     }
   }
 
-  function showAnswer(got) {
+  function showAnswer(got, begins) {
     const [section, words] = CAUSES[nameOf(run)];
     const setting = run.bug ? "" : run.called === "as it stands" ? ", the script as it stands" : `, with another setting: ${run.called.replace("beta", "β")}`;
-    $("it-was").textContent = `${got ? "Yes" : "It was"}: ${nameOf(run)}${setting}. ${got} points.`;
+    $("it-was").textContent = `${begins}: ${nameOf(run)}${setting}. ${got} points.`;
     $("why").textContent = words;
     const lost = twin().reward - run.reward;
     const beside = run.called === "as it stands" ? "" : ` The script as it stands, on the same pairs, earns ${number(twin().reward)}${run.bug ? `: ${lost > 0.005 ? `the fault costs ${number(lost)}` : "nothing is lost"}` : ""}.`;
@@ -277,7 +277,7 @@
     changed: () => timed(showStep),
   });
   $("guess").addEventListener("click", guess);
-  $("tell").addEventListener("click", () => done || finish(0));
+  $("tell").addEventListener("click", () => done || finish(0, "It was"));
   $("next").addEventListener("click", () => {
     if (place + 1 < order.length) place += 1;
     else return again();

@@ -3,6 +3,8 @@
 All curves come from two studies, `gallery` (chapter 22) and `which_bug`; make.py writes the file.
 """
 
+from functools import cache
+
 from dpo_from_scratch import world
 from dpo_from_scratch.doctor import Finding, hooks, scored_tokens
 from dpo_from_scratch.lab.records import Record
@@ -20,6 +22,7 @@ CODES = {  # of the ten more: what the doctor calls the fault
 }
 
 
+@cache
 def pair_of(seed: int) -> list[dict]:
     """Of a run's first 32 pairs one that is long and clear, and the longest, to be padded to."""
     rows = gallery.rows_of(seed)[:32]
@@ -32,7 +35,7 @@ def pair_of(seed: int) -> list[dict]:
 
 
 def as_read(patches: list, bug: str | None, seed: int) -> dict:
-    """What a broken score counts of one pair: texts, weights, and whether label t is token t + 1."""
+    """What a score counts of one pair: texts, weights, and whether label t is token t + 1."""
     names, (model, tokenizer) = hooks.load_script(gallery.PLAIN, bug, patches), load_model("tiny")
     policy = names["prepare"](model)[0]
     seen = scored_tokens(names["score"], policy, names["collate"](pair_of(seed), tokenizer))
