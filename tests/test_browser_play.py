@@ -181,7 +181,7 @@ def told(page, side):
 
 
 def test_a_session_with_which_bug_by_keyboard(root, opened):
-    """Evidence is asked for and paid, a wrong name costs, the right one is explained, all 25 end."""
+    """Evidence is paid, a wrong name costs, the right one is explained; all 25 come to an end."""
     page = opened(root, "bug")
     assert page.locator("#score").inner_text() == "Case 1 of 25. It is worth 10 points now."
     assert page.locator("#panels svg:visible").count() == 2
