@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import findings
 
+from dpo_from_scratch.data import read_rows
+
 pytest.importorskip("playwright.sync_api", reason="make browser installs it")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
 PLAY = Path(__file__).parent.parent / "website" / "play"
@@ -228,9 +230,63 @@ def test_a_session_with_which_bug_by_keyboard(root, opened):
     assert page.locator("#score").inner_text().startswith("Case 1 of 25.")
 
 
-@pytest.mark.parametrize(
-    ("name", "handle"), [("frontier", "#beta"), ("plane", "#pair-a"), ("bug", "#step")]
-)
+def test_a_session_with_the_labeller_by_keyboard(root, opened, tmp_path):
+    """Twenty choices, a fit as they come, DPO on them, and a file that the package reads."""
+    page = opened(root, "label")
+    page.locator("#save").press("Enter")
+    assert "nothing to save yet" in page.locator("#progress").inner_text()
+    page.focus("#choose-a")
+    press(page, "Enter", 3)
+    page.keyboard.press("Tab")
+    press(page, "Space", 4)
+    assert page.locator("#progress").inner_text() == "7 of 20 pairs are labelled."
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('7 of 20')")
+    assert page.locator("#scores-0 circle").count() == page.locator("#scores-1 circle").count() == 5
+    assert "Highest score" in told(page, 0)
+    page.locator("#undo").press("Enter")
+    assert page.locator("#progress").inner_text() == "6 of 20 pairs are labelled."
+    page.locator("#rest").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "choose-a"
+    assert "All 20 pairs are labelled" in page.locator("#progress").inner_text()
+    assert page.locator("#scores-0 .truth").count() == 5  # the true rewards appear
+    with page.expect_download() as saved:
+        page.locator("#save").press("Enter")
+    assert saved.value.suggested_filename == "my_labels.jsonl"
+    saved.value.save_as(tmp_path / "my_labels.jsonl")
+    rows, _ = read_rows(tmp_path / "my_labels.jsonl")
+    assert len(rows) == 20
+    assert all(set(row) == {"prompt", "chosen", "rejected"} for row in rows)
+    page.locator("#train").press("Enter")
+    assert "After 100 steps of DPO the implicit rewards span" in told(page, 1)
+    assert findings(page, preload=False) == set()
+    page.focus("#prior")
+    press(page, "ArrowLeft", 3)
+    assert page.locator('output[for="prior"]').inner_text() == "none"
+    page.select_option("#reference", "grammar")
+    page.select_option("#loss", "ipo")
+    assert "After" not in told(page, 1)  # it starts over
+    page.focus("#choose-b")
+    press(page, "Enter", 45)
+    assert "that came again you chose" in page.locator("#progress").inner_text()
+    assert not re.search("undefined|NaN|Infinity|null", page.locator("main").inner_text())
+
+
+def test_without_a_prior_choices_that_never_contradict_each_other_have_no_best_scores(opened):
+    page = opened(PLAY.as_uri(), "label")
+    page.focus("#prior")
+    press(page, "Home")
+    page.locator("#choose-a").click()
+    assert "some answers have not been compared" in told(page, 1)
+    page.locator("#undo").click()
+    page.locator("#rest").click()
+    assert "No best scores exist" in told(page, 0)
+    assert "The best order of the five agrees with 10 of 10." in told(page, 0)
+
+
+MOVED = {"frontier": "#beta", "plane": "#pair-a", "bug": "#step", "label": "#prior"}
+
+
+@pytest.mark.parametrize(("name", "handle"), MOVED.items())
 def test_a_move_takes_the_script_a_few_milliseconds(opened, name, handle, record_property):
     """The median of sixty moves; 8 is the aim, and what the machine makes of it is recorded."""
     page = opened(PLAY.as_uri(), name)

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from importlib import import_module
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from dpo_from_scratch import exact
+from dpo_from_scratch.data import read_rows
 from dpo_from_scratch.losses import LOSSES
 
 MiniRacer = pytest.importorskip("py_mini_racer").MiniRacer
@@ -533,6 +535,101 @@ def test_what_the_page_says_of_sums_and_steps_is_in_the_curves(fault):
     assert it["reward"] > twin["reward"]
     assert max(it["curves"]["grad_norm"]) < 3
     assert it["log"] == []
+
+
+# ---------------------------------------------------------------- you are the labeller
+def some_wins(rng, n=5):
+    """Counts of choices, some pairs asked twice and some not at all."""
+    return rng.integers(0, 3, (n, n)) * (1 - np.eye(n, dtype=int))
+
+
+def test_scores_about_their_mean_and_their_errors_are_the_packages(js):
+    rng = np.random.default_rng(1)
+    for prior in (0.05, 0.25, 2.0):
+        wins = some_wins(rng)
+        fit, centre = exact.fit_bradley_terry(wins, prior), np.eye(5) - 1 / 5
+        given = {"scores": fit.scores.tolist(), "covariance": fit.covariance.tolist()}
+        found = js("DPO.centred", given)
+        np.testing.assert_allclose(found["scores"], centre @ fit.scores, **EXACT)
+        errors = np.sqrt(np.diag(centre @ fit.covariance @ centre))
+        np.testing.assert_allclose(found["errors"], errors, **EXACT)
+        error = js("DPO.standardError", given, 1, 3)
+        assert error == pytest.approx(fit.standard_error(1, 3), abs=1e-10)
+
+
+def test_circles_and_the_best_order_of_choices(js):
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        wins = some_wins(rng)
+        more = wins > wins.T
+        wanted = {
+            (i, j, k)
+            for i, j, k in permutations(range(5), 3)
+            if i < min(j, k) and more[i, j] and more[j, k] and more[k, i]
+        }
+        assert {tuple(three) for three in js("DPO.circles", wins.tolist())} == wanted
+        orders = (sum(wins[a, b] for a, b in combinations(p, 2)) for p in permutations(range(5)))
+        assert js("DPO.bestOrder", wins.tolist()) == max(orders)
+    assert js("DPO.circles", [[0, 1, 0], [0, 0, 1], [1, 0, 0]]) == [[0, 1, 2]]
+
+
+def test_choices_are_counted_and_second_opinions_too(js):
+    choices = [[0, 1], [1, 2], [1, 0], [0, 1], [2, 1]]
+    assert js("DPO.countWins", choices, 3) == [[0, 2, 0], [1, 0, 1], [0, 1, 0]]
+    assert js("DPO.secondOpinions", choices) == {"asked": 3, "same": 1}
+
+
+def test_dpo_on_choices_gives_the_scores_that_bradley_terry_gives_whatever_the_reference(js):
+    """Where a best fit exists: the eleventh label of chapter 02 contradicts the other ten."""
+    code = """(choices, logRef, loss, options, steps) => {
+        const run = DPO.startTraining(logRef, choices, loss, options, 0.05);
+        for (let k = 0; k < steps; k++) DPO.trainStep(run);
+        const beta = options.beta || options.tau;
+        return DPO.implicitRewards(DPO.logSoftmax(run.logits), DPO.logSoftmax(logRef), beta);
+    }"""
+    define(js, "dpoOn", code)
+    wins = np.triu(np.ones((5, 5)), 1)
+    choices = np.argwhere(wins).tolist()
+    grammar = written("labels.js", "questions")[0]["logProbs"]
+    for log_ref in ([0.0] * 5, grammar):
+        found = js("dpoOn", [*choices, [4, 0]], log_ref, "dpo", {"beta": 0.5}, 4000)
+        wins[4, 0] = 1
+        scores = exact.fit_bradley_terry(wins).scores
+        np.testing.assert_allclose(found, scores - scores.mean(), atol=1e-6)
+        wins[4, 0] = 0
+    span = lambda *run: np.ptp(js("dpoOn", choices, [0.0] * 5, *run))
+    dpo = [span("dpo", {"beta": 0.5}, steps) for steps in (100, 200, 400)]
+    ipo = [span("ipo", {"tau": 0.5}, steps) for steps in (100, 200, 400)]
+    assert dpo[2] > dpo[1] + 0.5 > dpo[0] + 1  # without a contradiction it doesn't stop
+    assert ipo[2] == pytest.approx(ipo[1], abs=0.02)
+
+
+def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_there(js, tmp_path):
+    """By the package's reader, and by the chapter's own page, which then takes them for yours."""
+    questions, asked = (written("labels.js", name) for name in ("questions", "asked"))
+    assert len(asked) == 20
+    rows, left = [], [pair["sides"][0] for pair in asked]  # whatever stands on the left
+    for pair, winner in zip(asked, left, strict=True):
+        of = questions[pair["question"]]
+        loser = sum(pair["sides"]) - winner
+        texts = {"chosen": of["texts"][winner], "rejected": of["texts"][loser]}
+        rows.append({"prompt": of["prompt"]} | texts)
+    file = tmp_path / "my_labels.jsonl"
+    file.write_text(js("DPO.jsonLines", rows), encoding="utf-8")
+    assert read_rows(file)[0] == rows
+    page = make.make_labels.LabellingPage(make.make_labels.ROWS, file)
+    page.earlier.click()
+    labels, who = page.labels()
+    assert who == "you"
+    by_prompt = lambda row: sorted(row.values())
+    assert sorted(labels, key=by_prompt) == sorted(rows, key=by_prompt)
+    shipped = [
+        {"prompt": of["prompt"], "chosen": of["texts"][w], "rejected": of["texts"][l]}
+        for pair in asked
+        for of in [questions[pair["question"]]]
+        for w, l in [pair["sides"][:: 1 - 2 * pair["shipped"]]]  # noqa: E741
+    ]
+    assert sorted(shipped, key=by_prompt) == sorted(make.make_labels.ROWS, key=by_prompt)
 
 
 # ---------------------------------------------------------------- the files

@@ -284,6 +284,75 @@ var DPO = (function () {
     return null;
   }
 
+  // Scores about their mean, and the standard error of each: scores are known but for a constant.
+  function centred({ scores, covariance }) {
+    const middle = mean(scores);
+    const rows = covariance.map(mean);
+    const all = mean(rows);
+    const errors = covariance.map((row, i) => Math.sqrt(Math.max(row[i] - 2 * rows[i] + all, 0)));
+    return { scores: scores.map((s) => s - middle), errors };
+  }
+
+  // Standard error of scores[i] - scores[j].
+  const standardError = ({ covariance: c }, i, j) => Math.sqrt(Math.max(c[i][i] + c[j][j] - 2 * c[i][j], 0));
+
+  // Threes [i, j, k] of which i was chosen over j, j over k and k over i more often than not.
+  function circles(wins) {
+    const over = (i, j) => wins[i][j] > wins[j][i];
+    const found = [];
+    for (let i = 0; i < wins.length; i++)
+      for (let j = i + 1; j < wins.length; j++)
+        for (let k = i + 1; k < wins.length; k++)
+          if (j !== k && over(i, j) && over(j, k) && over(k, i)) found.push([i, j, k]);
+    return found;
+  }
+
+  // The most choices that any order of the replies agrees with.
+  function bestOrder(wins) {
+    const most = (left) => {
+      if (left.length < 2) return 0;
+      return Math.max(
+        ...left.map((first) => {
+          const rest = left.filter((i) => i !== first);
+          return sum(rest.map((i) => wins[first][i])) + most(rest);
+        })
+      );
+    };
+    return most(wins.map((_, i) => i));
+  }
+
+  // wins[i][j] of choices [winner, loser] among n replies.
+  function countWins(choices, n) {
+    const wins = Array.from({ length: n }, () => new Array(n).fill(0));
+    for (const [winner, loser] of choices) wins[winner][loser] += 1;
+    return wins;
+  }
+
+  // Choices of pairs that had been asked before, and how many of them were as the first time.
+  function secondOpinions(choices) {
+    const first = new Map();
+    let [asked, same] = [0, 0];
+    for (const [winner, loser] of choices) {
+      const pair = [winner, loser].sort((a, b) => a - b).join(" ");
+      if (!first.has(pair)) first.set(pair, winner);
+      else {
+        asked += 1;
+        same += first.get(pair) === winner ? 1 : 0;
+      }
+    }
+    return { asked, same };
+  }
+
+  // beta (log pi - log pi_ref) about its mean: the implicit rewards of a policy.
+  function implicitRewards(logProbs, logRef, beta) {
+    const rewards = logProbs.map((x, i) => beta * (x - logRef[i]));
+    const middle = mean(rewards);
+    return rewards.map((r) => r - middle);
+  }
+
+  // Pair records as the book's files hold them: JSON Lines.
+  const jsonLines = (rows) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+
   // ---------------------------------------------------------------- training
   // n pairs of different replies drawn from `probs`, labelled by Bradley-Terry on the true rewards;
   // then each label is turned round with probability `noise`. Places of the chosen and the rejected.
@@ -423,6 +492,6 @@ var DPO = (function () {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
     samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
-    summary, shuffled,
+    summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, jsonLines,
   };
 })();

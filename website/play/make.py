@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import make_cases
+import make_labels
 import numpy as np
 
 from dpo_from_scratch import world
@@ -69,6 +70,7 @@ def registry() -> dict:
 FILES = {  # file -> name in the global DPO -> what makes it
     "data.js": {"world": small_world, "registry": registry},
     "cases.js": {"cases": make_cases.cases, "twins": make_cases.twins},
+    "labels.js": {"questions": make_labels.questions, "asked": make_labels.pairs},
 }
 
 

@@ -8,6 +8,7 @@ DPO.page = (function () {
     ["frontier", "β and the frontier"],
     ["plane", "The plane of losses"],
     ["bug", "Which bug?"],
+    ["label", "You are the labeller"],
   ];
   // The book's website. Where the pages stand in it, this address is replaced by "../".
   const BOOK = "https://dpo-from-scratch.github.io/dpo-from-scratch/";
