@@ -283,7 +283,50 @@ def test_without_a_prior_choices_that_never_contradict_each_other_have_no_best_s
     assert "The best order of the five agrees with 10 of 10." in told(page, 0)
 
 
-MOVED = {"frontier": "#beta", "plane": "#pair-a", "bug": "#step", "label": "#prior"}
+def test_a_session_with_tokens_by_keyboard(root, opened):
+    """A wrong mask is chosen, tokens are read and switched, the seam is moved."""
+    page = opened(root, "token")
+    assert page.locator("#chosen button").count() == page.locator("#rejected button").count()
+    right = page.locator("#told").inner_text()
+    page.select_option("#mask", "prompt")
+    assert "The gap stays" in page.locator("#told").inner_text()
+    assert page.locator("#chosen button.prompt[aria-pressed=true]").count() == 5  # all but one
+    page.select_option("#mask", "end")
+    assert "The gap becomes" in page.locator("#told").inner_text()
+    page.select_option("#mask", "right")
+    assert page.locator("#told").inner_text() == right
+    page.focus("#beta")
+    page.keyboard.press("Tab")  # the first token of the response
+    assert "in the response, counts. After “?”" in page.locator("#reading").inner_text()
+    press(page, "ArrowRight", 4)
+    assert page.locator("#reading").inner_text().startswith("“good”, token 11 of the chosen text")
+    press(page, "Space")
+    assert "doesn't count" in page.locator("#reading").inner_text()
+    assert page.locator("#mask").input_value() == "own"
+    press(page, "Home")
+    assert "Nothing stands before it" in page.locator("#reading").inner_text()
+    page.keyboard.press("Tab")  # the other strip: one stop of Tab each
+    assert "of the rejected text" in page.locator("#reading").inner_text()
+    for number in "012":
+        page.select_option("#pair", number)
+        for shown in ("reference", "ratio", "policy"):
+            page.select_option("#shown", shown)
+        for mask in ("late", "early", "padding", "itself", "mean"):
+            page.select_option("#mask", mask)
+            text = page.locator("main").inner_text()
+            assert not re.search("undefined|NaN|Infinity|null", text)
+    page.select_option("#seam", "2")
+    assert "scores only “plot was good.”" in page.locator("#seams").inner_text()
+    assert findings(page, preload=False) == set()
+
+
+MOVED = {
+    "frontier": "#beta",
+    "plane": "#pair-a",
+    "bug": "#step",
+    "label": "#prior",
+    "token": "#chosen button.response >> nth=0",
+}
 
 
 @pytest.mark.parametrize(("name", "handle"), MOVED.items())

@@ -15,8 +15,13 @@ import pytest
 import torch
 
 from dpo_from_scratch import exact
-from dpo_from_scratch.data import read_rows
+from dpo_from_scratch.data import data_path, read_rows
+from dpo_from_scratch.doctor import hooks
 from dpo_from_scratch.losses import LOSSES
+from dpo_from_scratch.models import Scorer, frozen_copy, pad_id
+from dpo_from_scratch.scoring import score_examples
+from dpo_from_scratch.studies import read_a_token
+from dpo_from_scratch.tokens import encode
 
 MiniRacer = pytest.importorskip("py_mini_racer").MiniRacer
 PLAY = Path(__file__).parent.parent / "website" / "play"
@@ -630,6 +635,110 @@ def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_the
         for w, l in [pair["sides"][:: 1 - 2 * pair["shipped"]]]  # noqa: E741
     ]
     assert sorted(shipped, key=by_prompt) == sorted(make.make_labels.ROWS, key=by_prompt)
+
+
+# ---------------------------------------------------------------- read a token
+BROKEN_SCORES = {  # mask and way of the page -> the script of chapter 22 that does so
+    ("right", ()): (None, ()),
+    ("prompt", ()): ("prompt not masked", ()),
+    ("end", ()): ("end of text not scored", ()),
+    ("late", ()): (None, "loss mask not shifted"),
+    ("padding", ()): (None, "padding scored"),
+    ("right", ("unshifted",)): ("labels not shifted", ()),
+    ("right", ("average",)): ("mean for sum", ()),
+}
+
+
+SOUND = hooks.load_script("plain_loop.py")
+
+
+@pytest.mark.parametrize("way", BROKEN_SCORES, ids=lambda way: " ".join([way[0], *way[1]]))
+def test_a_wrong_mask_scores_what_the_broken_script_scores(js, tiny, way):
+    """Both responses of a pair, in float64, on the same log-probabilities of its tokens."""
+    model, tokenizer = tiny
+    model = frozen_copy(model).double()
+    bug, patch = BROKEN_SCORES[way]
+    if patch:
+        file = data_path("gallery") / "strangers.json"
+        patch = json.loads(file.read_text(encoding="utf-8"))[patch]["patch"]
+    names = hooks.load_script("plain_loop.py", bug, patch)
+    for row in read_a_token.pairs():
+        batch, plain = (n["collate"]([row], tokenizer) for n in (names, SOUND))
+        with torch.no_grad():
+            wanted = torch.cat(names["score"](model, batch)).tolist()
+        seen = read_a_token.read(model, plain)
+        prompt, real = len(tokenizer(row["prompt"]).input_ids), plain["attention_mask"].sum(-1)
+        for k in range(2):
+            values = {name: seen[name][k].tolist() for name in ("logps", "itself")}
+            mask = js("DPO.maskOf", way[0], prompt, real[k].item(), len(values["itself"]))
+            found = js("DPO.scoreRow", values, mask, dict.fromkeys(way[1], True))
+            assert found == pytest.approx(wanted[k], abs=1e-10)
+
+
+def test_a_mask_too_early_scores_the_prompt_s_last_token_and_no_end(js):
+    early = js("DPO.maskOf", "early", 3, 8, 10)
+    assert [t for t, on in enumerate(early) if on] == [2, 3, 4, 5, 6]
+
+
+def of_page(js, number, mask="right", **how):
+    """What the page shows of a pair: its scores."""
+    pair = written("tokens.js", "tokenPairs")[number]
+    sides = ("chosen", "rejected")
+    given = [
+        {
+            side: {name: pair[model][name][k] for name in ("logps", "itself")}
+            for k, side in enumerate(sides)
+        }
+        for model in ("policy", "reference")
+    ]
+    lengths = zip(pair["real"], pair["tokens"], strict=True)
+    masks = [js("DPO.maskOf", mask, pair["prompt_tokens"], n, len(ids)) for n, ids in lengths]
+    return pair, js("DPO.scorePair", *given, dict(zip(sides, masks, strict=True)), 0.6, how)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_pair_s_loss_is_the_packages_and_its_tokens_are_the_shipped_models(js, tiny, number):
+    found = of_page(js, number)[1]
+    four = [*found["policy"], *found["reference"]]
+    wanted = LOSSES["dpo"].fn(*torch.tensor(four, dtype=torch.float64)[:, None], beta=0.6)
+    assert found["loss"] == pytest.approx(wanted.item(), abs=1e-10)
+    assert found["margin"] == pytest.approx(0.6 * (four[0] - four[2] - four[1] + four[3]))
+    row, (model, tokenizer) = read_a_token.pairs()[number], tiny
+    examples = encode(tokenizer, row["prompt"], row["chosen"], row["rejected"])
+    live = score_examples(Scorer(model), examples, pad_id(tokenizer))
+    np.testing.assert_allclose(found["reference"], live, atol=1e-3)
+
+
+def test_what_the_tokens_page_asks_for_can_be_found_on_it(js):
+    def ratios(number):
+        pair = written("tokens.js", "tokenPairs")[number]
+        ours, theirs = (np.array(pair[model]["logps"]) for model in ("policy", "reference"))
+        parts = zip(ours - theirs, pair["tokens"], pair["real"], strict=True)
+        start = pair["prompt_tokens"]
+        return [dict(enumerate(zip(w[start:n], r[start - 1 : n - 1]))) for r, w, n in parts]  # noqa: B905
+
+    for number in range(3):
+        (_, right), (_, prompt) = of_page(js, number), of_page(js, number, "prompt")
+        assert prompt["gap"] == pytest.approx(right["gap"], abs=1e-4)
+        assert -60 < prompt["policy"][0] - right["policy"][0] < -30
+        pair, unshifted = of_page(js, number, unshifted=True)
+        tokens = np.array(pair["real"]) - pair["prompt_tokens"]
+        assert (np.array(unshifted["policy"]) / tokens < -np.log(135)).all()
+    (_, right), (_, cut) = of_page(js, 1), of_page(js, 1, "end")
+    assert cut["ratios"][1] > 0.5 * right["ratios"][1]  # less than half of the fall is left
+    assert right["ratios"][1] < -1
+    assert of_page(js, 0)[1]["gap"] < 0
+    assert max(ratios(0)[1].values(), key=lambda pair: pair[1])[0] == "pleasant"
+    for side in ratios(2):
+        changed = [r for _, r in side.values() if abs(r) > 0.35]
+        assert len(changed) == 1
+        assert changed[0] < -1
+
+
+def test_seams_are_those_of_the_tokenizer_and_chapter_01_has_them(js):
+    chapter = (NOTEBOOKS / "01_score_a_text.ipynb").read_text(encoding="utf-8")
+    for _, before, after in make.make_tokens.SEAMS:
+        assert f'(\\"{before}\\", \\"{after}\\")' in chapter
 
 
 # ---------------------------------------------------------------- the files

@@ -471,6 +471,38 @@ var DPO = (function () {
     return path;
   }
 
+  // ---------------------------------------------------------------- tokens and masks
+  // Does token t of a row count? p tokens are the prompt's, those up to n the response's and its end,
+  // the rest is padding. Token 0 never counts: nothing stands before it that could predict it.
+  const MASKS = {
+    right: (t, p, n) => t >= p && t < n,
+    prompt: (t, p, n) => t >= 1 && t < n,
+    end: (t, p, n) => t >= p && t < n - 1,
+    late: (t, p, n) => t > p && t <= n, // the labels were shifted, the mask was not
+    early: (t, p, n) => t >= p - 1 && t < n - 1, // the mask was shifted twice
+    padding: (t, p) => t >= p,
+  };
+  const maskOf = (kind, p, n, width) => Array.from({ length: width }, (_, t) => t > 0 && MASKS[kind](t, p, n));
+
+  // What a score makes of one row. row = {logps, itself}: logps[t - 1] is token t's log-probability
+  // given all before it, itself[t] that of token t at its own place, which a forgotten shift reads.
+  function scoreRow(row, mask, { unshifted = false, average = false } = {}) {
+    const counts = unshifted ? mask.map((on, t) => on && t < mask.length - 1) : mask;
+    const values = mask.map((_, t) => (unshifted ? row.itself[t] : row.logps[t - 1]));
+    const total = sum(values.filter((_, t) => counts[t]));
+    return average ? total / sum(counts.map(Number)) : total;
+  }
+
+  // A pair under policy and reference: policy and reference are {chosen, rejected} rows, masks likewise.
+  function scorePair(policy, reference, masks, beta, how) {
+    const sides = ["chosen", "rejected"];
+    const scores = (model) => sides.map((side) => scoreRow(model[side], masks[side], how));
+    const [ours, theirs] = [scores(policy), scores(reference)];
+    const ratios = ours.map((x, i) => x - theirs[i]);
+    const margin = beta * (ratios[0] - ratios[1]);
+    return { policy: ours, reference: theirs, ratios, gap: ratios[0] - ratios[1], margin, loss: softplus(-margin) };
+  }
+
   // ---------------------------------------------------------------- recorded curves
   // What a curve shows in four numbers; the last is a mean of eight points, since batches are noisy.
   function summary(curve) {
@@ -492,6 +524,6 @@ var DPO = (function () {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
     samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
-    summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, jsonLines,
+    maskOf, scoreRow, scorePair, summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, jsonLines,
   };
 })();

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import make_cases
 import make_labels
+import make_tokens
 import numpy as np
 
 from dpo_from_scratch import world
@@ -70,6 +71,7 @@ def registry() -> dict:
 FILES = {  # file -> name in the global DPO -> what makes it
     "data.js": {"world": small_world, "registry": registry},
     "cases.js": {"cases": make_cases.cases, "twins": make_cases.twins},
+    "tokens.js": {"tokenPairs": make_tokens.token_pairs, "seams": make_tokens.seams},
     "labels.js": {"questions": make_labels.questions, "asked": make_labels.pairs},
 }
 
