@@ -710,12 +710,12 @@ def test_a_pair_s_loss_is_the_packages_and_its_tokens_are_the_shipped_models(js,
 
 
 def test_what_the_tokens_page_asks_for_can_be_found_on_it(js):
-    def ratios(number):
+    def ratios(number):  # of each side: (token, its log-ratio)
         pair = written("tokens.js", "tokenPairs")[number]
-        ours, theirs = (np.array(pair[model]["logps"]) for model in ("policy", "reference"))
-        parts = zip(ours - theirs, pair["tokens"], pair["real"], strict=True)
+        moved = np.subtract(pair["policy"]["logps"], pair["reference"]["logps"])
         start = pair["prompt_tokens"]
-        return [dict(enumerate(zip(w[start:n], r[start - 1 : n - 1]))) for r, w, n in parts]  # noqa: B905
+        sides = zip(pair["tokens"], moved, pair["real"], strict=True)
+        return [list(zip(w[start:n], r[start - 1 : n - 1], strict=True)) for w, r, n in sides]
 
     for number in range(3):
         (_, right), (_, prompt) = of_page(js, number), of_page(js, number, "prompt")
@@ -728,9 +728,9 @@ def test_what_the_tokens_page_asks_for_can_be_found_on_it(js):
     assert cut["ratios"][1] > 0.5 * right["ratios"][1]  # less than half of the fall is left
     assert right["ratios"][1] < -1
     assert of_page(js, 0)[1]["gap"] < 0
-    assert max(ratios(0)[1].values(), key=lambda pair: pair[1])[0] == "pleasant"
+    assert max(ratios(0)[1], key=lambda token: token[1])[0] == "pleasant"
     for side in ratios(2):
-        changed = [r for _, r in side.values() if abs(r) > 0.35]
+        changed = [r for _, r in side if abs(r) > 0.35]
         assert len(changed) == 1
         assert changed[0] < -1
 
