@@ -290,9 +290,12 @@ def test_a_session_with_tokens_by_keyboard(root, opened):
     right = page.locator("#told").inner_text()
     page.select_option("#mask", "prompt")
     assert "The gap stays" in page.locator("#told").inner_text()
+    assert "in the response, counts." in page.locator("#reading").inner_text()
     assert page.locator("#chosen button.prompt[aria-pressed=true]").count() == 5  # all but one
     page.select_option("#mask", "end")
     assert "The gap becomes" in page.locator("#told").inner_text()
+    page.select_option("#mask", "late")
+    assert "in the response, doesn't count." in page.locator("#reading").inner_text()
     page.select_option("#mask", "right")
     assert page.locator("#told").inner_text() == right
     page.focus("#beta")

@@ -727,7 +727,7 @@ def test_what_the_tokens_page_asks_for_can_be_found_on_it(js):
     (_, right), (_, cut) = of_page(js, 1), of_page(js, 1, "end")
     assert cut["ratios"][1] > 0.5 * right["ratios"][1]  # less than half of the fall is left
     assert right["ratios"][1] < -1
-    assert of_page(js, 0)[1]["gap"] < 0
+    assert of_page(js, 0)[1]["gap"] < 0 < of_page(js, 0, "late")[1]["gap"]
     assert max(ratios(0)[1], key=lambda token: token[1])[0] == "pleasant"
     for side in ratios(2):
         changed = [r for _, r in side if abs(r) > 0.35]

@@ -125,7 +125,10 @@
       height: 210,
       right: 16,
     });
-    if (name === "loss") at.add("path", { class: "optimum thin", d: `M${at.inside.x} ${at.y(LN2)}h${at.inside.width}` });
+    if (name === "loss") {
+      at.add("path", { class: "optimum thin", d: `M${at.inside.x} ${at.y(LN2)}h${at.inside.width}` });
+      at.add("text", { class: "optimum halo", x: at.inside.x + at.inside.width, y: at.y(LN2) - 5, "text-anchor": "end" }, "ln 2");
+    }
     const draw = (values, className) => at.add("path", { class: className, d: path(values.map((y, k) => [at.x(stepOf(k)), at.y(y)])) });
     if (shows("twin")) curves.forEach((curve, i) => draw(twin().curves[curve], i ? "reference line dashed" : "reference line"));
     curves.forEach((curve, i) => draw(run.curves[curve], curves.length === 1 ? "policy" : i ? "rejected" : "chosen"));

@@ -26,6 +26,7 @@
   // ---------------------------------------------------------------- state
   const state = { pair: 0, mask: "right", shown: "policy", beta: 0.6 };
   let masks = {}; // of both sides, a switch for each token
+  let reading = ["chosen", 0, 0]; // the token that is read: side, its number, place
   const at = { chosen: 0, rejected: 0 }; // the token of each strip that the keys have reached
   const pair = () => DPO.tokenPairs[state.pair];
   const unshifted = () => Boolean(MASKS[state.mask][2].unshifted);
@@ -89,8 +90,8 @@
       state.mask = "own";
       maskChoice.set("own");
     }
+    reading = [side, i, t];
     show();
-    showReading(side, i, t);
     say(`${pair().tokens[i][t]} ${masks[side][t] ? "counts" : "doesn't count"}. ${$("told").textContent}`);
   }
 
@@ -115,6 +116,7 @@
   const likeliest = (model, i, t) => pair()[model].likeliest[i][t - 1].map((word, k) => `${word} ${percent(Math.exp(pair()[model].their[i][t - 1][k]))}`).join(", ");
 
   function showReading(side, i, t) {
+    reading = [side, i, t];
     const token = pair().tokens[i][t];
     const words = [`“${token}”, token ${t + 1} of the ${side} text, ${{ prompt: "in the prompt", response: "in the response", end: "its end", padding: "padding" }[kindOf(i, t)]}, ${masks[side][t] ? "counts" : "doesn't count"}.`];
     if (!t) words.push("Nothing stands before it, so nothing predicts it.");
@@ -157,7 +159,7 @@
   function sentence(right, now) {
     if (state.mask === "right") return `The chosen text's log-ratio is ${signed(now.ratios[0])}, the rejected one's ${signed(now.ratios[1])}: ${now.gap > 0 ? "the pair is in order" : "the pair is the wrong way round"}, with a gap of ${number(now.gap)} nats and a loss of ${number(now.loss, 3)}.`;
     const moved = SIDES.map((_, i) => now.policy[i] - right.policy[i]);
-    const shift = `With this mask the policy's ${state.mask === "mean" ? "score" : "log-probability"} of the chosen text is ${signed(moved[0])} nats off, that of the rejected one ${signed(moved[1])}.`;
+    const shift = `With this mask the policy's ${state.mask === "mean" ? "score" : "log-probability"} of the chosen text moves by ${signed(moved[0])} nats, that of the rejected one by ${signed(moved[1])}.`;
     const same = Math.abs(now.gap - right.gap) < 0.005;
     return `${shift} The gap ${same ? `stays ${number(right.gap)}, since both log-ratios have moved by ${signed(now.ratios[0] - right.ratios[0])}, and the loss stays ${number(right.loss, 3)}` : `becomes ${number(now.gap)} instead of ${number(right.gap)}, and the loss ${number(now.loss, 3)} instead of ${number(right.loss, 3)}`}.`;
   }
@@ -167,6 +169,7 @@
     const [right, now] = [scored(maskFor("right"), {}), scored(masks, how)];
     $("told").textContent = sentence(right, now);
     showStrips();
+    showReading(...reading);
     showSums(right, now, how);
   }
 
@@ -187,8 +190,8 @@
     state.pair = Number(value);
     masks = maskFor(MASKS[state.mask][1]);
     makeStrips();
+    reading = ["chosen", 0, at.chosen];
     show();
-    showReading("chosen", 0, at.chosen);
     say($("told").textContent);
   }
   choices("pair", DPO.tokenPairs.map(({ prompt }, k) => [String(k), `${k + 1}: ${prompt}`]), "0", choosePair);
