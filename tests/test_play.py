@@ -622,12 +622,15 @@ def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_the
     file = tmp_path / "my_labels.jsonl"
     file.write_text(js("DPO.jsonLines", rows), encoding="utf-8")
     assert read_rows(file)[0] == rows
-    page = make.make_labels.LabellingPage(make.make_labels.ROWS, file)
-    page.earlier.click()
-    labels, who = page.labels()
-    assert who == "you"
     by_prompt = lambda row: sorted(row.values())
-    assert sorted(labels, key=by_prompt) == sorted(rows, key=by_prompt)
+    second = rows[0] | {"chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
+    for more in ([], [second]):  # a second opinion, which the chapter leaves out
+        file.write_text(js("DPO.jsonLines", [*rows, *more]), encoding="utf-8")
+        page = make.make_labels.LabellingPage(make.make_labels.ROWS, file)
+        page.earlier.click()
+        labels, who = page.labels()
+        assert who == "you"
+        assert sorted(labels, key=by_prompt) == sorted(rows, key=by_prompt)
     shipped = [
         {"prompt": of["prompt"], "chosen": of["texts"][w], "rejected": of["texts"][l]}
         for pair in asked
@@ -793,10 +796,12 @@ def test_every_page_is_in_the_bar_in_the_index_and_in_the_book_and_links_lead_to
         assert f'<a href="{name}.html">{words}</a>' in index
         assert f"[{words}]({SITE}play/{name}.html)" in book
     for path in PAGES:
-        links = re.findall(rf'href="{SITE}([^"#]*)"', path.read_text(encoding="utf-8"))
+        links = re.findall(rf'href="{SITE}([^"#]*)#?([^"]*)"', path.read_text(encoding="utf-8"))
         assert links
-        for link in links:
-            assert (NOTEBOOKS / link).with_suffix(".ipynb").exists(), link
+        for link, section in links:
+            chapter = (NOTEBOOKS / link).with_suffix(".ipynb").read_text(encoding="utf-8")
+            headings = re.findall(r'^ +"#+ (.+?)(?:\\n)?",?$', chapter, re.M)
+            assert not section or section in [h.lower().replace(" ", "-") for h in headings]
 
 
 @pytest.mark.parametrize("file", make.FILES)
