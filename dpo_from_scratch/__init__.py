@@ -274,6 +274,8 @@ Studies, a module for every record in data/results              -> all of the ab
     squeezing.py            09: where the probability of pushed-down responses goes
     gallery.py              22: every bug of the gallery, trained, measured, diagnosed
     doctor_on_logs.py       22: logs of TRL and ours at four logging steps, broken and healthy
+    which_bug.py            22: ten runs more for the playground, four healthy, six broken
+    read_a_token.py         01: a few pairs for the playground, token by token
     wrong_labels.py         11: DPO, cDPO and robust DPO on flipped labels
     batch_losses.py         11: losses that look at their whole batch
     learned_by_heart.py     11: few pairs read many times, a fifth of them flipped

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import findings
 
+from dpo_from_scratch.data import read_rows
+
 pytest.importorskip("playwright.sync_api", reason="make browser installs it")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
 PLAY = Path(__file__).parent.parent / "website" / "play"
@@ -180,7 +182,157 @@ def told(page, side):
     return page.locator(f"#told-{side}").inner_text()
 
 
-@pytest.mark.parametrize(("name", "handle"), [("frontier", "#beta"), ("plane", "#pair-a")])
+def test_a_session_with_which_bug_by_keyboard(root, opened):
+    """Evidence is paid, a wrong name costs, the right one is explained; all 25 come to an end."""
+    page = opened(root, "bug")
+    assert page.locator("#score").inner_text() == "Case 1 of 25. It is worth 10 points now."
+    assert page.locator("#panels svg:visible").count() == 2
+    page.focus("#ask-margins")
+    press(page, "Enter")
+    press(page, "Enter")  # asked once, paid once
+    assert page.locator("#panels svg:visible").count() == 4
+    page.focus("#ask-pair")
+    press(page, "Space")
+    assert "Scored as chosen" in page.locator("#found").inner_text()
+    page.focus("#step")
+    press(page, "ArrowRight", 3)
+    assert page.locator("#told-loss").inner_text().startswith("At step 13: loss ")
+    page.locator("#guess").press("Enter")
+    assert "Choose a name" in page.locator("#verdict").inner_text()
+    page.select_option("#name", "healthy")
+    page.locator("#guess").press("Enter")
+    assert "worth 6 points" in page.locator("#score").inner_text()
+    page.wait_for_function("document.getElementById('status').textContent.includes('6 points')")
+    page.select_option("#name", "learning rate too high")
+    page.locator("#guess").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "answer"
+    told = page.locator("#answer").inner_text()
+    assert told.startswith("Yes: learning rate too high. 6 points.")
+    assert "+ LEARNING_RATE = 2e-2" in told
+    assert "sums-steps-and-precision" in page.locator("#cost a").get_attribute("href")
+    assert page.locator("#cases tbody tr").count() == 1
+    page.focus("#ask-twin")  # free now
+    press(page, "Enter")
+    assert "6 of 10 points so far" in page.locator("#score").inner_text()
+    assert findings(page, preload=False) == set()  # with everything open
+    for case in range(2, 26):
+        page.locator("#next").press("Enter")
+        assert page.locator("#score").inner_text().startswith(f"Case {case} of 25. It is worth 10")
+        assert page.evaluate("document.activeElement.dataset.evidence") == "margins"
+        for button in page.locator("#asks button").all():
+            button.press("Enter")
+        text = page.locator("main").inner_text()
+        assert not re.search("undefined|NaN|Infinity|null", text)
+        page.locator("#tell").press("Enter")
+        assert page.locator("#it-was").inner_text().startswith("It was: ")
+    assert page.locator("#next").inner_text() == "Begin again"
+    page.locator("#next").press("Enter")
+    assert page.locator("#score").inner_text().startswith("Case 1 of 25.")
+
+
+def test_a_session_with_the_labeller_by_keyboard(root, opened, tmp_path):
+    """Twenty choices, a fit as they come, DPO on them, and a file that the package reads."""
+    page = opened(root, "label")
+    page.locator("#save").press("Enter")
+    assert "nothing to save yet" in page.locator("#progress").inner_text()
+    page.focus("#choose-a")
+    press(page, "Enter", 3)
+    page.keyboard.press("Tab")
+    press(page, "Space", 4)
+    assert page.locator("#progress").inner_text() == "7 of 20 pairs are labelled."
+    page.wait_for_function("document.getElementById('status').textContent.startsWith('7 of 20')")
+    assert page.locator("#scores-0 circle").count() == page.locator("#scores-1 circle").count() == 5
+    assert "Highest score" in told(page, 0)
+    page.locator("#undo").press("Enter")
+    assert page.locator("#progress").inner_text() == "6 of 20 pairs are labelled."
+    page.locator("#rest").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "choose-a"
+    assert "All 20 pairs are labelled" in page.locator("#progress").inner_text()
+    assert page.locator("#scores-0 .truth").count() == 5  # the true rewards appear
+    with page.expect_download() as saved:
+        page.locator("#save").press("Enter")
+    assert saved.value.suggested_filename == "my_labels.jsonl"
+    saved.value.save_as(tmp_path / "my_labels.jsonl")
+    rows, _ = read_rows(tmp_path / "my_labels.jsonl")
+    assert len(rows) == 20
+    assert all(set(row) == {"prompt", "chosen", "rejected"} for row in rows)
+    page.locator("#train").press("Enter")
+    assert "After 100 steps of DPO the implicit rewards span" in told(page, 1)
+    assert findings(page, preload=False) == set()
+    page.focus("#prior")
+    press(page, "ArrowLeft", 3)
+    assert page.locator('output[for="prior"]').inner_text() == "none"
+    page.select_option("#reference", "grammar")
+    page.select_option("#loss", "ipo")
+    assert "After" not in told(page, 1)  # it starts over
+    page.focus("#choose-b")
+    press(page, "Enter", 45)
+    assert "that came again you chose" in page.locator("#progress").inner_text()
+    assert not re.search("undefined|NaN|Infinity|null", page.locator("main").inner_text())
+
+
+def test_without_a_prior_choices_that_never_contradict_each_other_have_no_best_scores(opened):
+    page = opened(PLAY.as_uri(), "label")
+    page.focus("#prior")
+    press(page, "Home")
+    page.locator("#choose-a").click()
+    assert "some answers have not been compared" in told(page, 1)
+    page.locator("#undo").click()
+    page.locator("#rest").click()
+    assert "No best scores exist" in told(page, 0)
+    assert "The best order of the five agrees with 10 of 10." in told(page, 0)
+
+
+def test_a_session_with_tokens_by_keyboard(root, opened):
+    """A wrong mask is chosen, tokens are read and switched, the seam is moved."""
+    page = opened(root, "token")
+    assert page.locator("#chosen button").count() == page.locator("#rejected button").count()
+    right = page.locator("#told").inner_text()
+    page.select_option("#mask", "prompt")
+    assert "The gap stays" in page.locator("#told").inner_text()
+    assert "in the response, counts." in page.locator("#reading").inner_text()
+    assert page.locator("#chosen button.prompt[aria-pressed=true]").count() == 5  # all but one
+    page.select_option("#mask", "end")
+    assert "The gap becomes" in page.locator("#told").inner_text()
+    page.select_option("#mask", "late")
+    assert "in the response, doesn't count." in page.locator("#reading").inner_text()
+    page.select_option("#mask", "right")
+    assert page.locator("#told").inner_text() == right
+    page.focus("#beta")
+    page.keyboard.press("Tab")  # the first token of the response
+    assert "in the response, counts. After “?”" in page.locator("#reading").inner_text()
+    press(page, "ArrowRight", 4)
+    assert page.locator("#reading").inner_text().startswith("“good”, token 11 of the chosen text")
+    press(page, "Space")
+    assert "doesn't count" in page.locator("#reading").inner_text()
+    assert page.locator("#mask").input_value() == "own"
+    press(page, "Home")
+    assert "Nothing stands before it" in page.locator("#reading").inner_text()
+    page.keyboard.press("Tab")  # the other strip: one stop of Tab each
+    assert "of the rejected text" in page.locator("#reading").inner_text()
+    for number in "012":
+        page.select_option("#pair", number)
+        for shown in ("reference", "ratio", "policy"):
+            page.select_option("#shown", shown)
+        for mask in ("late", "early", "padding", "itself", "mean"):
+            page.select_option("#mask", mask)
+            text = page.locator("main").inner_text()
+            assert not re.search("undefined|NaN|Infinity|null", text)
+    page.select_option("#seam", "2")
+    assert "scores only “plot was good.”" in page.locator("#seams").inner_text()
+    assert findings(page, preload=False) == set()
+
+
+MOVED = {
+    "frontier": "#beta",
+    "plane": "#pair-a",
+    "bug": "#step",
+    "label": "#prior",
+    "token": "#chosen button.response >> nth=0",
+}
+
+
+@pytest.mark.parametrize(("name", "handle"), MOVED.items())
 def test_a_move_takes_the_script_a_few_milliseconds(opened, name, handle, record_property):
     """The median of sixty moves; 8 is the aim, and what the machine makes of it is recorded."""
     page = opened(PLAY.as_uri(), name)

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from importlib import import_module
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ import pytest
 import torch
 
 from dpo_from_scratch import exact
+from dpo_from_scratch.data import data_path, read_rows
+from dpo_from_scratch.doctor import hooks
 from dpo_from_scratch.losses import LOSSES
+from dpo_from_scratch.models import Scorer, frozen_copy, pad_id
+from dpo_from_scratch.scoring import score_examples
+from dpo_from_scratch.studies import read_a_token
+from dpo_from_scratch.tokens import encode
 
 MiniRacer = pytest.importorskip("py_mini_racer").MiniRacer
 PLAY = Path(__file__).parent.parent / "website" / "play"
@@ -30,10 +37,16 @@ TRAINED = {"rtol": 0, "atol": 1e-9}
 def js():
     """A function of dpo.js by its name, given and giving plain numbers, lists and objects."""
     engine = MiniRacer()
-    for name in ("dpo.js", "data.js"):
+    for name in ("dpo.js", *make.FILES):
         engine.eval((PLAY / name).read_text(encoding="utf-8"))
     yield lambda name, *arguments: engine.call(name, *arguments)
     engine.close()  # or its threads would keep Python alive
+
+
+def written(file, name):
+    """An entry of a file of data, as it lies there."""
+    text = (PLAY / file).read_text(encoding="utf-8")
+    return json.loads(re.search(rf"^DPO\.{name} = (.*?);$", text, re.M | re.S)[1])
 
 
 def define(js, name, code):
@@ -102,8 +115,10 @@ def test_the_generator_gives_the_same_thousand_numbers_in_both_languages(js, see
     assert len(set(numbers)) == 1000
 
 
-def test_the_data_are_what_the_script_makes():
-    assert make.FILE.read_text(encoding="utf-8") == make.text(), "python website/play/make.py"
+@pytest.mark.parametrize("file", make.FILES)
+def test_the_data_are_what_the_script_makes(file):
+    found = (PLAY / file).read_text(encoding="utf-8")
+    assert found == make.text(file), "python website/play/make.py"
 
 
 def test_the_small_world_has_forty_replies_of_the_mini_world_and_the_best_of_all():
@@ -391,6 +406,344 @@ def test_what_the_plane_s_page_asks_for_can_be_found_on_it(js):
     assert js("DPO.push", "discopop", 0, 0, at_one | {"tau": 0.05})[1] > 0  # uphill
 
 
+# ---------------------------------------------------------------- which bug?
+@pytest.fixture(scope="module")
+def cases():
+    """The runs of the page: (fault or None, seed, setting) -> run."""
+    return {(c["bug"], c["seed"], c["called"]): c for c in written("cases.js", "cases")}
+
+
+@pytest.fixture(scope="module")
+def fault(cases):
+    """fault -> (its run, the script as it stands on the same pairs)."""
+    twins = written("cases.js", "twins")
+    return {bug: (case, twins[str(seed)]) for (bug, seed, _), case in cases.items() if bug}
+
+
+def shuffled(n, seed):
+    """The order of dpo.js."""
+    random, order = mulberry32(seed), list(range(n))
+    for k in range(n - 1, 0, -1):
+        other = int(next(random) / 2**32 * (k + 1))
+        order[k], order[other] = order[other], order[k]
+    return order
+
+
+def test_an_order_of_chance_is_the_same_in_both_languages(js):
+    for seed in (1, 2, 77):
+        assert js("DPO.shuffled", 25, seed) == shuffled(25, seed)
+        assert sorted(shuffled(25, seed)) == list(range(25))
+
+
+def test_a_curve_in_four_numbers(js, cases):
+    for case in cases.values():
+        for curve in case["curves"].values():
+            told = js("DPO.summary", curve)
+            wanted = [curve[0], min(curve), max(curve), np.mean(curve[-8:])]
+            found = [told[name] for name in ("first", "least", "most", "last")]
+            np.testing.assert_allclose(found, wanted, **EXACT)
+
+
+def test_the_cases_are_chapter_22_s_and_ten_more_and_the_page_knows_every_fault(cases, fault):
+    assert len(cases) == 25
+    assert sum(bug is None for bug, _, _ in cases) == 5
+    page = (PLAY / "bug.js").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "([a-z0-9 -]+)": \[(TOKENS|REFERENCE|SUMS), ', page, re.M)
+    assert sorted(name for name, _ in listed) == sorted(fault)
+    chapter = (NOTEBOOKS / "22_find_the_bug.ipynb").read_text(encoding="utf-8")
+    for section in re.findall(r'"([^"]+)"', re.search(r"\[TOKENS,.*\] = (.*)", page)[1]):
+        assert f'"## {section}\\n"' in chapter or f'"## {section}"' in chapter
+    first = list(cases)[shuffled(25, int(re.search(r"place\] = \[(\d+),", page)[1]))[0]]
+    assert first[0] == "learning rate too high"
+
+
+def test_what_is_said_of_health_holds_for_the_healthy_and_the_doctor_is_silent(cases):
+    for (bug, _, _), case in cases.items():
+        first = {name: curve[0] for name, curve in case["curves"].items()}
+        alarms = [f for f in case["log"] + case["probes"] if f["level"] == "problem"]
+        if bug is None:
+            assert first["loss"] == pytest.approx(np.log(2), abs=1e-4)
+            assert first["chosen_reward"] == first["rejected_reward"] == 0
+            assert set(case["curves"]["eos"]) == {1.0}
+            assert alarms == []
+        else:  # some evidence names every fault
+            codes = [f["code"] for f in case["log"] + case["probes"]]
+            assert case["code"] in codes, bug
+
+
+def last(run, curve):
+    return np.mean(run["curves"][curve][-8:])
+
+
+def test_what_the_page_says_of_tokens_and_masks_is_in_the_curves(fault):
+    it, twin = fault["prompt not masked"]
+    for curve in ("loss", "margin"):
+        np.testing.assert_allclose(it["curves"][curve], twin["curves"][curve], atol=1e-3)
+    assert 3 < last(it, "chosen_logp") / last(twin, "chosen_logp") < 3.6
+    assert set(it["curves"]["scored"]) == {1.0}
+    assert it["reward"] == pytest.approx(twin["reward"], abs=0.01)
+    it, twin = fault["end of text not scored"]
+    assert set(it["curves"]["eos"]) == {0.0}
+    assert np.abs(np.subtract(it["curves"]["loss"], twin["curves"]["loss"])).max() < 0.05
+    assert all(text[-1] == "." for text in it["pair"]["texts"])
+    it, twin = fault["chosen and rejected swapped"]
+    assert last(it, "margin") > last(twin, "margin")
+    assert it["reward"] < twin["reward"] - 4
+    it, twin = fault["end of text doubled"]
+    assert it["curves"]["grad_norm"][0] > 5 * twin["curves"]["grad_norm"][0]
+    assert last(it, "loss") > last(twin, "loss")
+    assert set(it["curves"]["eos"]) == {2.0}
+    it, twin = fault["response truncated"]
+    assert 0.28 < np.mean(it["curves"]["eos"]) < 0.4
+    assert last(it, "margin") < last(twin, "margin")
+    assert all("<eos>" not in text for text in it["pair"]["texts"])
+    it, twin = fault["left padding without positions"]
+    assert 1.8 < last(it, "chosen_logp") / last(twin, "chosen_logp") < 2.5
+    it, _ = fault["padding scored"]
+    assert min(it["curves"]["scored"]) > 1
+    assert all("<pad>" in text for text in it["pair"]["texts"])
+    assert [f["code"] for f in it["log"]] == ["prompt_scored"]  # and that is wrong
+
+
+def test_what_the_page_says_of_the_reference_is_in_the_curves(fault):
+    it, _ = fault["reference is the policy"]
+    assert np.ptp(it["curves"]["loss"]) == 0 < min(it["curves"]["grad_norm"])
+    it, _ = fault["reference moves"]
+    assert it["curves"]["margin"].count(0.0) > 10
+    it, _ = fault["dropout on"]
+    assert it["curves"]["loss"][0] > 1
+    assert it["curves"]["chosen_reward"][0] < -0.5
+    it, _ = fault["beta on policy only"]
+    assert it["curves"]["margin"][0] == 0
+    assert it["curves"]["loss"][0] > 0.9
+    assert "step_too_large" in [f["code"] for f in it["log"]]  # which is wrong
+
+
+def test_what_the_page_says_of_sums_and_steps_is_in_the_curves(fault):
+    def first(bug, curve):
+        return fault[bug][0]["curves"][curve][0]
+
+    assert first("labels not shifted", "chosen_logp") / 20 < -11
+    assert -2 < last(fault["mean for sum"][0], "chosen_logp") < first("mean for sum", "chosen_logp")
+    assert set(fault["beta is zero"][0]["curves"]["grad_norm"]) == {0.0}
+    assert max(fault["learning rate too high"][0]["curves"]["loss"][:6]) > 3
+    it, twin = fault["learning rate far too low"]
+    assert 5e-4 < last(it, "margin") < 2e-3
+    assert last(it, "grad_norm") == pytest.approx(last(twin, "grad_norm"), rel=0.3)
+    assert it["probes"] == []
+    assert first("log-softmax in bf16", "loss") == 0.69141
+    for bug, times in (("padding counted as rows", 2), ("accumulation not divided", 4)):
+        it, twin = fault[bug]
+        assert first(bug, "loss") == pytest.approx(times * np.log(2), abs=1e-3)
+        assert it["reward"] == twin["reward"]
+    it, twin = fault["no zero grad"]
+    assert it["reward"] > twin["reward"]
+    assert max(it["curves"]["grad_norm"]) < 3
+    assert it["log"] == []
+
+
+# ---------------------------------------------------------------- you are the labeller
+def some_wins(rng, n=5):
+    """Counts of choices, some pairs asked twice and some not at all."""
+    return rng.integers(0, 3, (n, n)) * (1 - np.eye(n, dtype=int))
+
+
+def test_scores_about_their_mean_and_their_errors_are_the_packages(js):
+    rng = np.random.default_rng(1)
+    for prior in (0.05, 0.25, 2.0):
+        wins = some_wins(rng)
+        fit, centre = exact.fit_bradley_terry(wins, prior), np.eye(5) - 1 / 5
+        given = {"scores": fit.scores.tolist(), "covariance": fit.covariance.tolist()}
+        found = js("DPO.centred", given)
+        np.testing.assert_allclose(found["scores"], centre @ fit.scores, **EXACT)
+        errors = np.sqrt(np.diag(centre @ fit.covariance @ centre))
+        np.testing.assert_allclose(found["errors"], errors, **EXACT)
+        error = js("DPO.standardError", given, 1, 3)
+        assert error == pytest.approx(fit.standard_error(1, 3), abs=1e-10)
+
+
+def test_circles_and_the_best_order_of_choices(js):
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        wins = some_wins(rng)
+        more = wins > wins.T
+        wanted = {
+            (i, j, k)
+            for i, j, k in permutations(range(5), 3)
+            if i < min(j, k) and more[i, j] and more[j, k] and more[k, i]
+        }
+        assert {tuple(three) for three in js("DPO.circles", wins.tolist())} == wanted
+        orders = (sum(wins[a, b] for a, b in combinations(p, 2)) for p in permutations(range(5)))
+        assert js("DPO.bestOrder", wins.tolist()) == max(orders)
+    assert js("DPO.circles", [[0, 1, 0], [0, 0, 1], [1, 0, 0]]) == [[0, 1, 2]]
+
+
+def test_choices_are_counted_and_second_opinions_too(js):
+    choices = [[0, 1], [1, 2], [1, 0], [0, 1], [2, 1]]
+    assert js("DPO.countWins", choices, 3) == [[0, 2, 0], [1, 0, 1], [0, 1, 0]]
+    assert js("DPO.secondOpinions", choices) == {"asked": 3, "same": 1}
+
+
+def test_dpo_on_choices_gives_the_scores_that_bradley_terry_gives_whatever_the_reference(js):
+    """Where a best fit exists: the eleventh label of chapter 02 contradicts the other ten."""
+    code = """(choices, logRef, loss, options, steps) => {
+        const run = DPO.startTraining(logRef, choices, loss, options, 0.05);
+        for (let k = 0; k < steps; k++) DPO.trainStep(run);
+        const beta = options.beta || options.tau;
+        return DPO.implicitRewards(DPO.logSoftmax(run.logits), DPO.logSoftmax(logRef), beta);
+    }"""
+    define(js, "dpoOn", code)
+    wins = np.triu(np.ones((5, 5)), 1)
+    choices = np.argwhere(wins).tolist()
+    grammar = written("labels.js", "questions")[0]["logProbs"]
+    for log_ref in ([0.0] * 5, grammar):
+        found = js("dpoOn", [*choices, [4, 0]], log_ref, "dpo", {"beta": 0.5}, 4000)
+        wins[4, 0] = 1
+        scores = exact.fit_bradley_terry(wins).scores
+        np.testing.assert_allclose(found, scores - scores.mean(), atol=1e-6)
+        wins[4, 0] = 0
+    span = lambda *run: np.ptp(js("dpoOn", choices, [0.0] * 5, *run))
+    dpo = [span("dpo", {"beta": 0.5}, steps) for steps in (100, 200, 400)]
+    ipo = [span("ipo", {"tau": 0.5}, steps) for steps in (100, 200, 400)]
+    assert dpo[2] > dpo[1] + 0.5 > dpo[0] + 1  # without a contradiction it doesn't stop
+    assert ipo[2] == pytest.approx(ipo[1], abs=0.02)
+
+
+def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_there(js, tmp_path):
+    """By the package's reader, and by the chapter's own page, which then takes them for yours."""
+    questions, asked = (written("labels.js", name) for name in ("questions", "asked"))
+    assert len(asked) == 20
+    rows, left = [], [pair["sides"][0] for pair in asked]  # whatever stands on the left
+    for pair, winner in zip(asked, left, strict=True):
+        of = questions[pair["question"]]
+        loser = sum(pair["sides"]) - winner
+        texts = {"chosen": of["texts"][winner], "rejected": of["texts"][loser]}
+        rows.append({"prompt": of["prompt"]} | texts)
+    file = tmp_path / "my_labels.jsonl"
+    file.write_text(js("DPO.jsonLines", rows), encoding="utf-8")
+    assert read_rows(file)[0] == rows
+    by_prompt = lambda row: sorted(row.values())
+    second = rows[0] | {"chosen": rows[0]["rejected"], "rejected": rows[0]["chosen"]}
+    for more in ([], [second]):  # a second opinion, which the chapter leaves out
+        file.write_text(js("DPO.jsonLines", [*rows, *more]), encoding="utf-8")
+        page = make.make_labels.LabellingPage(make.make_labels.ROWS, file)
+        page.earlier.click()
+        labels, who = page.labels()
+        assert who == "you"
+        assert sorted(labels, key=by_prompt) == sorted(rows, key=by_prompt)
+    shipped = [
+        {"prompt": of["prompt"], "chosen": of["texts"][w], "rejected": of["texts"][l]}
+        for pair in asked
+        for of in [questions[pair["question"]]]
+        for w, l in [pair["sides"][:: 1 - 2 * pair["shipped"]]]  # noqa: E741
+    ]
+    assert sorted(shipped, key=by_prompt) == sorted(make.make_labels.ROWS, key=by_prompt)
+
+
+# ---------------------------------------------------------------- read a token
+BROKEN_SCORES = {  # mask and way of the page -> the script of chapter 22 that does so
+    ("right", ()): (None, ()),
+    ("prompt", ()): ("prompt not masked", ()),
+    ("end", ()): ("end of text not scored", ()),
+    ("late", ()): (None, "loss mask not shifted"),
+    ("padding", ()): (None, "padding scored"),
+    ("right", ("unshifted",)): ("labels not shifted", ()),
+    ("right", ("average",)): ("mean for sum", ()),
+}
+
+
+SOUND = hooks.load_script("plain_loop.py")
+
+
+@pytest.mark.parametrize("way", BROKEN_SCORES, ids=lambda way: " ".join([way[0], *way[1]]))
+def test_a_wrong_mask_scores_what_the_broken_script_scores(js, tiny, way):
+    """Both responses of a pair, in float64, on the same log-probabilities of its tokens."""
+    model, tokenizer = tiny
+    model = frozen_copy(model).double()
+    bug, patch = BROKEN_SCORES[way]
+    if patch:
+        file = data_path("gallery") / "strangers.json"
+        patch = json.loads(file.read_text(encoding="utf-8"))[patch]["patch"]
+    names = hooks.load_script("plain_loop.py", bug, patch)
+    for row in read_a_token.pairs():
+        batch, plain = (n["collate"]([row], tokenizer) for n in (names, SOUND))
+        with torch.no_grad():
+            wanted = torch.cat(names["score"](model, batch)).tolist()
+        seen = read_a_token.read(model, plain)
+        prompt, real = len(tokenizer(row["prompt"]).input_ids), plain["attention_mask"].sum(-1)
+        for k in range(2):
+            values = {name: seen[name][k].tolist() for name in ("logps", "itself")}
+            mask = js("DPO.maskOf", way[0], prompt, real[k].item(), len(values["itself"]))
+            found = js("DPO.scoreRow", values, mask, dict.fromkeys(way[1], True))
+            assert found == pytest.approx(wanted[k], abs=1e-10)
+
+
+def test_a_mask_too_early_scores_the_prompt_s_last_token_and_no_end(js):
+    early = js("DPO.maskOf", "early", 3, 8, 10)
+    assert [t for t, on in enumerate(early) if on] == [2, 3, 4, 5, 6]
+
+
+def of_page(js, number, mask="right", **how):
+    """What the page shows of a pair: its scores."""
+    pair = written("tokens.js", "tokenPairs")[number]
+    sides = ("chosen", "rejected")
+    given = [
+        {
+            side: {name: pair[model][name][k] for name in ("logps", "itself")}
+            for k, side in enumerate(sides)
+        }
+        for model in ("policy", "reference")
+    ]
+    lengths = zip(pair["real"], pair["tokens"], strict=True)
+    masks = [js("DPO.maskOf", mask, pair["prompt_tokens"], n, len(ids)) for n, ids in lengths]
+    return pair, js("DPO.scorePair", *given, dict(zip(sides, masks, strict=True)), 0.6, how)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_pair_s_loss_is_the_packages_and_its_tokens_are_the_shipped_models(js, tiny, number):
+    found = of_page(js, number)[1]
+    four = [*found["policy"], *found["reference"]]
+    wanted = LOSSES["dpo"].fn(*torch.tensor(four, dtype=torch.float64)[:, None], beta=0.6)
+    assert found["loss"] == pytest.approx(wanted.item(), abs=1e-10)
+    assert found["margin"] == pytest.approx(0.6 * (four[0] - four[2] - four[1] + four[3]))
+    row, (model, tokenizer) = read_a_token.pairs()[number], tiny
+    examples = encode(tokenizer, row["prompt"], row["chosen"], row["rejected"])
+    live = score_examples(Scorer(model), examples, pad_id(tokenizer))
+    np.testing.assert_allclose(found["reference"], live, atol=1e-3)
+
+
+def test_what_the_tokens_page_asks_for_can_be_found_on_it(js):
+    def ratios(number):  # of each side: (token, its log-ratio)
+        pair = written("tokens.js", "tokenPairs")[number]
+        moved = np.subtract(pair["policy"]["logps"], pair["reference"]["logps"])
+        start = pair["prompt_tokens"]
+        sides = zip(pair["tokens"], moved, pair["real"], strict=True)
+        return [list(zip(w[start:n], r[start - 1 : n - 1], strict=True)) for w, r, n in sides]
+
+    for number in range(3):
+        (_, right), (_, prompt) = of_page(js, number), of_page(js, number, "prompt")
+        assert prompt["gap"] == pytest.approx(right["gap"], abs=1e-4)
+        assert -60 < prompt["policy"][0] - right["policy"][0] < -30
+        pair, unshifted = of_page(js, number, unshifted=True)
+        tokens = np.array(pair["real"]) - pair["prompt_tokens"]
+        assert (np.array(unshifted["policy"]) / tokens < -np.log(135)).all()
+    (_, right), (_, cut) = of_page(js, 1), of_page(js, 1, "end")
+    assert cut["ratios"][1] > 0.5 * right["ratios"][1]  # less than half of the fall is left
+    assert right["ratios"][1] < -1
+    assert of_page(js, 0)[1]["gap"] < 0 < of_page(js, 0, "late")[1]["gap"]
+    assert max(ratios(0)[1], key=lambda token: token[1])[0] == "pleasant"
+    for side in ratios(2):
+        changed = [r for _, r in side if abs(r) > 0.35]
+        assert len(changed) == 1
+        assert changed[0] < -1
+
+
+def test_seams_are_those_of_the_tokenizer_and_chapter_01_has_them(js):
+    chapter = (NOTEBOOKS / "01_score_a_text.ipynb").read_text(encoding="utf-8")
+    for _, before, after in make.make_tokens.SEAMS:
+        assert f'(\\"{before}\\", \\"{after}\\")' in chapter
+
+
 # ---------------------------------------------------------------- the files
 PAGES = sorted(PLAY.glob("*.html"))
 NOTEBOOKS = PLAY.parent.parent / "notebooks"
@@ -443,14 +796,20 @@ def test_every_page_is_in_the_bar_in_the_index_and_in_the_book_and_links_lead_to
         assert f'<a href="{name}.html">{words}</a>' in index
         assert f"[{words}]({SITE}play/{name}.html)" in book
     for path in PAGES:
-        links = re.findall(rf'href="{SITE}([^"#]*)"', path.read_text(encoding="utf-8"))
+        links = re.findall(rf'href="{SITE}([^"#]*)#?([^"]*)"', path.read_text(encoding="utf-8"))
         assert links
-        for link in links:
-            assert (NOTEBOOKS / link).with_suffix(".ipynb").exists(), link
+        for link, section in links:
+            chapter = (NOTEBOOKS / link).with_suffix(".ipynb").read_text(encoding="utf-8")
+            headings = re.findall(r'^ +"#+ (.+?)(?:\\n)?",?$', chapter, re.M)
+            assert not section or section in [h.lower().replace(" ", "-") for h in headings]
 
 
-def test_the_script_of_the_data_is_json():
+@pytest.mark.parametrize("file", make.FILES)
+def test_the_script_of_the_data_is_json(file):
     """So that no text of the world can end the script."""
-    text = make.FILE.read_text(encoding="utf-8")
-    for name, value in re.findall(r"^DPO\.(\w+) = (.*?);$", text, re.M | re.S):
+    text = (PLAY / file).read_text(encoding="utf-8")
+    found = re.findall(r"^DPO\.(\w+) = (.*?);$", text, re.M | re.S)
+    assert [name for name, _ in found] == list(make.FILES[file])
+    for name, value in found:
         assert json.loads(value), name
+    assert "</" not in text

@@ -284,6 +284,75 @@ var DPO = (function () {
     return null;
   }
 
+  // Scores about their mean, and the standard error of each: scores are known but for a constant.
+  function centred({ scores, covariance }) {
+    const middle = mean(scores);
+    const rows = covariance.map(mean);
+    const all = mean(rows);
+    const errors = covariance.map((row, i) => Math.sqrt(Math.max(row[i] - 2 * rows[i] + all, 0)));
+    return { scores: scores.map((s) => s - middle), errors };
+  }
+
+  // Standard error of scores[i] - scores[j].
+  const standardError = ({ covariance: c }, i, j) => Math.sqrt(Math.max(c[i][i] + c[j][j] - 2 * c[i][j], 0));
+
+  // Threes [i, j, k] of which i was chosen over j, j over k and k over i more often than not.
+  function circles(wins) {
+    const over = (i, j) => wins[i][j] > wins[j][i];
+    const found = [];
+    for (let i = 0; i < wins.length; i++)
+      for (let j = i + 1; j < wins.length; j++)
+        for (let k = i + 1; k < wins.length; k++)
+          if (j !== k && over(i, j) && over(j, k) && over(k, i)) found.push([i, j, k]);
+    return found;
+  }
+
+  // The most choices that any order of the replies agrees with.
+  function bestOrder(wins) {
+    const most = (left) => {
+      if (left.length < 2) return 0;
+      return Math.max(
+        ...left.map((first) => {
+          const rest = left.filter((i) => i !== first);
+          return sum(rest.map((i) => wins[first][i])) + most(rest);
+        })
+      );
+    };
+    return most(wins.map((_, i) => i));
+  }
+
+  // wins[i][j] of choices [winner, loser] among n replies.
+  function countWins(choices, n) {
+    const wins = Array.from({ length: n }, () => new Array(n).fill(0));
+    for (const [winner, loser] of choices) wins[winner][loser] += 1;
+    return wins;
+  }
+
+  // Choices of pairs that had been asked before, and how many of them were as the first time.
+  function secondOpinions(choices) {
+    const first = new Map();
+    let [asked, same] = [0, 0];
+    for (const [winner, loser] of choices) {
+      const pair = [winner, loser].sort((a, b) => a - b).join(" ");
+      if (!first.has(pair)) first.set(pair, winner);
+      else {
+        asked += 1;
+        same += first.get(pair) === winner ? 1 : 0;
+      }
+    }
+    return { asked, same };
+  }
+
+  // beta (log pi - log pi_ref) about its mean: the implicit rewards of a policy.
+  function implicitRewards(logProbs, logRef, beta) {
+    const rewards = logProbs.map((x, i) => beta * (x - logRef[i]));
+    const middle = mean(rewards);
+    return rewards.map((r) => r - middle);
+  }
+
+  // Pair records as the book's files hold them: JSON Lines.
+  const jsonLines = (rows) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+
   // ---------------------------------------------------------------- training
   // n pairs of different replies drawn from `probs`, labelled by Bradley-Terry on the true rewards;
   // then each label is turned round with probability `noise`. Places of the chosen and the rejected.
@@ -402,9 +471,59 @@ var DPO = (function () {
     return path;
   }
 
+  // ---------------------------------------------------------------- tokens and masks
+  // Does token t of a row count? p tokens are the prompt's, those up to n the response's and its end,
+  // the rest is padding. Token 0 never counts: nothing stands before it that could predict it.
+  const MASKS = {
+    right: (t, p, n) => t >= p && t < n,
+    prompt: (t, p, n) => t >= 1 && t < n,
+    end: (t, p, n) => t >= p && t < n - 1,
+    late: (t, p, n) => t > p && t <= n, // the labels were shifted, the mask was not
+    early: (t, p, n) => t >= p - 1 && t < n - 1, // the mask was shifted twice
+    padding: (t, p) => t >= p,
+  };
+  const maskOf = (kind, p, n, width) => Array.from({ length: width }, (_, t) => t > 0 && MASKS[kind](t, p, n));
+
+  // What a score makes of one row. row = {logps, itself}: logps[t - 1] is token t's log-probability
+  // given all before it, itself[t] that of token t at its own place, which a forgotten shift reads.
+  function scoreRow(row, mask, { unshifted = false, average = false } = {}) {
+    const counts = unshifted ? mask.map((on, t) => on && t < mask.length - 1) : mask;
+    const values = mask.map((_, t) => (unshifted ? row.itself[t] : row.logps[t - 1]));
+    const total = sum(values.filter((_, t) => counts[t]));
+    return average ? total / sum(counts.map(Number)) : total;
+  }
+
+  // A pair under policy and reference: policy and reference are {chosen, rejected} rows, masks likewise.
+  function scorePair(policy, reference, masks, beta, how) {
+    const sides = ["chosen", "rejected"];
+    const scores = (model) => sides.map((side) => scoreRow(model[side], masks[side], how));
+    const [ours, theirs] = [scores(policy), scores(reference)];
+    const ratios = ours.map((x, i) => x - theirs[i]);
+    const margin = beta * (ratios[0] - ratios[1]);
+    return { policy: ours, reference: theirs, ratios, gap: ratios[0] - ratios[1], margin, loss: softplus(-margin) };
+  }
+
+  // ---------------------------------------------------------------- recorded curves
+  // What a curve shows in four numbers; the last is a mean of eight points, since batches are noisy.
+  function summary(curve) {
+    return { first: curve[0], least: Math.min(...curve), most: Math.max(...curve), last: mean(curve.slice(-8)) };
+  }
+
+  // The whole numbers below n in an order of chance (Fisher and Yates).
+  function shuffled(n, seed) {
+    const random = generator(seed);
+    const order = Array.from({ length: n }, (_, i) => i);
+    for (let k = n - 1; k > 0; k--) {
+      const other = Math.floor(uniform(random) * (k + 1));
+      [order[k], order[other]] = [order[other], order[k]];
+    }
+    return order;
+  }
+
   return {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
     samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
+    maskOf, scoreRow, scorePair, summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, jsonLines,
   };
 })();

@@ -1,17 +1,20 @@
-"""data.js, what the playground knows of the package: a world of forty replies, and the losses.
+"""What the playground knows of the package: a world of forty replies, the losses, recorded runs.
 
-`python website/play/make.py` writes it again; a test says when that is due.
+`python website/play/make.py` writes data.js and its like again; a test says when that is due.
 """
 
 import json
 from pathlib import Path
 
+import make_cases
+import make_labels
+import make_tokens
 import numpy as np
 
 from dpo_from_scratch import world
 from dpo_from_scratch.losses import LOSSES
 
-FILE = Path(__file__).parent / "data.js"
+HERE = Path(__file__).parent
 PROMPT = "film : how was the plot ?"
 COMMON, RARE = 20, 18  # opinions; to them come one filler and the best reply of all
 
@@ -65,14 +68,33 @@ def registry() -> dict:
     }
 
 
-def text() -> str:
-    """The whole file."""
+FILES = {  # file -> name in the global DPO -> what makes it
+    "data.js": {"world": small_world, "registry": registry},
+    "cases.js": {"cases": make_cases.cases, "twins": make_cases.twins},
+    "tokens.js": {"tokenPairs": make_tokens.token_pairs, "seams": make_tokens.seams},
+    "labels.js": {"questions": make_labels.questions, "asked": make_labels.pairs},
+}
+
+
+def text(file: str) -> str:
+    """The whole of a file: a line for each entry, so that a change can be seen."""
     lines = ["// Made by website/play/make.py from the package: don't edit."]
-    for name, value in (("world", small_world()), ("registry", registry())):
-        lines.append(f"DPO.{name} = {json.dumps(value, ensure_ascii=False, indent=1)};")
+    for name, make in FILES[file].items():
+        lines.append(f"DPO.{name} = {written(make(), 2)};")
     return "\n".join(lines) + "\n"
 
 
+def written(value, deep: int) -> str:
+    """JSON with the first levels of lists and objects spread over lines."""
+    if not deep or not isinstance(value, list | dict) or not value:
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return "[\n" + ",\n".join(written(x, deep - 1) for x in value) + "\n]"
+    rows = (f"{json.dumps(str(key))}: {written(x, deep - 1)}" for key, x in value.items())
+    return "{\n" + ",\n".join(rows) + "\n}"
+
+
 if __name__ == "__main__":
-    FILE.write_text(text(), encoding="utf-8")
-    print(f"{FILE}: {FILE.stat().st_size / 1000:.1f} KB")
+    for file in FILES:
+        (HERE / file).write_text(text(file), encoding="utf-8")
+        print(f"{file}: {(HERE / file).stat().st_size / 1000:.1f} KB")

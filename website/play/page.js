@@ -7,6 +7,9 @@ DPO.page = (function () {
   const PAGES = [
     ["frontier", "β and the frontier"],
     ["plane", "The plane of losses"],
+    ["bug", "Which bug?"],
+    ["label", "You are the labeller"],
+    ["token", "Read a token"],
   ];
   // The book's website. Where the pages stand in it, this address is replaced by "../".
   const BOOK = "https://dpo-from-scratch.github.io/dpo-from-scratch/";
