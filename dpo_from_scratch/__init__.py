@@ -254,6 +254,10 @@ Laboratory, how the book measures                               -> core, doctor,
     power_laws.py           a power law with a floor, fitted to the cells of a grid
     ratings.py              people's ratings of film-review sentences, as pairs
     editions.py             the notebooks without outputs, and for students without solutions
+    classroom.py            a class's labels of 30 pairs, merged; agreement, scores, the ceiling
+    grading.py              handed-in notebooks run again, a row a student
+    recorder.py             in a handed-in notebook's kernel: what its checks said
+    tampering.py            a handed-in notebook's source: does it change the checks?
     run.py                  a chapter executed once, with a progress bar
 
 Studies, a module for every record in data/results              -> all of the above
@@ -310,6 +314,7 @@ Commands                                                        -> all of the ab
     read.py                 dpo sample, dpo score
     check.py                dpo check-data, dpo doctor, dpo fetch-human-ratings
     book.py                 dpo book
+    teaching.py             dpo grade, dpo labels
   __main__.py               `python -m dpo_from_scratch` is `dpo`
 """
 
