@@ -251,10 +251,12 @@ Laboratory, how the book measures                               -> core, doctor,
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
+    pages.py                a class's page of 30 pairs, and two models' texts judged blind
     power_laws.py           a power law with a floor, fitted to the cells of a grid
     ratings.py              people's ratings of film-review sentences, as pairs
     editions.py             the notebooks without outputs, and for students without solutions
-    classroom.py            a class's labels of 30 pairs, merged; agreement, scores, the ceiling
+    classroom.py            a class labels the same 30 pairs: the pairs, files put together
+    class_report.py         what a class's labels say: agreement, scores, the ceiling; a sheet
     grading.py              handed-in notebooks run again, a row a student
     recorder.py             in a handed-in notebook's kernel: what its checks said
     tampering.py            a handed-in notebook's source: does it change the checks?

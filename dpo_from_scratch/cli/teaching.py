@@ -50,12 +50,12 @@ def grade_command(options) -> int:
 
 
 def labels_command(options) -> int:
-    from ..lab import classroom
+    from ..lab import class_report, classroom
 
     if options.action == "sheet":
         out = options.out or Path("sheet.html")
         _new(out)
-        out.write_text(classroom.sheet(), encoding="utf-8")
+        out.write_text(class_report.sheet(), encoding="utf-8")
         print(out)
         return 0
     if not options.files:
