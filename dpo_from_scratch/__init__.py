@@ -162,6 +162,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch21.py               21: a roofline, who looks at whom in a packed row, the stack of tricks
       ch22.py               22: the gallery's curves, and ten runs without a name
+      workshop.py           what a class chose, pair by pair, under the ceiling
     exercises/              a reader's attempt judged by what it gives, and the mistake named
       verdicts.py           what a check says, and what every exercise is
       attempts.py           a function called with care: on copies, within ten seconds
@@ -175,6 +176,7 @@ Laboratory, how the book measures                               -> core, doctor,
       capstone.py           a run to repair, a loss of one's own and a run of it, a judge
       capstone_loss.py      a new loss, by the demands that the registry's own have to meet
       capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
+      workshop.py           the workshop's: a choice, Z, the loss, a step, a count of judgements
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
       ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
       ch00_runs.py          00: which way beta works, and swapped columns, both trained

@@ -46,8 +46,8 @@ def solved(book: dict) -> dict:
         source = "".join(cell["source"])
         if "attempt" in tags(cell):
             put = lambda m: f"{m[2]} = {own.format(m[1])}\n{m[0]}"
-            cell["source"] = ATTEMPT.sub(put, source).splitlines(keepends=True)
-        if "key" in tags(cell):
+            source = ATTEMPT.sub(put, source)
+        if {"attempt", "key"} & set(tags(cell)):
             put = lambda m: f"{m[1]} = {own.format(m[2])}\n{m[0]}"
             cell["source"] = KEY.sub(put, source).splitlines(keepends=True)
     return book

@@ -3,12 +3,15 @@
 import html
 import re
 from hashlib import sha256
+from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from scipy.stats import binomtest
 
 from .. import world
-from .classroom import label, pairs
+from .class_report import simulated
+from .classroom import Merged, label, pairs, read
 from .widgets import LabellingPage
 
 
@@ -26,17 +29,24 @@ class BlindPage(LabellingPage):
         return f"<table>{''.join(lines)}</table>"
 
 
+def seed_of(name: str) -> int:
+    """A seed for each nickname; 0 for none."""
+    digest = sha256(name.strip().encode()).digest()
+    return int.from_bytes(digest[:4], "big") if name.strip() else 0
+
+
 class ClassPage(BlindPage):
     """The page on which somebody labels the 30 pairs, in an order and with sides of their own.
 
-    name: a nickname does; it stands in the file's name and in its rows.
+    name: a nickname does; it stands in the file's name and in its rows. Without one, chance gives
+    one, so that thirty people without a name are thirty people.
     """
 
     def __init__(self, name: str):
-        self.name = name.strip() or "nobody"
+        self.name = name.strip() or f"someone {uuid4().hex[:6]}"
         rows = [{"prompt": p["prompt"], "chosen": p["a"], "rejected": p["b"]} for p in pairs()]
-        seed, file = sha256(self.name.encode()).digest(), re.sub(r"\W+", "_", self.name)
-        super().__init__(rows, f"labels_{file}.jsonl", int.from_bytes(seed[:4], "big"))
+        file = re.sub(r"\W+", "_", self.name)
+        super().__init__(rows, f"labels_{file}.jsonl", seed_of(name))
 
     def records(self) -> list[dict]:
         """The labels so far, as they are saved."""
@@ -44,6 +54,22 @@ class ClassPage(BlindPage):
             label(number + 1, "a" if row["chosen"] == pairs()[number]["a"] else "b", self.name)
             for number, row in self.answers.items()
         ]
+
+
+def labels_of_the_class(page: ClassPage, file: str | Path = "class.jsonl") -> tuple[list, str]:
+    """(rows, whose): the class's file if it is here, else the page's 30 labels, else simulated.
+
+    ValueError where the file has labels of other pairs.
+    """
+    if Path(file).exists():
+        merged = Merged()
+        read(Path(file), merged)
+        if not merged.rows:
+            raise ValueError(" ".join(merged.remarks))
+        return merged.rows, f"{len(merged.people)} people, from {file}"
+    if len(page.answers) == len(page.rows):
+        return page.records(), "you alone"
+    return simulated(), "a simulated class of 30"
 
 
 class BeforeAfter(BlindPage):

@@ -37,13 +37,13 @@ def remark(node: ast.AST) -> str:
     shadows |= isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == ROOM
     shadows |= isinstance(node, ast.Import) and any(a.asname == ROOM for a in node.names)
     shadows |= isinstance(node, ast.ImportFrom) and any(
-        ROOM == (a.asname or a.name) and (node.module, a.name) != (PLACE, ROOM) for a in node.names
+        (a.asname or a.name) == ROOM and (node.module, a.name) != (PLACE, ROOM) for a in node.names
     )
     if shadows:
         return "puts something else in the place of exercises: its marks say nothing"
-    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setattr":
-        if node.args and _named(node.args[0]):
-            return "changes exercises with setattr: its marks say nothing"
+    sets = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setattr"
+    if sets and node.args and _named(node.args[0]):
+        return "changes exercises with setattr: its marks say nothing"
     return ""
 
 
