@@ -30,17 +30,21 @@ def refuse(self, address, _connect=socket.socket.connect):
 socket.socket.connect = refuse
 """
 source = lambda cell: "".join(cell["source"])
-RULES = """
-stored_executed_in_order_without_errors_or_warnings small_and_free_of_machine_paths
-the_setup_cell_is_the_same_everywhere_and_installs_from_the_repository
-the_setup_cell_names_what_the_chapter_needs cells_are_short_and_parse
-nothing_is_imported_but_what_is_installed
-nbval_tags_are_spelled_as_nbval_reads_them_and_no_cell_ends_in_a_semicolon
-pictures_are_png_with_alt_text_and_a_sentence_below widgets_are_stored_as_their_static_twins
-ends_with_what_was_measured_and_sources links_between_chapters_lead_to_chapters
-every_decimal_of_the_prose_stands_in_an_output_above_it_or_is_a_setting
-no_notebook_copies_package_code
-""".split()
+RULES = [
+    "stored_executed_in_order_without_errors_or_warnings",
+    "small_and_free_of_machine_paths",
+    "the_setup_cell_is_the_same_everywhere_and_installs_from_the_repository",
+    "the_setup_cell_names_what_the_chapter_needs",
+    "cells_are_short_and_parse",
+    "nothing_is_imported_but_what_is_installed",
+    "nbval_tags_are_spelled_as_nbval_reads_them_and_no_cell_ends_in_a_semicolon",
+    "pictures_are_png_with_alt_text_and_a_sentence_below",
+    "widgets_are_stored_as_their_static_twins",
+    "ends_with_what_was_measured_and_sources",
+    "links_between_chapters_lead_to_chapters",
+    "every_decimal_of_the_prose_stands_in_an_output_above_it_or_is_a_setting",
+    "no_notebook_copies_package_code",
+]
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -22,8 +22,10 @@ def add_commands(add) -> None:
         "--out", type=Path, default="marks.csv", help="a new file (default: marks.csv)"
     )
     labels = add("labels", labels_command, "a class's own labels, put together", LABELS)
-    labels.add_argument("action", choices=("merge", "sheet"), help="put together, or print")
-    labels.add_argument("files", nargs="*", type=Path, metavar="FILES", help="what merge reads")
+    labels.add_argument(
+        "action", choices=("merge", "sheet"), metavar="action", help="merge or sheet"
+    )
+    labels.add_argument("files", nargs="*", type=Path, help="what merge reads")
     labels.add_argument(
         "--out", type=Path, help="a new file (default: class.jsonl, or for sheet sheet.html)"
     )

@@ -16,10 +16,10 @@ def wall(found: Summary):
     ax.bar(at, 1 - share, bottom=share, color="white", edgecolor="#D55E00", hatch="///", width=0.8)
     ceiling = found.ceiling[1]
     ax.axhline(ceiling, color="black", ls="--", lw=1.5)
-    ax.text(len(share) + 0.4, ceiling - 0.02, f"the ceiling, {ceiling:.2f}", ha="right", va="top",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})  # fmt: skip
-    ax.set(
-        xlabel="pair, the surest first", ylabel="share of labels", xlim=(0.3, len(share) + 0.7),
-        ylim=(0, 1), title=f"{found.people} people, {int(counts.sum())} labels"
-    )  # fmt: skip
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+    named = f"the ceiling, {ceiling:.2f}"
+    ax.text(len(share) + 0.4, ceiling - 0.02, named, ha="right", va="top", bbox=box)
+    ax.set(xlabel="pair, the surest first", ylabel="share of labels")
+    ax.set(xlim=(0.3, len(share) + 0.7), ylim=(0, 1))
+    ax.set_title(f"{found.people} people, {int(counts.sum())} labels")
     return figure
