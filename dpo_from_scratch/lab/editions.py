@@ -13,6 +13,7 @@ from pathlib import Path
 KEY = re.compile(r'^(\w+) = exercises\.use\("([\w.]+)", \1(, by="book")?\)$', re.M)
 ATTEMPT = re.compile(r'^exercises\.check\("([\w.]+)", (\w+)\)$', re.M)
 PAGES = ("index.md", "commands.md", "notation.md", "equations.md", "api.md", "trl.md")
+PAGES += ("teaching/plan.md",)
 GUIDES = ("your_own_model_and_data.ipynb",)  # no number, no exercises
 
 
@@ -46,8 +47,8 @@ def solved(book: dict) -> dict:
         source = "".join(cell["source"])
         if "attempt" in tags(cell):
             put = lambda m: f"{m[2]} = {own.format(m[1])}\n{m[0]}"
-            cell["source"] = ATTEMPT.sub(put, source).splitlines(keepends=True)
-        if "key" in tags(cell):
+            source = ATTEMPT.sub(put, source)
+        if {"attempt", "key"} & set(tags(cell)):
             put = lambda m: f"{m[1]} = {own.format(m[2])}\n{m[0]}"
             cell["source"] = KEY.sub(put, source).splitlines(keepends=True)
     return book
