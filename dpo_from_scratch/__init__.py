@@ -175,6 +175,7 @@ Laboratory, how the book measures                               -> core, doctor,
       capstone.py           a run to repair, a loss of one's own and a run of it, a judge
       capstone_loss.py      a new loss, by the demands that the registry's own have to meet
       capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
+      quiz.py               forty questions, a letter each, from the teacher's file
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
       ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
       ch00_runs.py          00: which way beta works, and swapped columns, both trained
