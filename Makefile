@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book quiz pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book quiz sheet pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -62,6 +62,11 @@ book: $(SETUP)
 # the teacher's quiz, as a notebook and as a file for Moodle, from notebooks/teaching/quiz.toml
 quiz: $(SETUP)
 	$(BIN)/python website/quiz.py
+
+# the cheat sheet, two pages of A4; needs a Chromium on the machine
+sheet: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT)
+	$(BIN)/python website/sheet.py website/_build/cheat-sheet.pdf
 
 # the website's pages as one PDF; needs a Chromium on the machine
 pdf: book

@@ -22,7 +22,7 @@ class NotebooksWithoutOutputs(BuildHookInterface):
         for path in sorted((root / "notebooks").rglob("*")):
             inside = path.relative_to(root / "notebooks")
             if (
-                path.suffix not in (".ipynb", ".md", ".toml", ".gift")
+                path.suffix not in (".ipynb", ".md", ".toml", ".gift", ".html")
                 or ".ipynb_checkpoints" in inside.parts
             ):
                 continue

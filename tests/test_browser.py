@@ -192,3 +192,19 @@ def test_the_book_is_one_pdf_with_every_heading_as_a_bookmark(site, tmp_path):
         pages = [order.index(pdf.places(book)[name][0].objgen) for _, _, name in lines]
     assert pages == sorted(pages)
     assert pages[0] >= 2  # after the title and the contents
+
+
+def test_the_cheat_sheet_fills_two_pages_and_is_for_everyone(chromium, tmp_path):
+    sheet = (NOTEBOOKS / "teaching" / "sheet.html").as_uri()
+    for width in (1400, 390):
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.goto(sheet)
+        assert findings(page) == set()
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        page.close()
+    page = chromium.new_page()
+    page.goto(sheet)
+    (tmp_path / "sheet.pdf").write_bytes(page.pdf(prefer_css_page_size=True))
+    with pikepdf.open(tmp_path / "sheet.pdf") as printed:
+        assert len(printed.pages) == 2
+    page.close()

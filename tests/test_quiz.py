@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cells import cells_of, missing, source
 from conftest import script
 
 from dpo_from_scratch.lab import editions, exercises
@@ -15,36 +16,6 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 maker = script(ROOT / "website" / "quiz.py")
 NUMBERED = [pytest.param(n, q, id=f"Q.{n}") for n, q in quiz.numbered()]
-NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[-−]?\d+)?")
-source = lambda cell: "".join(cell["source"])
-
-
-def cells_of(question) -> list[dict]:
-    (path,) = NOTEBOOKS.glob(f"{question['where']}*.ipynb")
-    return editions.read(path)["cells"]
-
-
-def printed(cell) -> str:
-    """A cell's words and what it printed."""
-    texts = [source(cell)]
-    for output in cell.get("outputs", []):
-        data = output.get("data", {})
-        texts += ["".join(output.get("text", ""))]
-        texts += ["".join(data.get(kind, "")) for kind in ("text/plain", "text/markdown")]
-    return "\n".join(texts)
-
-
-def numbers(text: str) -> list[str]:
-    """The figures of a text; ln 2 and signs are words."""
-    return [n.replace("−", "-") for n in NUMBER.findall(re.sub(r"ln 2", "", text))]
-
-
-def stands(number: str, values: list[float]) -> bool:
-    """Whether one of the values is this number, or rounds to it."""
-    number = number.replace(",", "")
-    places = len(number.partition("e")[0].partition(".")[2])
-    near = 0.5001 * 10.0**-places if "e" not in number and places else 1e-9
-    return any(abs(value - float(number)) <= near for value in values)
 
 
 def test_forty_questions_those_that_were_seen_first_and_no_letter_is_a_good_guess():
@@ -61,7 +32,7 @@ def test_forty_questions_those_that_were_seen_first_and_no_letter_is_a_good_gues
 
 @pytest.mark.parametrize(("number", "question"), NUMBERED)
 def test_the_cells_are_there_in_the_section_that_is_named(number, question):
-    cells = cells_of(question)
+    cells = cells_of(question["where"])
     ids = [cell["id"] for cell in cells]
     assert set(question["cells"]) <= set(ids)
     upto = cells[: ids.index(question["cells"][0]) + 1]
@@ -77,12 +48,9 @@ def test_the_cells_are_there_in_the_section_that_is_named(number, question):
 
 @pytest.mark.parametrize(("number", "question"), NUMBERED)
 def test_every_number_stands_in_one_of_the_cells(number, question):
-    shown = [printed(c) for c in cells_of(question) if c["id"] in question["cells"]]
-    values = [float(n.replace(",", "")) for text in shown for n in numbers(text)]
     told = [question[key] for key in ("ask", "right", "because")]
     told += [w["why"] for w in question["wrong"]]
-    missing = [n for text in told for n in numbers(text) if not stands(n, values)]
-    assert not missing, question["about"]
+    assert not missing(told, question["where"], question["cells"]), question["about"]
 
 
 @pytest.mark.parametrize(("number", "question"), NUMBERED)
