@@ -12,7 +12,15 @@ from pathlib import Path
 
 KEY = re.compile(r'^(\w+) = exercises\.use\("([\w.]+)", \1(, by="book")?\)$', re.M)
 ATTEMPT = re.compile(r'^exercises\.check\("([\w.]+)", (\w+)\)$', re.M)
-PAGES = ("index.md", "commands.md", "notation.md", "equations.md", "api.md", "trl.md")
+PAGES = (
+    "index.md",
+    "commands.md",
+    "glossary.md",
+    "notation.md",
+    "equations.md",
+    "api.md",
+    "trl.md",
+)
 GUIDES = ("your_own_model_and_data.ipynb",)  # no number, no exercises
 
 
