@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book quiz sheet pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book quiz sheet slides pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -67,6 +67,10 @@ quiz: $(SETUP)
 sheet: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT)
 	$(BIN)/python website/sheet.py website/_build/cheat-sheet.pdf
+
+# slides, a deck for each part of the book; the folder works anywhere, without a network
+slides: $(SETUP)
+	$(BIN)/python website/slides.py website/_build/slides
 
 # the website's pages as one PDF; needs a Chromium on the machine
 pdf: book

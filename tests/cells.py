@@ -1,6 +1,7 @@
 """What the cells of the notebooks show, and whether a number stands in them."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from dpo_from_scratch.lab import editions
@@ -10,6 +11,7 @@ NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?(?:e[-−]?\d+)?")
 source = lambda cell: "".join(cell["source"])
 
 
+@cache
 def cells_of(where: str) -> list[dict]:
     """A notebook's cells, by its chapter, "04", or its name."""
     (path,) = NOTEBOOKS.glob(f"{where}*.ipynb")

@@ -194,8 +194,9 @@ def watch() -> str:
 
 def steps() -> str:
     """From the goal to the loss and its gradient."""
-    told = [[f"<span class=f>{s['formula']}</span>", s["says"], s["chapter"]]
-            for s in SOURCE["step"]]  # fmt: skip
+    told = [
+        [f"<span class=f>{s['formula']}</span>", s["says"], s["chapter"]] for s in SOURCE["step"]
+    ]
     return f"<table class=steps>{rows(told)}</table>"
 
 
