@@ -10,6 +10,7 @@ COLAB_PYTHON ?= $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev
 FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website benchmarks
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
+SLIDES ?= website/_build/slides
 PRINT := playwright==1.65.2 pikepdf==10.18.0
 GUIDES := notebooks/your_own_model_and_data.ipynb
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
@@ -70,7 +71,7 @@ sheet: $(SETUP)
 
 # slides, a deck for each part of the book; the folder works anywhere, without a network
 slides: $(SETUP)
-	$(BIN)/python website/slides.py website/_build/slides
+	$(BIN)/python website/slides.py $(SLIDES)
 
 # the website's pages as one PDF; needs a Chromium on the machine
 pdf: book
