@@ -178,6 +178,7 @@ Laboratory, how the book measures                               -> core, doctor,
       capstone_loss.py      a new loss, by the demands that the registry's own have to meet
       capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
       workshop.py           the workshop's: a choice, Z, the loss, a step, a count of judgements
+      quiz.py               forty questions, a letter each, from the teacher's file
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
       ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
       ch00_runs.py          00: which way beta works, and swapped columns, both trained

@@ -17,11 +17,11 @@ from .solved import draw, keep
 from .verdicts import Exercise, Verdict, misformed, right, unknown, wrong
 
 BY = ("reader", "book")
-NAMED = {"C": "capstone", "W": "workshop"}  # what is no chapter -> its module
+KIT = {"C": "capstone", "Q": "quiz", "W": "workshop"}  # of the teacher; others are chNN
 
 
 def find(number: str) -> Exercise:
-    """The exercise "04.1"; 0 is the chapter's key cell, C the capstone, W the workshop.
+    """The exercise "04.1"; 0 is the chapter's key cell, C the capstone, Q the quiz, W the workshop.
 
     ValueError if there is none.
     """
@@ -29,22 +29,27 @@ def find(number: str) -> Exercise:
     if chapter not in chapters():
         known = ", ".join(chapters())
         raise ValueError(f'no chapter "{chapter}" has exercises here; these have: {known}')
-    found = _of(chapter)
+    found = exercises_of(chapter)
     if number not in found:
         raise ValueError(f'no exercise "{number}"; chapter {chapter} has {", ".join(found)}')
     return found[number]
 
 
 def chapters() -> list[str]:
-    """Chapters with exercises: "00", "01", ..., and letters for what is none (NAMED)."""
+    """Chapters with exercises: "00", "01", ..., and the letters of the teacher's kit."""
     names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
     found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
-    return found + [letter for letter, module in NAMED.items() if module in names]
+    return found + list(KIT)
 
 
 def numbers(chapter: str) -> list[str]:
     """A chapter's exercises in their order: "04.0", "04.1", ..."""
-    return list(_of(chapter))
+    return list(exercises_of(chapter))
+
+
+def exercises_of(chapter: str) -> dict[str, Exercise]:
+    """The exercises of a chapter, "04", or of a part of the kit, "Q", by their numbers."""
+    return import_module(f".{KIT.get(chapter, 'ch' + chapter)}", __name__).EXERCISES
 
 
 def judge(number: str, attempt) -> Verdict:
@@ -87,8 +92,17 @@ def _told(number: str, attempt, by: str) -> Verdict:
 
 def progress() -> None:
     """Print what was solved: a row a chapter, a square an exercise, the key cell first."""
-    draw({chapter: numbers(chapter) for chapter in chapters()})
+    """Chapters with exercises: "00", "01", ..., and the letters of the teacher's kit."""
+    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
+    found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
+    return found + list(KIT)
 
 
-def _of(chapter: str) -> dict[str, Exercise]:
-    return import_module(f".{NAMED.get(chapter, 'ch' + chapter)}", __name__).EXERCISES
+def numbers(chapter: str) -> list[str]:
+    """A chapter's exercises in their order: "04.0", "04.1", ..."""
+    return list(exercises_of(chapter))
+
+
+def exercises_of(chapter: str) -> dict[str, Exercise]:
+    """The exercises of a chapter, "04", or of a part of the kit, "Q", by their numbers."""
+    return import_module(f".{KIT.get(chapter, 'ch' + chapter)}", __name__).EXERCISES
