@@ -42,16 +42,6 @@ def chapters() -> list[str]:
     return found + list(KIT)
 
 
-def numbers(chapter: str) -> list[str]:
-    """A chapter's exercises in their order: "04.0", "04.1", ..."""
-    return list(exercises_of(chapter))
-
-
-def exercises_of(chapter: str) -> dict[str, Exercise]:
-    """The exercises of a chapter, "04", or of a part of the kit, "Q", by their numbers."""
-    return import_module(f".{KIT.get(chapter, 'ch' + chapter)}", __name__).EXERCISES
-
-
 def judge(number: str, attempt) -> Verdict:
     """What `check` says, as a value."""
     return find(number).judge(attempt)
