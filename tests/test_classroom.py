@@ -208,6 +208,8 @@ def test_the_page_saves_what_merge_reads(tmp_path, monkeypatch):
     again.earlier.click()
     assert len(again.answers) == 30
     assert pages.ClassPage("bo").order != page.order
+    # without buttons: the sheet's order and sides, or letters beside it would be read wrongly
+    assert pages.ClassPage("bo").shown() == [(p["prompt"], p["a"], p["b"]) for p in PAIRS]
 
 
 def test_a_blind_page_gives_nothing_away_and_counts_honestly(tmp_path, monkeypatch):

@@ -12,7 +12,8 @@ from .tables import show_table
 PRIOR = 0.25  # of scores with a standard deviation of 2, as in chapter 02
 STYLE = """body { font: 11pt/1.35 sans-serif; margin: 1.5cm; color: #000; background: #fff }
 td, th { text-align: left; vertical-align: top; padding: 3pt 6pt; border-bottom: 1px solid #888 }
-tr { break-inside: avoid } table { border-collapse: collapse; width: 100% }"""
+tr { break-inside: avoid } table { border-collapse: collapse; width: 100% }
+@media (max-width: 600px) { body { font-size: 8pt; margin: 4pt } td, th { padding: 2pt } }"""
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,10 @@ def sheet() -> str:
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Thirty pairs, sheet {classroom.key()}</title><style>{STYLE}</style></head>
-<body><h1>Which answer would you rather have got?</h1>
+<body><main><h1>Which answer would you rather have got?</h1>
 <p>Sheet {classroom.key()}, DPO from Scratch {__version__}. Name or nickname: ______________
 Go by your own taste; no choice is wrong. Write it down as <code>name: ABBAB ABABA</code>, thirty
 letters, with - where you can't decide.</p>
 <table><tr><th>No.</th><th>Question</th><th>A</th><th>B</th><th>Better</th></tr>
-{"".join(rows)}</table></body></html>
+{"".join(rows)}</table></main></body></html>
 """

@@ -18,11 +18,16 @@ from .widgets import LabellingPage
 class BlindPage(LabellingPage):
     """Pairs of which nothing may be given away: without a kernel, A and B as the page has them."""
 
+    def shown(self) -> list[tuple[str, str, str]]:
+        """(prompt, A, B) of each pair, as the page has them."""
+        rows = [(self.rows[i], self.sides[i]) for i in self.order]
+        return [(row["prompt"], row[sides[0]], row[sides[1]]) for row, sides in rows]
+
     def _table(self) -> str:
-        left = 'align="left" style="text-align: left"'
-        lines = [f"<tr>{''.join(f'<th {left}>{h}</th>' for h in ('', 'prompt', 'A', 'B'))}</tr>"]
-        for number, i in enumerate(self.order, start=1):
-            texts = [self.rows[i]["prompt"], *(self.rows[i][side] for side in self.sides[i])]
+        left = 'align="left" style="text-align: left; padding-right: 1em"'
+        heads = "".join(f"<th {left}>{name}</th>" for name in ("No.", "prompt", "A", "B"))
+        lines = [f"<tr>{heads}</tr>"]
+        for number, texts in enumerate(self.shown(), start=1):
             cells = [str(number), *(html.escape(world.pretty(text)) for text in texts)]
             row = "".join(f'<td valign="top" {left}>{cell}</td>' for cell in cells)
             lines.append(f"<tr>{row}</tr>")
@@ -38,6 +43,9 @@ def seed_of(name: str) -> int:
 class ClassPage(BlindPage):
     """The page on which somebody labels the 30 pairs, in an order and with sides of their own.
 
+    Without a kernel it shows the printed sheet's order and sides, since letters written beside it
+    are read as the sheet's.
+
     name: a nickname does; it stands in the file's name and in its rows. Without one, chance gives
     one, so that thirty people without a name are thirty people.
     """
@@ -47,6 +55,10 @@ class ClassPage(BlindPage):
         rows = [{"prompt": p["prompt"], "chosen": p["a"], "rejected": p["b"]} for p in pairs()]
         file = re.sub(r"\W+", "_", self.name)
         super().__init__(rows, f"labels_{file}.jsonl", seed_of(name))
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """(prompt, A, B) of each pair, as on the sheet."""
+        return [(pair["prompt"], pair["a"], pair["b"]) for pair in pairs()]
 
     def records(self) -> list[dict]:
         """The labels so far, as they are saved."""
