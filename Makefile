@@ -10,6 +10,7 @@ COLAB_PYTHON ?= $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev
 FLOOR := .venv/floor
 CODE := dpo_from_scratch tests data website benchmarks
 STRICT := $(wildcard notebooks/0[1-4]_*.ipynb notebooks/10_*.ipynb)
+SLIDES ?= website/_build/slides
 PRINT := playwright==1.65.2 pikepdf==10.18.0
 GUIDES := notebooks/your_own_model_and_data.ipynb
 NBVAL := --nbval-current-env --nbval-cell-timeout 120
@@ -18,7 +19,7 @@ export TOKENIZERS_PARALLELISM ?= false
 
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md CODE_OF_CONDUCT.md data/README.md .github
 
-.PHONY: run test types spell student student-check lab book pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
+.PHONY: run test types spell student student-check lab book quiz sheet slides pdf setup cpu test-distributed smollm2 ratings trl bench memory-check million floor colab-check notebooks studies-check data mutants browser address format clean
 
 run: $(SETUP)
 	@$(BIN)/python -m dpo_from_scratch.lab.run notebooks/00_start_here.ipynb
@@ -58,6 +59,19 @@ lab: $(SETUP)
 book: $(SETUP)
 	$(BIN)/sphinx-build -q -n -W --keep-going -c website notebooks website/_build/html
 	@echo "the website: website/_build/html/index.html"
+
+# the teacher's quiz, as a notebook and as a file for Moodle, from notebooks/teaching/quiz.toml
+quiz: $(SETUP)
+	$(BIN)/python website/quiz.py
+
+# the cheat sheet, two pages of A4; needs a Chromium on the machine
+sheet: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PRINT)
+	$(BIN)/python website/sheet.py website/_build/cheat-sheet.pdf
+
+# slides, a deck for each part of the book; the folder works anywhere, without a network
+slides: $(SETUP)
+	$(BIN)/python website/slides.py $(SLIDES)
 
 # the website's pages as one PDF; needs a Chromium on the machine
 pdf: book

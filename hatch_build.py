@@ -21,7 +21,10 @@ class NotebooksWithoutOutputs(BuildHookInterface):
         spec.loader.exec_module(editions)
         for path in sorted((root / "notebooks").rglob("*")):
             inside = path.relative_to(root / "notebooks")
-            if path.suffix not in (".ipynb", ".md") or ".ipynb_checkpoints" in inside.parts:
+            if (
+                path.suffix not in (".ipynb", ".md", ".toml", ".gift", ".html")
+                or ".ipynb_checkpoints" in inside.parts
+            ):
                 continue
             to = folder / inside
             to.parent.mkdir(parents=True, exist_ok=True)

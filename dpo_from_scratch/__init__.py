@@ -60,6 +60,7 @@ Core, what the chapters derive                                  -> nothing
     watch.py                a process that dies or stops is noticed, and one sentence names it
     parts.py                a batch among processes, and what the loss needs of all of it
     scores.py               many responses scored, each process its share, in their order
+    samples.py              many responses drawn, likewise
     shard.py                FSDP2: slices of weights, gathered to be saved
     run.py                  a run's folder, which the first has and the others hear of
   next_logits.py            logits a token at a time, by a cache or by reading all again
@@ -162,6 +163,7 @@ Laboratory, how the book measures                               -> core, doctor,
       ch20.py               20: how far people agree, and which scorers order pairs as they do
       ch21.py               21: a roofline, who looks at whom in a packed row, the stack of tricks
       ch22.py               22: the gallery's curves, and ten runs without a name
+      workshop.py           what a class chose, pair by pair, under the ceiling
     exercises/              a reader's attempt judged by what it gives, and the mistake named
       verdicts.py           what a check says, and what every exercise is
       attempts.py           a function called with care: on copies, within ten seconds
@@ -175,6 +177,8 @@ Laboratory, how the book measures                               -> core, doctor,
       capstone.py           a run to repair, a loss of one's own and a run of it, a judge
       capstone_loss.py      a new loss, by the demands that the registry's own have to meet
       capstone_trainer.py   a repaired trainer, marked by the doctor and by what moves
+      workshop.py           the workshop's: a choice, Z, the loss, a step, a count of judgements
+      quiz.py               forty questions, a letter each, from the teacher's file
       ch00.py               00: the loss, by hand; which way beta works; swapped columns
       ch00_by_hand.py       00: the loss of one pair by hand, and with its labels swapped
       ch00_runs.py          00: which way beta works, and swapped columns, both trained
@@ -251,9 +255,15 @@ Laboratory, how the book measures                               -> core, doctor,
     ordering.py             which pairs a scorer puts in people's order; a list of words
     comparisons.py          many methods against one: paired tests, and what they could miss
     widgets.py              a page for labelling pairs, and a slider over pictures
+    pages.py                a class's page of 30 pairs, and two models' texts judged blind
     power_laws.py           a power law with a floor, fitted to the cells of a grid
     ratings.py              people's ratings of film-review sentences, as pairs
     editions.py             the notebooks without outputs, and for students without solutions
+    classroom.py            a class labels the same 30 pairs: the pairs, files put together
+    class_report.py         what a class's labels say: agreement, scores, the ceiling; a sheet
+    grading.py              handed-in notebooks run again, a row a student
+    recorder.py             in a handed-in notebook's kernel: what its checks said
+    tampering.py            a handed-in notebook's source: does it change the checks?
     run.py                  a chapter executed once, with a progress bar
 
 Studies, a module for every record in data/results              -> all of the above
@@ -312,6 +322,7 @@ Commands                                                        -> all of the ab
     read.py                 dpo sample, dpo score
     check.py                dpo check-data, dpo doctor, dpo fetch-human-ratings
     book.py                 dpo book
+    teaching.py             dpo grade, dpo labels
   __main__.py               `python -m dpo_from_scratch` is `dpo`
 """
 

@@ -25,12 +25,14 @@ from .judges import (  # noqa: F401 (rubric, sentiment and vader are asked for h
     sentiment,
     vader,
 )
-from .sampling import sample, stream_of
-from .training import PRESETS, TrainConfig, train
+from .processes.group import here
+from .processes.samples import sample_shared
+from .sampling import stream_of
+from .training import PRESETS, TrainConfig
 from .training.fingerprints import differences, fingerprint
 from .training.folders import clear, recorded, refuse_links
 from .training.presets import FEEDBACK, FEEDBACK_GROUPS
-from .training.stages import NOTES, changed, claimed, compare, finished, noted, remember, stage
+from .training.stages import NOTES, changed, claimed, noted, stage, trained
 from .turns import render
 
 SUBJECTS = {
@@ -84,7 +86,7 @@ def respond(
     """
     talks = tokenizer.chat_template is not None
     apart = not talks or takes_system_turns(tokenizer)
-    if not apart:
+    if not apart and here().first:
         how = "the sources' system prompts stand at the beginning of the user's turn"
         warnings.warn(f"this chat template takes no system turn: {how}", stacklevel=2)
     groups: list[dict] = [
@@ -98,7 +100,7 @@ def respond(
         asked = [_asked(g["prompt"], system, talks, apart) for g in groups]
         how = {"max_new_tokens": max_new_tokens, "batch_size": 64, "progress": progress}
         how |= {"temperature": temperature, "seed": 10 * seed + number, "stream": stream}
-        drawn = sample(model, tokenizer, asked, **how)
+        drawn = sample_shared(model, tokenizer, asked, **how)
         for group, s in zip(groups, drawn, strict=True):
             group["cut_off"] += not s.finished
             if s.finished and s.text.strip() and s.text not in group["responses"]:
@@ -209,12 +211,14 @@ def pipeline(
             mend = "give the same prompts and as many groups, or name another folder"
             raise DataError(f"{folder} holds responses to other prompts: {mend}")
         judged_by["responses"] = fingerprint(groups)
-        judged = stage(folder / "scores.jsonl", lambda: scored(groups, judge, bars), judged_by)
+        ask = lambda: here().from_first(lambda: scored(groups, judge, bars))
+        judged = stage(folder / "scores.jsonl", ask, judged_by)
         chosen_by["scores"] = fingerprint(judged)
         choose = lambda: _some(binarise(judged, rule, config.seed), groups)
         pairs = stage(folder / "pairs.jsonl", choose, chosen_by)
         rows = pairs if tokenizer.chat_template is None else as_chats(pairs)
-        return pairs, _trained(folder / "dpo", model, tokenizer, rows, config)
+        made_by = {"pairs": fingerprint(rows)}
+        return pairs, trained(folder / "dpo", model, tokenizer, rows, config, made_by=made_by)
 
 
 def _found(folder: Path) -> str:
@@ -283,16 +287,3 @@ def _blame_the_length(groups: list[dict]) -> None:
     drawn = cut + sum(len(g["responses"]) for g in groups)  # without copies
     if 2 * cut > drawn:
         raise DataError(cut_off(cut, drawn))
-
-
-def _trained(
-    run: Path, model: nn.Module, tokenizer, rows: list[dict], config: TrainConfig
-) -> list[dict]:
-    """The metrics of DPO on these rows: done, gone on with, or read from a run that is done."""
-    made_by = {"pairs": fingerprint(rows)}
-    compare(run, made_by)
-    if not (run / "model").exists():
-        remember(run, made_by)
-        begun = recorded(run) is not None
-        return train(model, tokenizer, rows, config, run, resume=begun, force=True)
-    return finished(run, model, config.steps)

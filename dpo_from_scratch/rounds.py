@@ -22,15 +22,18 @@ from tqdm.auto import tqdm
 from .data import DataError
 from .judges import Labeller, as_chats, checked_probability, cut_off
 from .models import frozen_copy, pad_id
-from .sampling import sample
-from .scoring import pair_log_ratios
+from .processes.group import here
+from .processes.run import open_run
+from .processes.samples import sample_shared
+from .processes.scores import log_ratios_shared
+from .sampling import Sample
 from .tokens import encode_rows
 from .training import TrainConfig, train
 from .training.fingerprints import fingerprint
 from .training.folders import clear, recorded, refuse_links
-from .training.runs import RunFolder, write_text
+from .training.runs import write_text
 from .training.settings import as_begun
-from .training.stages import NOTES, finished, stage
+from .training.stages import NOTES, stage, trained
 
 
 def judged_pairs(
@@ -72,27 +75,35 @@ def winning_pairs(
     """
     if k < 2 or not margin > 0:
         raise DataError(f"k must be 2 or more and margin positive, not {k} and {margin}")
-    rng, rows = np.random.default_rng(seed), []
     asked = [p for p in prompts for _ in range(k)]
     progress = progress and sys.stderr.isatty()  # no bar in a log
     how = {"max_new_tokens": max_new_tokens, "seed": seed, "stream": stream}
-    drawn = sample(policy, tokenizer, asked, progress=progress, **how)
-    starts = range(0, len(drawn), k)
-    for i in tqdm(starts, desc="judging", disable=not progress, leave=False):
-        prompt = drawn[i].prompt
-        whole = [s.text for s in drawn[i : i + k] if s.finished and s.text.strip()]
+    drawn = sample_shared(policy, tokenizer, asked, progress=progress, **how)
+    of_prompts = [drawn[i : i + k] for i in range(0, len(drawn), k)]
+    rows = here().from_first(lambda: _compared(of_prompts, judge, margin, seed, progress))
+    cut = sum(not s.finished for s in drawn)
+    if not rows and 2 * cut > len(drawn):
+        raise DataError(cut_off(cut, len(drawn)))
+    if cut and here().first:
+        warnings.warn(cut_off(cut, len(drawn)), stacklevel=2)
+    return [row if isinstance(row["prompt"], str) else as_chats([row])[0] for row in rows]
+
+
+def _compared(
+    drawn: list[list[Sample]], judge: Labeller, margin: float, seed: int, progress: bool
+) -> list[dict]:
+    """Of the samples of each prompt the pairs whose win rates differ by `margin` or more."""
+    rng, rows = np.random.default_rng(seed), []
+    for samples in tqdm(drawn, desc="judging", disable=not progress, leave=False):
+        prompt = samples[0].prompt
+        whole = [s.text for s in samples if s.finished and s.text.strip()]
         texts = list(dict.fromkeys(whole))
         rates = win_rates(prompt, texts, judge, rng)
         for a, b in combinations(range(len(texts)), 2):
             good, bad = (a, b) if rates[a] > rates[b] else (b, a)
             if rates[good] - rates[bad] >= margin:
                 rows.append({"prompt": prompt, "chosen": texts[good], "rejected": texts[bad]})
-    cut = sum(not s.finished for s in drawn)
-    if not rows and 2 * cut > len(drawn):
-        raise DataError(cut_off(cut, len(drawn)))
-    if cut:
-        warnings.warn(cut_off(cut, len(drawn)), stacklevel=2)
-    return [row if isinstance(row["prompt"], str) else as_chats([row])[0] for row in rows]
+    return rows
 
 
 def win_rates(prompt, texts: list[str], judge: Labeller, rng: np.random.Generator) -> np.ndarray:
@@ -114,7 +125,7 @@ def easy_to_hard(model: nn.Module, reference: nn.Module, tokenizer, rows: list[d
     the same model's margin.
     """
     examples, _ = encode_rows(tokenizer, rows)
-    rho = pair_log_ratios(model, reference, examples, pad_id(tokenizer))
+    rho = log_ratios_shared(model, reference, examples, pad_id(tokenizer))
     return [rows[i] for i in np.argsort(rho[:, 1] - rho[:, 0], kind="stable")]
 
 
@@ -205,9 +216,9 @@ def in_rounds(
         raise DataError(f"{folder} holds {told}, or name another folder with --out")
     refuse_links(folder, [f"round-{r + 1}" for r in range(rounds)])
     last = f"round-{rounds}/model"
-    with RunFolder(folder, settings, begun, resume, overwrite, last):
+    with open_run(folder, settings, lambda: begun, resume, overwrite, last):
         if not resume:
-            _clear_rounds(folder)
+            here().from_first(lambda: _clear_rounds(folder))
         return _do(*work, folder=folder)
 
 
@@ -240,15 +251,10 @@ def _do(
         run = folder / f"round-{r + 1}" if folder else None
         rows = _rows_of_round(r, rows_of, run, model)
         settings = _settings_of_round(config, r, rounds)
-        if run and (run / "model").exists():
-            done = finished(run, model, settings.steps)
-        else:
-            begun = bool(run and recorded(run))
-            how = {"reference": reference, "resume": begun, "progress": progress, "force": True}
-            done = train(model, tokenizer, rows, settings, run, **how)
+        done = trained(run, model, tokenizer, rows, settings, reference, progress)
         told = {"round": r + 1, "rows": len(rows)}
         history += [row | {"step": r * length + row["step"]} | told for row in done]
-        if folder:
+        if folder and here().first:
             text = "".join(json.dumps(row) + "\n" for row in history)
             write_text(folder / "metrics.jsonl", text)
     return history

@@ -192,3 +192,49 @@ def test_the_book_is_one_pdf_with_every_heading_as_a_bookmark(site, tmp_path):
         pages = [order.index(pdf.places(book)[name][0].objgen) for _, _, name in lines]
     assert pages == sorted(pages)
     assert pages[0] >= 2  # after the title and the contents
+
+
+def test_the_cheat_sheet_fills_two_pages_and_is_for_everyone(chromium, tmp_path):
+    sheet = (NOTEBOOKS / "teaching" / "sheet.html").as_uri()
+    for width in (1400, 390):
+        page = chromium.new_page(viewport={"width": width, "height": 900})
+        page.goto(sheet)
+        assert findings(page) == set()
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        page.close()
+    page = chromium.new_page()
+    page.goto(sheet)
+    (tmp_path / "sheet.pdf").write_bytes(page.pdf(prefer_css_page_size=True))
+    with pikepdf.open(tmp_path / "sheet.pdf") as printed:
+        assert len(printed.pages) == 2
+    page.close()
+
+
+OVER = """() => {
+    const slide = Reveal.getCurrentSlide(), seen = element => element.getBoundingClientRect();
+    const parts = [...slide.querySelectorAll("p, pre, table, img.figure, .MathJax_Display")];
+    return Math.max(...parts.map(part => seen(part).bottom)) - innerHeight;
+}"""
+
+
+@pytest.mark.parametrize("deck", ["part_1", "part_2", "part_3", "part_4"])
+def test_every_slide_of_a_deck_fits_and_loads_from_its_folder(slides, chromium, deck):
+    page, wrong = chromium.new_page(viewport={"width": 1280, "height": 720}), []
+    page.on("request", lambda r: r.url.startswith(("file:", "data:", "about:")) or wrong.append(r))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((slides / f"{deck}.html").as_uri())
+    page.evaluate(SETTLED)
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.wait_for_timeout(100)
+        assert page.evaluate(OVER) <= 0, number + 1
+        page.evaluate("Reveal.next()")
+    assert wrong == []
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def slides(tmp_path_factory):
+    """The folder of the decks."""
+    folder = tmp_path_factory.mktemp("slides")
+    import_module("slides").build(folder)
+    return folder

@@ -26,7 +26,7 @@ from dpo_from_scratch.training.presets import FEEDBACK
 from dpo_from_scratch.training.settings import beta_of
 
 COMMANDS = ["train", "iterate", "feedback", "sample", "score", "check-data", "doctor"]
-COMMANDS += ["fetch-human-ratings", "book"]
+COMMANDS += ["fetch-human-ratings", "book", "grade", "labels"]
 ROOT = Path(__file__).parent.parent
 SHOWN = [  # what README, CONTRIBUTING and the website's pages tell a reader to type
     line.strip().partition("dpo ")[2]

@@ -80,6 +80,8 @@ def test_dpo_book_writes_a_folder_and_nothing_over_ones_work(tmp_path, capsys):
     cells = json.loads(first.read_text(encoding="utf-8"))["cells"]
     assert not any("solution" in c["metadata"].get("tags", []) for c in cells)
     assert (folder / "notation.md").exists()
+    assert (folder / "teaching" / "sheet.html").exists()
+    assert not (folder / "teaching" / "quiz.gift").exists()  # it has the answers
     first.write_text("my work")
     assert main(["book", str(folder)]) == 2
     assert "holds 00_start_here.ipynb already" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from dpo_from_scratch.lab.exercises import Choice, Function, Numbers, attempts, 
 
 
 def module(chapter: str) -> str:
-    return "capstone" if chapter == "C" else f"ch{chapter}"
+    return exercises.KIT.get(chapter, f"ch{chapter}")
 
 
 def tried(chapter: str):

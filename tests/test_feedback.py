@@ -15,7 +15,7 @@ from dpo_from_scratch import feedback, world
 from dpo_from_scratch.cli import main
 from dpo_from_scratch.data import DataError, read_rows, write_rows
 from dpo_from_scratch.models import load_model, save_model
-from dpo_from_scratch.training import TrainConfig
+from dpo_from_scratch.training import TrainConfig, stages
 
 FILES = ("responses.jsonl", "scores.jsonl", "pairs.jsonl")
 GROUPS = [
@@ -145,8 +145,8 @@ def asked_of(prompt, monkeypatch, talks=True):
         seen.extend(prompts)
         return real(model, tokenizer, prompts, **how)
 
-    real = feedback.sample
-    monkeypatch.setattr(feedback, "sample", sample)
+    real = feedback.sample_shared
+    monkeypatch.setattr(feedback, "sample_shared", sample)
     feedback.respond(*(talking() if talks else load_model("tiny")), [prompt])
     return seen
 
@@ -352,7 +352,7 @@ def test_responses_that_are_made_again_come_from_the_stream_that_the_run_began_w
 ):
     """A run that was begun before rows had draws of their own noted no stream."""
     run(tmp_path / "run")
-    path, drawn, sample = tmp_path / "run" / "made_by.json", set(), feedback.sample
+    path, drawn, sample = tmp_path / "run" / "made_by.json", set(), feedback.sample_shared
     notes = json.loads(path.read_text())
     assert notes[FILES[0]].pop("stream") == "row"
     notes[FILES[0]] |= {"stream": noted} if noted else {}
@@ -366,7 +366,7 @@ def test_responses_that_are_made_again_come_from_the_stream_that_the_run_began_w
         drawn.add(how["stream"])
         return sample(*given, **how)
 
-    monkeypatch.setattr(feedback, "sample", watched)
+    monkeypatch.setattr(feedback, "sample_shared", watched)
     run(tmp_path / "run")
     assert drawn == {stream}
     assert json.loads(path.read_text())[FILES[0]]["stream"] == stream
@@ -387,8 +387,8 @@ def test_ctrl_c_names_the_run_and_resume_and_training_goes_on_too(
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patched:
-        real = feedback.train
-        patched.setattr(feedback, "train", lambda *a, **k: real(*a, on_step=stop, **k))
+        real = stages.train
+        patched.setattr(stages, "train", lambda *a, **k: real(*a, on_step=stop, **k))
         assert main(["feedback", *cut, *scores, "--resume"]) == 130
     assert f"{tmp_path / 'cut'} goes on with --resume" in capsys.readouterr().err
     assert list((tmp_path / "cut" / "dpo").glob("checkpoint-*3"))
@@ -617,9 +617,9 @@ def test_a_template_without_system_turns_gets_the_system_prompt_in_the_user_s_tu
     assert not feedback.takes_system_turns(tokenizer)
     assert feedback.takes_system_turns(talking()[1])
     seen = []
-    real = feedback.sample
+    real = feedback.sample_shared
     monkeypatch.setattr(
-        feedback, "sample", lambda m, t, p, **k: seen.extend(p) or real(m, t, p, **k)
+        feedback, "sample_shared", lambda m, t, p, **k: seen.extend(p) or real(m, t, p, **k)
     )
     with pytest.warns(UserWarning, match="this chat template takes no system turn"):
         groups = feedback.respond(model, tokenizer, [USER["content"], [USER]])

@@ -5,6 +5,8 @@ tests/processes.py goes through all losses, tests/kill_a_rank.py kills processes
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +17,14 @@ import pytest
 import torch
 
 from dpo_from_scratch import world
-from dpo_from_scratch.data import DataError
+from dpo_from_scratch.cli import main, make_parser
+from dpo_from_scratch.data import DataError, write_rows
+from dpo_from_scratch.models import Scorer, load_model, pad_id
 from dpo_from_scratch.processes import group
 from dpo_from_scratch.processes.group import Processes
 from dpo_from_scratch.processes.parts import parts
+from dpo_from_scratch.scoring import score_pairs
+from dpo_from_scratch.tokens import encode_rows
 from dpo_from_scratch.training import TrainConfig, pick_rows, train
 
 FEW = ["dpo", "kto", "aot"]
@@ -74,6 +80,83 @@ def test_one_process_cuts_a_batch_as_chunk_does(rows, accumulation):
     assert [p.rows.tolist() for p in found] == [part.tolist() for part in expected]
 
 
+ROUNDS = ["iterate", "--method", "iterated", "--rounds", "2", "--steps", "4", "--batch-size", "8"]
+GROUPS = ["feedback", "--model", "tiny", "--judge", "reviews", "--groups", "1", "--steps", "2"]
+MADE = {  # command -> files that are the same, whoever made them
+    "iterate": ["round-1/pairs.jsonl", "round-1/made_by.json", "round-2/pairs.jsonl"],
+    "feedback": ["responses.jsonl", "scores.jsonl", "pairs.jsonl", "made_by.json"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [ROUNDS, GROUPS])
+def test_two_processes_sample_judge_and_train_as_one(arguments, tmp_path, monkeypatch):
+    """Each draws its share; the first asks the judge, and writes."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*torchrun, "--nproc-per-node", "2", "-m", "dpo_from_scratch", *arguments]
+    env = os.environ | {"PYTHONPATH": str(processes.ROOT)}
+    done = subprocess.run([*command, "--out", "two"], cwd=tmp_path, env=env, timeout=300)
+    monkeypatch.chdir(tmp_path)
+    assert done.returncode == main([*arguments, "--out", "one"]) == 0
+    one, two = ({p.relative_to(t) for p in t.rglob("*")} for t in map(Path, ("one", "two")))
+    assert one == two
+    for name in MADE[arguments[0]]:
+        assert Path("one", name).read_bytes() == Path("two", name).read_bytes(), name
+    (path,) = [p for p in one if p.name == "model.safetensors" and p.parts[0] != "round-1"]
+    assert apart(Path("one", path.parent), Path("two", path.parent)) < 1e-3
+
+
+def apart(one: Path, other: Path) -> float:
+    """How far two models' log-probabilities of rows held out are apart at most, nats."""
+    found = [load_model(folder) for folder in (one, other)]
+    rows, _ = encode_rows(found[0][1], world.make_pairs(16, seed=99))
+    a, b = (score_pairs(Scorer(model), rows, pad_id(tokenizer)) for model, tokenizer in found)
+    return float((a - b).abs().max())
+
+
+@pytest.mark.slow
+def test_two_agents_that_meet_by_rendezvous_as_two_machines_do_train_as_one(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"localhost:{free.getsockname()[1]}"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"]
+    torchrun += ["--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-endpoint", endpoint]
+    write_rows(tmp_path / "pairs.jsonl", world.make_pairs(8, seed=1))
+    run = ["train", "--model", "tiny", "--data", "pairs.jsonl", "--steps", "2", "--loss", "aot"]
+    command = [*torchrun, "--rdzv-id", "run", "-m", "dpo_from_scratch", *run, "--out", "two"]
+    where = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(processes.ROOT)}}
+    agents = [subprocess.Popen(command, **where) for _ in range(2)]
+    assert [agent.wait(timeout=300) for agent in agents] == [0, 0]
+    monkeypatch.chdir(tmp_path)
+    assert main([*run, "--out", "one"]) == 0
+    assert apart(Path("one", "model"), Path("two", "model")) < 1e-3
+
+
+def test_the_batch_script_of_chapter_21_is_one(tmp_path):
+    book = processes.ROOT / "notebooks" / "21_make_it_fast.ipynb"
+    cells = json.loads(book.read_text(encoding="utf-8"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    (script,) = re.findall(r"```bash\n(#!.*?)```", text, re.DOTALL)
+    (tmp_path / "job.sh").write_text(script, encoding="utf-8")
+    assert subprocess.run(["bash", "-n", tmp_path / "job.sh"]).returncode == 0
+    said = tmp_path / "said"
+    for name in ("scontrol", "srun"):  # one names the machines, the other shows what it is to run
+        tool = "echo first; echo second" if name == "scontrol" else f'printf "%s\\n" "$@" > {said}'
+        (tmp_path / name).write_text(f"#!/bin/sh\n{tool}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_NNODES": "2"}
+    subprocess.run(["bash", tmp_path / "job.sh"], env=env, cwd=tmp_path, check=True)
+    words = said.read_text(encoding="utf-8").split()
+    assert words[words.index("--rdzv-endpoint") + 1] == "first:29500"
+    options = make_parser().parse_args(words[words.index("dpo_from_scratch") + 1 :])
+    assert (options.command, options.resume) == ("train", False)
+
+
+def test_processes_hand_round_what_each_has_and_what_the_first_says():
+    assert Processes().every([1, 2]) == [1, 2]
+    assert Processes().from_first(lambda: 3) == 3
+
+
 def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
     """Python as a launcher of two would start it."""
     env = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
@@ -83,7 +166,7 @@ def launched(code: list[str], rank: int, place: Path) -> subprocess.Popen:
 
 
 def test_a_command_for_one_process_says_so_once_and_writes_nothing(tmp_path):
-    command = ["-m", "dpo_from_scratch", "iterate", "--out", "run"]
+    command = ["-m", "dpo_from_scratch", "sample", "--prompt", "film : how was the plot ?"]
     started = [launched(command, rank, tmp_path) for rank in (0, 1)]
     said = [process.communicate(timeout=300) for process in started]
     assert [process.returncode for process in started] == [2, 2]

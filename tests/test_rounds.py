@@ -217,7 +217,9 @@ def test_how_a_reply_opens():
 # ---------------------------------------------------------------- texts that were cut off
 def test_what_was_cut_off_is_not_judged_and_a_warning_says_how_many(tiny):
     model, tokenizer = tiny
-    drawn = rounds.sample(model, tokenizer, [p for p in ASKED for _ in (0, 1)], max_new_tokens=20)
+    drawn = rounds.sample_shared(
+        model, tokenizer, [p for p in ASKED for _ in (0, 1)], max_new_tokens=20
+    )
     whole = {s.text for s in drawn if s.finished}
     assert 0 < len(whole) < len(drawn)
     seen = []
@@ -435,7 +437,7 @@ def test_a_run_in_rounds_goes_on_with_the_stream_that_it_began_with(
     place, given = done
     shutil.copytree(place / "run", tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "round-2")
-    path, drawn, sample = tmp_path / "run" / "config.json", [], rounds.sample
+    path, drawn, sample = tmp_path / "run" / "config.json", [], rounds.sample_shared
     config = json.loads(path.read_text())
     assert config.pop("stream") == "row"
     path.write_text(json.dumps(config | ({"stream": recorded} if recorded else {})))
@@ -444,7 +446,7 @@ def test_a_run_in_rounds_goes_on_with_the_stream_that_it_began_with(
         drawn.append(how["stream"])
         return sample(*given, **how)
 
-    monkeypatch.setattr(rounds, "sample", watched)
+    monkeypatch.setattr(rounds, "sample_shared", watched)
     assert main(["iterate", *given, "--out", str(tmp_path / "run"), "--resume"]) == 0
     assert drawn == [stream]
     assert json.loads(path.read_text()).get("stream") == recorded

@@ -19,7 +19,7 @@ from transformers import DynamicCache, GPT2Config, GPT2LMHeadModel
 
 import dpo_from_scratch
 from dpo_from_scratch import world
-from dpo_from_scratch.sampling import next_token, sample, softmax, stream_of
+from dpo_from_scratch.sampling import folds, next_token, sample, softmax, stream_of
 
 PROMPTS = [
     "film : how was the plot ?",
@@ -111,14 +111,23 @@ def test_greedy_with_cache_and_left_padding_equals_one_token_at_a_time(tiny):
 
 # ---------------------------------------------------------------- what decides a draw
 def excused(model, ours, theirs, row: int, seed: int) -> int:
-    """0 for equal responses, 1 if they part where a draw is within 1e-5 of another token's part."""
+    """0 for equal responses, 1 if they part where a number is within 1e-5 of a share."""
     if ours == theirs:
         return 0
     pairs = zip(response(ours), response(theirs), strict=False)
     at = next(i for i, (a, b) in enumerate(pairs) if a != b)
-    bits = np.random.Philox(key=np.array([seed, row], dtype=np.uint64)).random_raw(at + 1)
-    bounds = softmax(logits_before(model, ours, at)[None], 1.0)[0].double().cumsum(-1)
-    assert (bounds - int(bits[at] >> 11) * 2.0**-53).abs().min() < 1e-5
+    odds = softmax(logits_before(model, ours, at)[None], 1.0)[0].double().numpy()
+    n = folds(len(odds))
+    bits = np.random.Philox(key=np.array([seed, row], dtype=np.uint64)).random_raw(n * (at + 1))
+    numbers, sets, near = (bits[-n:] >> np.uint64(11)) * 2.0**-53, [odds], 1.0
+    for _ in range(n):
+        half = (len(sets[-1]) + 1) // 2
+        sets.append(sets[-1][:half] + np.pad(sets[-1][half:], (0, len(sets[-1]) % 2)))
+    token = 0
+    for u, folded, opened in zip(numbers, sets[:0:-1], sets[-2::-1], strict=True):
+        share = opened[token] / folded[token]
+        near, token = min(near, abs(u - share)), token + (u >= share) * len(folded)
+    assert near < 1e-5
     return 1
 
 
@@ -176,9 +185,11 @@ def test_a_longer_limit_goes_on_with_the_same_text():
 def test_a_long_prompt_takes_no_room_from_the_others():
     """Each row may fill the context, though the padding of its batch fills it earlier."""
     model, tokenizer = random_gpt2(torch.float64), reader(160)
-    prompts = asked([3, 30, 31, 120], 160)
-    together = sample(model, tokenizer, prompts, batch_size=3, seed=1)
-    assert [len(s.example.ids) for s in together] == [128] * 4
+    prompts = asked([3, 3, 3, 3, 30, 31, 120], 160)
+    together = sample(model, tokenizer, prompts, batch_size=6, seed=1)
+    lengths = [len(s.example.ids) for s in together]
+    assert all(n == 128 or s.finished for n, s in zip(lengths, together, strict=True))
+    assert 128 in lengths[:4]
     for row, (prompt, s) in enumerate(zip(prompts, together, strict=True)):
         assert [s] == sample(model, tokenizer, [prompt], rows=[row], seed=1)
 
@@ -193,7 +204,7 @@ def test_messages_in_a_call_change_nothing_for_strings():
 # ---------------------------------------------------------------- the distribution
 def test_temperature():
     logits = torch.tensor([[0.0, 1.0, 2.0, -torch.inf]]).repeat(20_000, 1)
-    numbers = np.random.default_rng(1).random(len(logits)).tolist()
+    numbers = np.random.default_rng(1).random((len(logits), 2))
     for temperature in (0.5, 1.0, 2.0):
         odds = (logits[0].double() / temperature).softmax(-1)
         drawn = next_token(softmax(logits, temperature), numbers)
@@ -202,10 +213,24 @@ def test_temperature():
         assert chisquare(count[:3], odds[:3] * len(logits)).pvalue > 0.01
 
 
-def test_a_number_at_a_boundary_belongs_to_the_token_above_and_impossible_tokens_have_none():
-    odds = torch.tensor([[0.0, 0.25, 0.0, 0.75, 0.0]])
-    for number, token in ((0.0, 1), (0.2499, 1), (0.25, 3), (1 - 2.0**-53, 3)):
-        assert next_token(odds, [number]).tolist() == [token]
+def test_a_number_at_a_boundary_belongs_to_the_half_above_and_impossible_tokens_have_none():
+    odds, below, most = torch.tensor([[0.0, 0.25, 0.0, 0.0, 0.75]]), 0.25 - 2.0**-53, 1 - 2.0**-53
+    for number, token in ((0.0, 1), (below, 1), (0.25, 4), (most, 4)):  # they meet in fold one
+        for others in ([0.0, most], [0.5, 0.5], [most, 0.0]):
+            found = next_token(odds, np.array([[*others, number]]))
+            assert found.tolist() == [token]
+
+
+def test_every_token_of_a_vocabulary_has_its_own_numbers():
+    for vocabulary in (1, 2, 3, 5, 8, 97):
+        odds, n = torch.eye(vocabulary), folds(vocabulary)
+        numbers = np.random.default_rng(0).random((vocabulary, n))
+        assert next_token(odds, numbers).tolist() == list(range(vocabulary))
+
+
+def test_odds_that_are_not_finite_have_no_token():
+    odds = torch.tensor([[torch.nan, 1.0], [torch.inf, 1.0], [0.5, 0.5]])
+    assert next_token(odds, np.zeros((3, 1))).tolist() == [-1, -1, 0]
 
 
 def test_two_tokens_have_the_frequencies_of_their_exact_probabilities():

@@ -1,8 +1,9 @@
 """The command line: `dpo train`, `dpo sample`, `dpo score`. `dpo COMMAND --help` tells more.
 
 A file a group of commands: train, iterate, feedback, read (sample, score), check
-(check-data, doctor, fetch-human-ratings), book; options has what several of them share. What is
-slow to load is imported where a command runs, so that help and mistakes answer at once.
+(check-data, doctor, fetch-human-ratings), book, teaching (grade, labels); options has what several
+of them share. What is slow to load is imported where a command runs, so that help and mistakes
+answer at once.
 """
 
 import os
@@ -11,7 +12,7 @@ from contextlib import suppress
 
 from .. import __version__
 from ..processes import several, silent
-from . import book, check, feedback, iterate, read, train
+from . import book, check, feedback, iterate, read, teaching, train
 from .options import quiet_libraries
 from .parsing import Parser, PrintCompletion
 
@@ -31,9 +32,12 @@ DESCRIPTION = """Direct Preference Optimization, from the notebooks to real mode
     dpo doctor runs/first
   the notebooks, with or without solutions
     dpo book my_book --student
+  for teachers: marks for what was handed in (this runs it), a class's labels put together
+    dpo grade handed_in --out marks.csv
+    dpo labels merge labels/* --out class.jsonl
 """
-SHARED = ("train", "score")  # what several processes do together, under torchrun
-LOADS_MODELS = ("train", "iterate", "feedback", "sample", "score", "doctor")
+SHARED = ("train", "iterate", "feedback", "score")  # by several processes, under torchrun
+LOADS_MODELS = (*SHARED, "sample", "doctor")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -95,7 +99,7 @@ def enter(command: str) -> None:
     if silent():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)
     if command not in SHARED:
-        names = " and ".join(f"`dpo {name}`" for name in SHARED)
+        names = ", ".join(f"`dpo {name}`" for name in SHARED)
         raise DataError(f"runs in one process: start it without torchrun, which is for {names}")
     join()
 
@@ -152,6 +156,6 @@ def make_parser() -> Parser:
         command.set_defaults(run=run)
         return command
 
-    for group in (train, iterate, feedback, read, check, book):
+    for group in (train, iterate, feedback, read, check, book, teaching):
         group.add_commands(add)
     return parser

@@ -79,6 +79,7 @@ def add_sampling_options(rounds) -> None:
 def iterate_command(options) -> None:
     from ..judges import as_labeller, named_judge
     from ..models import load_model
+    from ..processes.group import here
     from ..rounds import decides, in_rounds, plan
     from ..sampling import stream_of
     from ..training.fingerprints import fingerprint
@@ -95,7 +96,8 @@ def iterate_command(options) -> None:
     rounds, moving = options.rounds, options.moving_reference or options.method != "iterated"
     by = decided(options, judge_name) | {"data": fingerprint(rows)}
     name = f"{name_of(options.model)}-{options.method}"
-    out = run_folder(options, name, decides(model, config, rounds, moving, by)[0])
+    settings = decides(model, config, rounds, moving, by)[0]
+    out = here().from_first(lambda: run_folder(options, name, settings))
     if "stream" in by:
         by["stream"] = stream_of(recorded(out) if options.resume else None)
     samples = (by.get("k", 2), by.get("margin", 1.0), options.max_new_tokens)

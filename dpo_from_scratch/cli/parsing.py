@@ -8,7 +8,10 @@ from difflib import get_close_matches
 from ..processes import silent
 from .defaults import LOSS_BETAS
 
-FILES, FOLDERS = ("data", "prompts", "what", "archive"), ("out", "folder", "model", "reference")
+FILES, FOLDERS = (
+    ("data", "prompts", "what", "archive", "files"),
+    ("out", "folder", "model", "reference"),
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -12,7 +12,18 @@ from pathlib import Path
 
 KEY = re.compile(r'^(\w+) = exercises\.use\("([\w.]+)", \1(, by="book")?\)$', re.M)
 ATTEMPT = re.compile(r'^exercises\.check\("([\w.]+)", (\w+)\)$', re.M)
-PAGES = ("index.md", "commands.md", "notation.md", "equations.md", "api.md", "trl.md")
+PAGES = (
+    "index.md",
+    "commands.md",
+    "glossary.md",
+    "notation.md",
+    "equations.md",
+    "api.md",
+    "trl.md",
+    "teaching/plan.md",
+)
+KIT = ("teaching/sheet.html",)
+ANSWERS = ("teaching/quiz.gift",)  # for teachers
 GUIDES = ("your_own_model_and_data.ipynb",)  # no number, no exercises
 
 
@@ -46,8 +57,8 @@ def solved(book: dict) -> dict:
         source = "".join(cell["source"])
         if "attempt" in tags(cell):
             put = lambda m: f"{m[2]} = {own.format(m[1])}\n{m[0]}"
-            cell["source"] = ATTEMPT.sub(put, source).splitlines(keepends=True)
-        if "key" in tags(cell):
+            source = ATTEMPT.sub(put, source)
+        if {"attempt", "key"} & set(tags(cell)):
             put = lambda m: f"{m[1]} = {own.format(m[2])}\n{m[0]}"
             cell["source"] = KEY.sub(put, source).splitlines(keepends=True)
     return book
@@ -114,7 +125,8 @@ def write(folder: Path, for_students: bool = False) -> list[Path]:
     FolderTaken, and nothing written, if one of them is there already.
     """
     here, make = notebooks(), student if for_students else plain
-    pages = {here / page: None for page in PAGES if (here / page).exists()}
+    told = (*PAGES, *KIT, *(() if for_students else ANSWERS))
+    pages = {here / page: None for page in told if (here / page).exists()}
     wanted = dict.fromkeys(stored(), make) | pages
     taken = [p for p in wanted if (folder / p.relative_to(here)).exists()]
     if taken:

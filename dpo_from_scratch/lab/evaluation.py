@@ -8,8 +8,8 @@ from torch import nn
 
 from .. import world
 from ..models import Scorer, pad_id
-from ..sampling import sample
-from ..scoring import log_ratios, pair_log_ratios, score_examples
+from ..processes.samples import sample_shared
+from ..processes.scores import log_ratios_shared, score_shared
 from ..tokens import encode_rows
 from ..training import REVIEW_BETAS
 
@@ -102,9 +102,10 @@ def quality(
     `stream` as `sample` has it; the records were made with this one.
     """
     asked = [prompts[i % len(prompts)] for i in range(samples)]
-    drawn = sample(policy, tokenizer, asked, seed=seed, stream=stream)
+    drawn = sample_shared(policy, tokenizer, asked, seed=seed, stream=stream)
     true = float(np.mean([world.reward(s.prompt, s.text) for s in drawn]))
-    kl = float(log_ratios(policy, reference, [s.example for s in drawn], pad_id(tokenizer)).mean())
+    rows = [(s.example,) for s in drawn]
+    kl = float(log_ratios_shared(policy, reference, rows, pad_id(tokenizer)).mean())
     return {"true_reward": true, "kl": kl, "objective": true - REVIEW_BETAS["dpo"] * kl}
 
 
@@ -144,9 +145,9 @@ def evaluate_reviews(
     """
     pad, asked = pad_id(tokenizer), world.prompts("test")
     asked = [asked[i % len(asked)] for i in range(samples)]
-    drawn = sample(policy, tokenizer, asked, seed=seed, stream=stream)
+    drawn = sample_shared(policy, tokenizer, asked, seed=seed, stream=stream)
     true = np.array([world.reward(s.prompt, s.text) for s in drawn])
-    kl = log_ratios(policy, reference, [s.example for s in drawn], pad)
+    kl = log_ratios_shared(policy, reference, [(s.example,) for s in drawn], pad)[:, 0]
     implicit, pair_rewards = implicit_and_true(policy, reference, tokenizer, pairs)
     right, correlation = order_accuracy(implicit, pair_rewards), 0.0
     if implicit.std() > 0:
@@ -172,7 +173,7 @@ def implicit_and_true(
     Multiply by beta for implicit rewards.
     """
     examples, _ = encode_rows(tokenizer, pairs)
-    rho = pair_log_ratios(policy, reference, examples, pad_id(tokenizer))
+    rho = log_ratios_shared(policy, reference, examples, pad_id(tokenizer))
     true = np.array(
         [
             [world.reward(r["prompt"], r["chosen"]), world.reward(r["prompt"], r["rejected"])]
@@ -218,6 +219,6 @@ def gap_to_grammar(
     rows = world.make_texts(samples, split=split, seed=seed)
     exact = np.array([world.REVIEWS.log_probs(r["prompt"], [r["completion"]])[0] for r in rows])
     examples = [e for (e,) in encode_rows(tokenizer, rows)[0]]
-    gaps = exact - score_examples(Scorer(model), examples, pad_id(tokenizer)).double().numpy()
+    gaps = exact - score_shared(Scorer(model), examples, pad_id(tokenizer)).double().numpy()
     tokens = float(np.mean([e.response_length for e in examples]))
     return float(gaps.mean() / tokens), standard_error(gaps) / tokens

@@ -148,6 +148,10 @@ class LabellingPage:
             return [self.answers[i] for i in range(len(self.rows))], "you"
         return self.rows, "the shipped file"
 
+    def records(self) -> list[dict]:
+        """What is saved: a pair record for each click."""
+        return list(self.answers.values())
+
     def _draw(self, message: str = "") -> None:
         done, finished = len(self.answers), len(self.answers) == len(self.rows)
         if not finished:
@@ -188,7 +192,7 @@ class LabellingPage:
 
     def _save(self) -> str:
         try:
-            write_rows(self.file, list(self.answers.values()))
+            write_rows(self.file, self.records())
         except OSError as error:
             kept = "your labels are kept as long as this notebook runs."
             return f"{self.file} can't be written ({error.strerror}): {kept}"

@@ -48,6 +48,14 @@ class Processes:
         dist.all_gather(found, padded)
         return [t[:n].to(mine.device) for t, n in zip(found, counts, strict=True)]
 
+    def every(self, mine: list) -> list:
+        """The lists of all processes as one, by rank; what is in them travels as objects."""
+        if self.size == 1:
+            return mine
+        found: list = [None] * self.size
+        dist.all_gather_object(found, mine)
+        return [one for of_rank in found for one in of_rank]
+
     def most(self, number: int) -> int:
         """The largest of the processes' numbers."""
         if self.size == 1:
@@ -58,7 +66,8 @@ class Processes:
     def from_first(self, call: Callable):
         """What `call` gives in the first process, for all; its error is everybody's error.
 
-        The answer is small: it travels as an object.
+        The answer is small: it travels as an object. It may take hours: the others wait for the
+        word that it is there, and only then for the answer, which has a limit of minutes.
         """
         if self.size == 1:
             return call()
@@ -68,6 +77,7 @@ class Processes:
                 answer = call()
             except Exception as caught:
                 error = caught
+        self.watch.wait_for_first()
         told = [answer, str(error) if error else None]
         dist.broadcast_object_list(told, src=0, device=self.device)
         if error:

@@ -73,11 +73,15 @@ def open_run(
     begun_with: Callable[[], dict[str, str]],
     resume: bool,
     overwrite: bool,
+    model: str = "model",
 ) -> RunFolder | SharedRun | NoRun:
-    """The folder of a run, or what stands in its place where none is wanted."""
+    """The folder of a run, or what stands in its place where none is wanted.
+
+    `model` is the last thing that the run writes.
+    """
     if folder is None:
         return NoRun()
     if not str(folder).strip():
         raise DataError(f"the run's folder has no name (an unset variable?): {ELSEWHERE}")
-    opened = lambda: RunFolder(folder, settings, begun_with(), resume, overwrite)
+    opened = lambda: RunFolder(folder, settings, begun_with(), resume, overwrite, model)
     return opened() if here().size == 1 else SharedRun(folder, here(), opened)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..models import Scorer
 from ..scoring import BLOCK, finite, score_examples, score_pairs
 from ..tokens import Example
 from .group import here
@@ -24,6 +26,16 @@ def score_rows(
         found = score_shared(scorer, flat, pad, progress, len(part[0]))
         out.append(finite(found).view(len(part), -1))
     return torch.cat(out)
+
+
+def log_ratios_shared(
+    policy: nn.Module, reference: nn.Module, rows: list[tuple[Example, ...]], pad: int
+) -> np.ndarray:
+    """As `scoring.pair_log_ratios`, (N, responses a row), nats, the same in every process."""
+    if policy is reference:
+        return np.zeros((len(rows), len(rows[0])))
+    scores = [score_rows(Scorer(m), rows, pad).double().numpy() for m in (policy, reference)]
+    return scores[0] - scores[1]
 
 
 def score_shared(

@@ -37,7 +37,7 @@ class Watch:
         tries = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self.store = dist.PrefixStore(f"dpo/{tries}", store)
         self.heard = {other: (b"", time.monotonic()) for other in range(size) if other != rank}
-        self.ended, self.count = threading.Event(), 0
+        self.ended, self.count, self.answers = threading.Event(), 0, 0
         self.beat()
         self.store.wait([f"beat/{other}" for other in range(size)])
         with suppress(ValueError):  # not in the main thread
@@ -49,6 +49,15 @@ class Watch:
         """Say that this process lives."""
         self.count += 1
         self.store.set(f"beat/{self.rank}", str(self.count))
+
+    def wait_for_first(self) -> None:
+        """Until the first process calls it too, as the others have, however long that takes."""
+        self.answers += 1
+        name = f"answer/{self.answers}"
+        if self.rank == 0:
+            self.store.set(name, "1")
+        while not self.store.check([name]):  # a wait inside the store would hold the beats
+            time.sleep(BEAT / 50)
 
     def _watch(self) -> None:
         while not self.ended.wait(BEAT):

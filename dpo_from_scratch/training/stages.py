@@ -14,8 +14,11 @@ from torch import nn
 
 from ..data import DataError
 from ..models import ModelError, load_model
-from .folders import settle, write_text
+from ..processes.group import here
+from .folders import recorded, settle, write_text
 from .locks import Lock
+from .loop import train
+from .settings import TrainConfig
 
 NOTES = "made_by.json"
 AGAIN = "delete it and what was made after it, and --resume makes them again"
@@ -25,15 +28,23 @@ def stage(path: Path, make: Callable[[], list[dict]], made_by: dict | None = Non
     """The rows of a file; where it is missing, they are made and written first.
 
     `made_by` is what decides them, such as the judge. DataError if the file that is there was made
-    by something else, or is not as it was written.
+    by something else, or is not as it was written. Several processes make them together, and the
+    first writes.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    processes, text = here(), None
+    if not processes.from_first(path.exists):
         text = "".join(json.dumps(row) + "\n" for row in make())
-        remember(path, (made_by or {}) | {"sha256": _hash(text)})
+    return processes.from_first(lambda: _kept(path, text, made_by or {}))
+
+
+def _kept(path: Path, text: str | None, made_by: dict) -> list[dict]:
+    """The rows of a file, which is written first where there is a text for it."""
+    if text is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remember(path, made_by | {"sha256": _hash(text)})
         write_text(path, text)
     text = path.read_text(encoding="utf-8", errors="replace")
-    written = compare(path, made_by or {}).get("sha256")
+    written = compare(path, made_by).get("sha256")
     if written and written != _hash(text):
         raise DataError(f"{path} is damaged, or was changed: {AGAIN}")
     return rows_of(path, text)
@@ -51,6 +62,37 @@ def rows_of(path: Path, text: str | None = None) -> list[dict]:
     return rows
 
 
+def trained(
+    run: Path | None,
+    model: nn.Module,
+    tokenizer,
+    rows: list[dict],
+    config: TrainConfig,
+    reference: nn.Module | None = None,
+    progress: bool = True,
+    made_by: dict | None = None,
+) -> list[dict]:
+    """The metrics of a run as `train` gives them: made now, gone on with, or read from its folder.
+
+    `model` has its weights afterwards. DataError if a run that is done is damaged, or was made by
+    something else than `made_by`, which is noted beside it.
+    """
+    if made_by:
+        here().from_first(lambda: _note(run, made_by))
+    how_far = lambda: run and ((run / "model").exists(), recorded(run) is not None)
+    done, begun = here().from_first(how_far) or (False, False)
+    if done:
+        return finished(run, model, config.steps)
+    how = {"reference": reference, "resume": begun, "progress": progress, "force": True}
+    return train(model, tokenizer, rows, config, run, **how)
+
+
+def _note(run: Path, made_by: dict) -> None:
+    compare(run, made_by)
+    if not (run / "model").exists():
+        remember(run, made_by)
+
+
 def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
     """The model takes the weights of a run that is done; returns its metrics, a row for each step.
 
@@ -66,7 +108,7 @@ def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
         told = str(error).splitlines()[0].removesuffix(f": {AGAIN}")
         raise DataError(f"{run} holds a finished run that is damaged ({told}): {AGAIN}") from error
     with suppress(OSError):  # a folder that can only be read is read all the same
-        _settle(run)
+        here().from_first(lambda: _settle(run))
     return history
 
 
@@ -88,35 +130,52 @@ def claimed(
     resume: bool,
     overwrite: bool,
 ):
-    """A folder of several stages or runs, for this process alone while it writes there.
+    """A folder of several stages or runs, for those who write there now, and for nobody else.
 
     `found` names what of a run is there ("" for nothing), `differs` what is other than that run
     had it, `clear` deletes it. DataError unless the folder is free, may be overwritten, or goes on
     with the same.
     """
+    held: list[Lock] = []
+    take = lambda: _claim(folder, held, found, differs, clear, resume, overwrite)
+    try:
+        here().from_first(take)
+        yield
+    finally:
+        for lock in held:
+            lock.release()
+        if held:
+            with suppress(OSError):
+                folder.rmdir()  # only where nothing was written
+
+
+def _claim(
+    folder: Path,
+    held: list[Lock],
+    found: Callable[[], str],
+    differs: Callable[[], list[str]],
+    clear: Callable[[], None],
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    """Take the folder's lock into `held`, and look whether what is there may be gone on with."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = Lock(folder)
+        held.append(Lock(folder))
     except OSError as error:
         why = f"{folder} ({error.strerror})"
         raise DataError(f"can't write a run to {why}: name another folder with --out") from error
-    try:
-        there = found()
-        told = ", ".join(differs()) if there and not overwrite else ""
-        if there and overwrite:
-            clear()
-        elif there and not resume:
-            choice = "go on with --resume, begin anew with --overwrite, or name another with --out"
-            other = f" with other settings ({told})" if told else ""
-            raise DataError(f"{folder} holds {there}{other}: {choice}")
-        elif told:
-            mend = "give the same, or name another folder with --out"
-            raise DataError(f"{folder} can't go on with other settings ({told}): {mend}")
-        yield
-    finally:
-        lock.release()
-        with suppress(OSError):
-            folder.rmdir()  # only where nothing was written
+    there = found()
+    told = ", ".join(differs()) if there and not overwrite else ""
+    if there and overwrite:
+        clear()
+    elif there and not resume:
+        choice = "go on with --resume, begin anew with --overwrite, or name another with --out"
+        other = f" with other settings ({told})" if told else ""
+        raise DataError(f"{folder} holds {there}{other}: {choice}")
+    elif told:
+        mend = "give the same, or name another folder with --out"
+        raise DataError(f"{folder} can't go on with other settings ({told}): {mend}")
 
 
 def remember(path: Path, made_by: dict) -> None:

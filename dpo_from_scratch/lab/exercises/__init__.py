@@ -17,29 +17,29 @@ from .solved import draw, keep
 from .verdicts import Exercise, Verdict, misformed, right, unknown, wrong
 
 BY = ("reader", "book")
+KIT = {"C": "capstone", "Q": "quiz", "W": "workshop"}  # of the teacher; others are chNN
 
 
 def find(number: str) -> Exercise:
-    """The exercise "04.1"; 0 is the chapter's key cell, C the capstone.
+    """The exercise "04.1"; 0 is the chapter's key cell, C the capstone, Q the quiz, W the workshop.
 
     ValueError if there is none.
     """
     chapter, _, _ = str(number).partition(".")
-    module = "capstone" if chapter == "C" else f"ch{chapter}"
     if chapter not in chapters():
         known = ", ".join(chapters())
         raise ValueError(f'no chapter "{chapter}" has exercises here; these have: {known}')
-    found = import_module(f".{module}", __name__).EXERCISES
+    found = exercises_of(chapter)
     if number not in found:
         raise ValueError(f'no exercise "{number}"; chapter {chapter} has {", ".join(found)}')
     return found[number]
 
 
 def chapters() -> list[str]:
-    """Chapters with exercises: "00", "01", ..., and C for the capstone."""
+    """Chapters with exercises: "00", "01", ..., and the letters of the teacher's kit."""
     names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
     found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
-    return found + (["C"] if "capstone" in names else [])
+    return found + list(KIT)
 
 
 def judge(number: str, attempt) -> Verdict:
@@ -82,7 +82,17 @@ def _told(number: str, attempt, by: str) -> Verdict:
 
 def progress() -> None:
     """Print what was solved: a row a chapter, a square an exercise, the key cell first."""
-    every = {
-        c: import_module(f".{'capstone' if c == 'C' else 'ch' + c}", __name__) for c in chapters()
-    }
-    draw({chapter: list(module.EXERCISES) for chapter, module in every.items()})
+    """Chapters with exercises: "00", "01", ..., and the letters of the teacher's kit."""
+    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
+    found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
+    return found + list(KIT)
+
+
+def numbers(chapter: str) -> list[str]:
+    """A chapter's exercises in their order: "04.0", "04.1", ..."""
+    return list(exercises_of(chapter))
+
+
+def exercises_of(chapter: str) -> dict[str, Exercise]:
+    """The exercises of a chapter, "04", or of a part of the kit, "Q", by their numbers."""
+    return import_module(f".{KIT.get(chapter, 'ch' + chapter)}", __name__).EXERCISES
