@@ -20,7 +20,7 @@ from dpo_from_scratch import world
 from dpo_from_scratch.cli import main, make_parser
 from dpo_from_scratch.data import DataError, write_rows
 from dpo_from_scratch.models import Scorer, load_model, pad_id
-from dpo_from_scratch.processes import group
+from dpo_from_scratch.processes import group, shard
 from dpo_from_scratch.processes.group import Processes
 from dpo_from_scratch.processes.parts import parts
 from dpo_from_scratch.scoring import score_pairs
@@ -150,6 +150,20 @@ def test_the_batch_script_of_chapter_21_is_one(tmp_path):
     assert words[words.index("--rdzv-endpoint") + 1] == "first:29500"
     options = make_parser().parse_args(words[words.index("dpo_from_scratch") + 1 :])
     assert (options.command, options.resume) == ("train", False)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_slices_on_gpus_round_no_log_probabilities(precision, tiny, monkeypatch):
+    """Accelerate makes bf16 of what a sliced model gives: a quarter of a nat, at 60 nats."""
+    made = {}
+    monkeypatch.setattr(shard, "Accelerator", lambda **given: made.update(given))
+    two = Processes(0, 2, torch.device("cuda"))
+    shard.accelerator_of(TrainConfig(shard=True, precision=precision), two, tiny[0])
+    plugin = made["fsdp_plugin"]
+    assert plugin.fsdp_version == 2
+    plugin.set_mixed_precision("bf16")  # what Accelerate does next
+    assert plugin.mixed_precision_policy.output_dtype is None
+    assert plugin.mixed_precision_policy.reduce_dtype is None
 
 
 def test_processes_hand_round_what_each_has_and_what_the_first_says():

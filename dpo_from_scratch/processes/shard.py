@@ -29,9 +29,13 @@ def accelerator_of(config: TrainConfig, processes: Processes, model: nn.Module) 
         kinds = "float32 (precision auto)" if cpu else "bf16 or float32 (precision auto)"
         raise DataError(f"with --shard {'a CPU' if cpu else 'a GPU'} computes in {kinds}")
     if config.shard and not cpu:
+        from torch.distributed.fsdp import MixedPrecisionPolicy
+
         kinds = sorted({type(block).__name__ for block in blocks_of(model)})
         plugin = FullyShardedDataParallelPlugin(
             fsdp_version=2,
+            # as in one process: Accelerate's own policy would round log-probabilities to bf16
+            mixed_precision_policy=MixedPrecisionPolicy(),
             auto_wrap_policy="transformer_based_wrap",
             transformer_cls_names_to_wrap=kinds,
             cpu_ram_efficient_loading=False,
