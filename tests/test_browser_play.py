@@ -10,6 +10,7 @@ import pytest
 from conftest import findings
 
 from dpo_from_scratch.data import read_rows
+from dpo_from_scratch.lab import classroom
 
 pytest.importorskip("playwright.sync_api", reason="make browser installs it")
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="and this")
@@ -268,6 +269,25 @@ def test_a_session_with_the_labeller_by_keyboard(root, opened, tmp_path):
     page.focus("#choose-b")
     press(page, "Enter", 45)
     assert "that came again you chose" in page.locator("#progress").inner_text()
+    assert not re.search("undefined|NaN|Infinity|null", page.locator("main").inner_text())
+
+
+def test_a_class_labels_the_workshop_s_pairs(opened, tmp_path):
+    page = opened(PLAY.as_uri(), "label")
+    assert not page.locator("#who").is_visible()
+    page.select_option("#set", "class")
+    assert not page.locator("#rest").is_visible()
+    page.fill("#who", "Zoë K")
+    page.focus("#choose-a")
+    press(page, "Enter", 30)
+    assert "All 30 pairs are labelled" in page.locator("#progress").inner_text()
+    assert findings(page, preload=False) == set()
+    with page.expect_download() as saved:
+        page.locator("#save").press("Enter")
+    assert saved.value.suggested_filename == "labels_Zoë_K.jsonl"
+    saved.value.save_as(tmp_path / "labels.jsonl")
+    merged = classroom.merge([tmp_path / "labels.jsonl"])
+    assert (list(merged.people), merged.remarks, len(merged.rows)) == (["Zoë K"], [], 30)
     assert not re.search("undefined|NaN|Infinity|null", page.locator("main").inner_text())
 
 

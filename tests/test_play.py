@@ -613,12 +613,7 @@ def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_the
     """By the package's reader, and by the chapter's own page, which then takes them for yours."""
     questions, asked = (written("labels.js", name) for name in ("questions", "asked"))
     assert len(asked) == 20
-    rows, left = [], [pair["sides"][0] for pair in asked]  # whatever stands on the left
-    for pair, winner in zip(asked, left, strict=True):
-        of = questions[pair["question"]]
-        loser = sum(pair["sides"]) - winner
-        texts = {"chosen": of["texts"][winner], "rejected": of["texts"][loser]}
-        rows.append({"prompt": of["prompt"]} | texts)
+    rows = [js("DPO.labelRow", questions[pair["question"]], pair["sides"]) for pair in asked]
     file = tmp_path / "my_labels.jsonl"
     file.write_text(js("DPO.jsonLines", rows), encoding="utf-8")
     assert read_rows(file)[0] == rows
@@ -638,6 +633,24 @@ def test_the_pairs_and_their_order_are_chapter_02_s_and_a_saved_file_is_read_the
         for w, l in [pair["sides"][:: 1 - 2 * pair["shipped"]]]  # noqa: E741
     ]
     assert sorted(shipped, key=by_prompt) == sorted(make.make_labels.ROWS, key=by_prompt)
+
+
+def test_a_class_s_files_are_put_together_by_the_workshop(js, tmp_path):
+    found = written("labels.js", "classroom")
+    rows = []
+    for pair in found["asked"]:
+        more = {"pair": pair["pair"], "who": "Ada L.", "book": "playground"}
+        more["sheet"] = found["sheet"]
+        question = found["questions"][pair["question"]]
+        rows.append(js("DPO.labelRow", question, pair["sides"], more))  # always the left one
+    file = tmp_path / "labels_Ada_L.jsonl"
+    file.write_text(js("DPO.jsonLines", rows), encoding="utf-8")
+    merged = make.make_labels.classroom.merge([file])
+    assert (merged.remarks, merged.left_out) == ([], 0)
+    assert list(merged.people) == ["Ada L."]
+    assert [row["pair"] for row in merged.rows] == list(range(1, 31))
+    sheet = make.make_labels.classroom.pairs()
+    assert [row["chosen"] for row in merged.rows] == [pair["a"] for pair in sheet]
 
 
 # ---------------------------------------------------------------- read a token

@@ -350,7 +350,12 @@ var DPO = (function () {
     return rewards.map((r) => r - middle);
   }
 
-  // Pair records as the book's files hold them: JSON Lines.
+  // A choice as the book's files hold it; `more` is what a class's file has besides.
+  function labelRow({ prompt, texts }, [winner, loser], more = {}) {
+    return { prompt, chosen: texts[winner], rejected: texts[loser], ...more };
+  }
+
+  // Such records as a file: JSON Lines.
   const jsonLines = (rows) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 
   // ---------------------------------------------------------------- training
@@ -524,6 +529,6 @@ var DPO = (function () {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
     samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
-    maskOf, scoreRow, scorePair, summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, jsonLines,
+    maskOf, scoreRow, scorePair, summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, labelRow, jsonLines,
   };
 })();

@@ -3,7 +3,11 @@
   "use strict";
   const { number, percent, frame, widthOf, drawn, range, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
-  const { questions, asked } = DPO;
+  // What is labelled: set -> [words, questions, pairs in their order]
+  const SETS = {
+    chapter: ["chapter 02's twenty", DPO.questions, DPO.asked],
+    class: ["the workshop's thirty, for a class", DPO.classroom.questions, DPO.classroom.asked],
+  };
   const [BURST, RATE, SHARE] = [100, 0.05, 0.1]; // steps of a press, learning rate, labels that cDPO takes to be turned round
   const LETTERS = "ABCDE";
   const PRIORS = [0, 0.05, 0.1, 0.25, 0.5, 1, 2];
@@ -19,17 +23,17 @@
   ];
 
   // ---------------------------------------------------------------- state
-  const state = { prior: 0.25, beta: 0.5, loss: "dpo", reference: "equal" };
-  const made = []; // choices: {question, choice: [winner, loser]}
+  let [, questions, asked] = SETS.chapter;
+  const state = { set: "chapter", prior: 0.25, beta: 0.5, loss: "dpo", reference: "equal" };
+  const made = []; // choices: {question, choice: [winner, loser], pair: its number on the class's sheet}
   let runs; // DPO on the choices of each question
-  const pictures = [{}, {}];
 
   // The k-th pair that is asked: the chapter's twenty, then the same in orders of chance, sides too.
   function pairAt(k) {
     const again = Math.floor(k / asked.length);
     if (!again) return asked[k];
-    const { question, sides } = asked[DPO.shuffled(asked.length, again)[k % asked.length]];
-    return { question, sides: DPO.generator(k)() % 2 ? sides : [sides[1], sides[0]] };
+    const { question, sides, pair } = asked[DPO.shuffled(asked.length, again)[k % asked.length]];
+    return { question, pair, sides: DPO.generator(k)() % 2 ? sides : [sides[1], sides[0]] };
   }
 
   const choicesOf = (q) => made.filter(({ question }) => question === q).map(({ choice }) => choice);
@@ -53,12 +57,19 @@
     const about = DPO.centred(fit);
     return { ...seen, fit, ...about, best: DPO.gibbs(ref, about.scores, state.beta).logProbs };
   }
-  const allTen = (q) => new Set(choicesOf(q).map((pair) => [...pair].sort().join())).size === 10;
+  const allPairs = (q) => new Set(choicesOf(q).map((pair) => [...pair].sort().join())).size === (questions[q].texts.length * (questions[q].texts.length - 1)) / 2;
+
+  // The two questions in the pictures: of more than two the last one labelled, and the next.
+  function drawnQuestions() {
+    if (questions.length === 2) return [0, 1];
+    const first = Math.max(pairAt(made.length).question - 1, 0);
+    return [first, first + 1];
+  }
 
   // ---------------------------------------------------------------- choosing
   function choose(side) {
-    const { question, sides } = pairAt(made.length);
-    made.push({ question, choice: [sides[side], sides[1 - side]] });
+    const { question, sides, pair } = pairAt(made.length);
+    made.push({ question, pair, choice: [sides[side], sides[1 - side]] });
     changed();
     say(`${progress()} ${["question", "choose-a", "choose-b"].map((id) => $(id).textContent).join(" ")}`);
   }
@@ -71,7 +82,7 @@
 
   function progress() {
     const opinions = questions.map((_, q) => DPO.secondOpinions(choicesOf(q)));
-    const [again, same] = ["asked", "same"].map((key) => opinions[0][key] + opinions[1][key]);
+    const [again, same] = ["asked", "same"].map((key) => opinions.reduce((sum, found) => sum + found[key], 0));
     const self = again ? ` Of ${again} pair${again > 1 ? "s" : ""} that came again you chose ${same} as the first time.` : "";
     if (made.length < asked.length) return `${made.length} of ${asked.length} pairs are labelled.`;
     return `All ${asked.length} pairs are labelled. You can save them, or go on: they come again.${self}`;
@@ -85,16 +96,19 @@
       $(id).replaceChildren(letter, questions[question].pretty[sides[side]]);
     });
     $("progress").textContent = progress();
-    $("rest").hidden = made.length >= asked.length;
+    $("rest").hidden = state.set !== "chapter" || made.length >= asked.length;
+    $("who-box").hidden = state.set !== "class";
   }
 
   // ---------------------------------------------------------------- pictures
   const ROW = 34;
 
-  function draw(q) {
-    const svg = $(`scores-${q}`);
+  function draw(place) {
+    const q = drawnQuestions()[place];
+    const svg = $(`scores-${place}`);
+    $(`name-${place}`).textContent = questions[q].words;
     const seen = look(q);
-    const truth = allTen(q) ? questions[q].rewards.map((r) => r - DPO.mean(questions[q].rewards)) : [];
+    const truth = allPairs(q) ? questions[q].rewards.map((r) => r - DPO.mean(questions[q].rewards)) : [];
     const all = [...truth, ...(seen.fit ? seen.scores.flatMap((s, i) => [s - seen.errors[i], s + seen.errors[i]]) : []), ...(seen.step ? seen.implicit : []), -2, 2];
     const reach = range(Math.min(...all), Math.max(...all));
     const names = questions[q].texts.length;
@@ -117,8 +131,7 @@
         at.add("path", { class: "truth", d: `M${x - 5} ${y - 13}l8 8m0 -8l-8 8` });
       }
     }
-    pictures[q].seen = seen;
-    $(`told-${q}`).textContent = sentences(q, seen);
+    $(`told-${place}`).textContent = sentences(q, seen);
   }
 
   // ---------------------------------------------------------------- words and tables
@@ -137,7 +150,7 @@
     else words.push("No best scores exist: some answers won every comparison with the others, so the farther apart the scores, the likelier your choices. A prior would hold them.");
     const circles = DPO.circles(wins);
     if (circles.length) words.push(`In a circle: ${circles.map(([i, j, k]) => named([i, j, k, i])).join("; ")}. No scores can say that.`);
-    words.push(`The best order of the five agrees with ${DPO.bestOrder(wins)} of ${done.length}.`);
+    words.push(`The best order of the ${questions[q].texts.length === 5 ? "five" : "three"} agrees with ${DPO.bestOrder(wins)} of ${done.length}.`);
     if (step) words.push(`After ${step} steps of ${LOSSES[state.loss][0].split(",")[0]} the implicit rewards span ${number(Math.max(...implicit) - Math.min(...implicit))}.`);
     return words.join(" ");
   }
@@ -146,7 +159,7 @@
     const body = $("table").tBodies[0];
     body.replaceChildren();
     questions.forEach((question, q) => {
-      const { done, wins, fit, scores, errors, ref, policy, best, step, implicit } = pictures[q].seen || look(q);
+      const { done, wins, fit, scores, errors, ref, policy, best, step, implicit } = look(q);
       const head = document.createElement("th");
       Object.assign(head, { colSpan: 9, scope: "rowgroup", textContent: question.words });
       const group = body.insertRow();
@@ -157,29 +170,30 @@
         row.append(Object.assign(document.createElement("th"), { scope: "row", textContent: `${LETTERS[i]}: ${text}` }));
         const games = done.filter((pair) => pair.includes(i)).length;
         const share = (logs) => percent(Math.exp(logs[i]));
-        const cells = [`${DPO.dot(wins[i], wins[i].map(() => 1))} of ${games}`, fit ? number(scores[i]) : "–", fit ? number(errors[i]) : "–", share(ref), step ? share(policy) : "–", fit ? share(best) : "–", step ? number(implicit[i]) : "–", allTen(q) ? number(question.rewards[i]) : "–"];
+        const cells = [`${DPO.dot(wins[i], wins[i].map(() => 1))} of ${games}`, fit ? number(scores[i]) : "–", fit ? number(errors[i]) : "–", share(ref), step ? share(policy) : "–", fit ? share(best) : "–", step ? number(implicit[i]) : "–", allPairs(q) ? number(question.rewards[i]) : "–"];
         for (const words of cells) row.insertCell().textContent = words;
       });
     });
   }
 
   function show() {
-    questions.forEach((_, q) => draw(q));
+    draw(0);
+    draw(1);
     showTable();
   }
 
   // ---------------------------------------------------------------- the file
   function save() {
     if (!made.length) return ($("progress").textContent = "There is nothing to save yet: choose first.");
-    const rows = made.map(({ question, choice }) => {
-      const { prompt, texts } = questions[question];
-      return { prompt, chosen: texts[choice[0]], rejected: texts[choice[1]] };
-    });
+    const who = $("who").value.trim() || "somebody";
+    const more = (pair) => (state.set === "class" ? { pair, who, book: "playground", sheet: DPO.classroom.sheet } : {});
+    const rows = made.map(({ question, choice, pair }) => DPO.labelRow(questions[question], choice, more(pair)));
+    const name = state.set === "class" ? `labels_${who.replace(/[^\p{L}\p{N}]+/gu, "_")}.jsonl` : "my_labels.jsonl";
     const address = URL.createObjectURL(new Blob([DPO.jsonLines(rows)], { type: "application/jsonl" }));
-    const link = Object.assign(document.createElement("a"), { href: address, download: "my_labels.jsonl" });
+    const link = Object.assign(document.createElement("a"), { href: address, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
-    say(`${rows.length} labels saved as my_labels.jsonl.`);
+    say(`${rows.length} labels saved as ${name}.`);
   }
 
   // ---------------------------------------------------------------- begin
@@ -192,6 +206,13 @@
   slider("prior", { values: PRIORS, start: state.prior, words: (x) => (x ? String(x) : "none"), changed: setting("prior") });
   slider("beta", { values: BETAS, start: state.beta, words: String, changed: setting("beta") });
   choices("loss", Object.entries(LOSSES).map(([name, [words]]) => [name, words]), state.loss, setting("loss"));
+  choices("set", Object.entries(SETS).map(([name, [words]]) => [name, words]), state.set, (name) => {
+    state.set = name;
+    [, questions, asked] = SETS[name];
+    made.length = 0;
+    changed();
+    say(progress());
+  });
   choices("reference", REFERENCES, state.reference, setting("reference"));
   ["choose-a", "choose-b"].forEach((id, side) => $(id).addEventListener("click", () => timed(() => choose(side))));
   $("undo").addEventListener("click", () => {
@@ -212,11 +233,10 @@
   $("train").addEventListener("click", () => {
     for (const run of runs) for (let k = 0; k < BURST && run.pairs.length; k++) DPO.trainStep(run);
     show();
-    say(questions.map((_, q) => $(`told-${q}`).textContent).join(" "));
+    say(`${$("told-0").textContent} ${$("told-1").textContent}`);
   });
-  questions.forEach((question, q) => ($(`name-${q}`).textContent = question.words));
   startOver();
   showPair();
-  questions.forEach((_, q) => drawn($(`scores-${q}`), () => draw(q)));
+  for (const place of [0, 1]) drawn($(`scores-${place}`), () => draw(place));
   showTable();
 })();

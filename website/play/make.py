@@ -72,7 +72,11 @@ FILES = {  # file -> name in the global DPO -> what makes it
     "data.js": {"world": small_world, "registry": registry},
     "cases.js": {"cases": make_cases.cases, "twins": make_cases.twins},
     "tokens.js": {"tokenPairs": make_tokens.token_pairs, "seams": make_tokens.seams},
-    "labels.js": {"questions": make_labels.questions, "asked": make_labels.pairs},
+    "labels.js": {
+        "questions": make_labels.questions,
+        "asked": make_labels.pairs,
+        "classroom": make_labels.of_the_class,
+    },
 }
 
 
