@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+import nbformat
+
 from dpo_from_scratch.lab import editions
 from dpo_from_scratch.lab.exercises import quiz
 
@@ -109,26 +111,30 @@ def gift() -> str:
 
 def executed(book: dict) -> dict:
     """The notebook with the outputs that a reader finds, who has not tried anything yet."""
-    import nbformat
     from nbclient import NotebookClient
 
     os.environ["DPO_PROGRESS"] = "solved.json"  # no place on this machine is stored
     node = nbformat.reads(json.dumps(book), as_version=4)
     NotebookClient(node, timeout=120, resources={"metadata": {"path": str(TEACHING)}}).execute()
-    done = json.loads(nbformat.writes(node))["cells"]
-    kept = ("outputs", "execution_count")
     cells = [
-        cell | {key: ran[key] for key in kept if key in cell}
-        for cell, ran in zip(book["cells"], done, strict=True)
+        cell | ({"execution_count": ran.execution_count, "outputs": joined(ran.outputs)})
+        if "outputs" in cell
+        else cell
+        for cell, ran in zip(book["cells"], node.cells, strict=True)
     ]
     return book | {"cells": cells}
+
+
+def joined(outputs: list) -> list:
+    """What was printed, as one output however many pieces it came in."""
+    told = "".join(output.text for output in outputs)
+    return [nbformat.v4.new_output("stream", text=told)] if told else []
 
 
 def write() -> None:
     """Write quiz.ipynb and quiz.gift beside quiz.toml."""
     (TEACHING / "quiz.gift").write_text(gift(), encoding="utf-8")
-    book = executed(notebook())
-    (TEACHING / "quiz.ipynb").write_text(editions.text(book), encoding="utf-8")
+    nbformat.write(nbformat.from_dict(executed(notebook())), TEACHING / "quiz.ipynb")
     print(f"{len(quiz.questions())} questions: quiz.ipynb and quiz.gift")
 
 

@@ -20,6 +20,9 @@ from dpo_from_scratch.lab import editions
 ROOT = Path(__file__).parent.parent
 TEACHING = ROOT / "notebooks" / "teaching"
 STATIC = Path(__file__).parent / "_static"
+# what the theme writes and axe minds: a page that can't be enlarged, a landmark inside another
+FIXED = ", maximum-scale=1.0, user-scalable=no"
+INSIDE = '<div class="slides" role="main">'
 REVEAL = {  # what reveal.js is told
     "width": 1280, "height": 720, "margin": 0.02, "hash": True, "slideNumber": "c/t",
     "transition": "none", "center": False, "navigationMode": "linear",
@@ -214,6 +217,9 @@ def build(out: Path) -> None:
         trees = Path(place) / "doctrees"
         strict = {"status": None, "freshenv": True, "warningiserror": True}
         Sphinx(folder, None, out, trees, "revealjs", SETTINGS, **strict).build()
+    for made in out.glob("*.html"):
+        told = made.read_text(encoding="utf-8")
+        made.write_text(told.replace(FIXED, "").replace(INSIDE, "<div class='slides'>"), "utf-8")
     package = Path(find_spec("jupyter_server_mathjax").origin).parent
     shutil.copytree(package / "static", out / "_static" / "mathjax", dirs_exist_ok=True)
 
