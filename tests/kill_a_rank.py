@@ -118,13 +118,15 @@ def struck(folder: Path, given: dict, arguments: list[str]) -> dict:
         begun = begun or (time.monotonic() if halted(victim) else None)
         time.sleep(0.05)
     seconds = time.monotonic() - begun if begun else 0.0
+    over = (folder / "model").exists()  # all had done their work: there is nothing to say
     for pid in (victim, other):
         if alive(pid):
             os.kill(pid, signal.SIGKILL)
     launch.wait(timeout=60)
     text = log.read_text().replace("\r", "\n")
     said = [line for line in text.splitlines() if "no longer answer" in line]
-    return {"struck": begun is not None, "seconds": round(seconds, 1), "said": said}
+    begun = begun is not None
+    return {"struck": begun, "over": over, "seconds": round(seconds, 1), "said": said}
 
 
 def halted(pid: int) -> bool:
@@ -178,6 +180,7 @@ def trial(number: int, place: Path, whole: dict, rng: random.Random) -> dict:
     named = f"rank {given['rank']} of 2 processes no longer answers"
     out["well"] = out["seconds"] < MOST and (
         not out["struck"]
+        or (out["over"] and not out["said"])
         or (len(out["said"]) == 1 and named in out["said"][0] and "--resume" in out["said"][0])
     )
     if not (folder / "config.json").exists():
