@@ -11,8 +11,10 @@ from torch.overrides import TorchFunctionMode
 
 import dpo_from_scratch
 from dpo_from_scratch import rlhf, world
+from dpo_from_scratch.cli.options import load_here, load_reference
 from dpo_from_scratch.losses import LOSSES, kto_kl
 from dpo_from_scratch.models import load_model, pad_id
+from dpo_from_scratch.processes import group
 from dpo_from_scratch.sampling import sample
 from dpo_from_scratch.tokens import encode_rows
 from dpo_from_scratch.training import PRESETS, TrainConfig, train
@@ -113,3 +115,19 @@ def test_two_iterations_of_ppo_on_a_gpu():
     config = rlhf.PPOConfig(iterations=2, samples=8, minibatch=4)
     rows = rlhf.ppo(policy, reference, score, tokenizer, TEXTS, config, progress=False)
     assert len(rows) == 2
+
+
+def test_commands_compute_where_training_would(monkeypatch):
+    """On a GPU if there is one; here a device without numbers, which no text can come from."""
+    assert group.device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(group, "device", lambda: torch.device("meta"))
+    model, tokenizer = load_here("tiny")
+    assert {p.device.type for p in model.parameters()} == {"meta"}
+    assert {p.device.type for p in load_reference("tiny", tokenizer).parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize(("value", "kind"), [("true", "cpu"), ("1", "cpu"), ("", "cuda")])
+def test_a_gpu_is_left_alone_where_accelerate_is_told_so(value, kind, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", value)
+    assert group.device().type == kind

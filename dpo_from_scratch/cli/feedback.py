@@ -7,6 +7,7 @@ from .options import (
     MODEL_HELP,
     add_train_options,
     known_judges,
+    load_here,
     notes,
     run_folder,
     stoppable,
@@ -75,7 +76,6 @@ def feedback_command(options) -> None:
     from ..feedback import STAGES, pipeline, rubric, vader
     from ..judges import as_scores, named_judge
     from ..losses import LOSSES
-    from ..models import load_model
 
     config = train_config(options, FEEDBACK)
     if LOSSES[config.loss].needs == "texts":
@@ -89,7 +89,7 @@ def feedback_command(options) -> None:
     if options.judge == "rubric":
         vader()  # says now what is missing, and not after the responses
     prompts = prompts_to_answer(options, config.skip_bad)
-    model, tokenizer = load_model(options.model)
+    model, tokenizer = load_here(options.model)
     done = (out / "dpo" / "model").exists() and not options.overwrite
     with notes(), stoppable(out):
         pairs, history = pipeline(

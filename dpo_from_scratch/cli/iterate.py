@@ -4,6 +4,7 @@ from .options import (
     add_run_options,
     add_train_options,
     known_judges,
+    load_here,
     name_of,
     notes,
     run_folder,
@@ -78,7 +79,6 @@ def add_sampling_options(rounds) -> None:
 
 def iterate_command(options) -> None:
     from ..judges import as_labeller, named_judge
-    from ..models import load_model
     from ..processes.group import here
     from ..rounds import decides, in_rounds, plan
     from ..sampling import stream_of
@@ -92,7 +92,7 @@ def iterate_command(options) -> None:
     print(f"options: {config}")
     judge, judge_name = named_judge(options.judge, known_judges())
     rows = rows_to_answer(options, config.skip_bad)
-    model, tokenizer = load_model(options.model)
+    model, tokenizer = load_here(options.model)
     rounds, moving = options.rounds, options.moving_reference or options.method != "iterated"
     by = decided(options, judge_name) | {"data": fingerprint(rows)}
     name = f"{name_of(options.model)}-{options.method}"

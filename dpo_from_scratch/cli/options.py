@@ -166,11 +166,20 @@ def known_judges() -> dict[str, Callable]:
     }
 
 
-def load_reference(name: str, tokenizer):
-    """A reference model that reads the same tokens as the policy; ModelError if it does not."""
-    from ..models import ModelError, load_model
+def load_here(name: str):
+    """(model, tokenizer) of a name, the model on a GPU if there is one."""
+    from ..models import load_model
+    from ..processes.group import device
 
-    reference, other = load_model(name)
+    model, tokenizer = load_model(name)
+    return model.to(device()), tokenizer
+
+
+def load_reference(name: str, tokenizer):
+    """A reference that reads the same tokens as the policy, likewise; ModelError if it doesn't."""
+    from ..models import ModelError
+
+    reference, other = load_here(name)
     if other.get_vocab() != tokenizer.get_vocab():
         why = "their log-probabilities can't be compared"
         raise ModelError(f"the reference {name!r} reads other tokens than the model: {why}")

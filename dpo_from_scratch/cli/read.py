@@ -3,7 +3,7 @@
 import json
 import sys
 
-from .options import load_reference
+from .options import load_here, load_reference
 from .parsing import number, whole
 
 
@@ -64,11 +64,10 @@ def add_score_options(scoring) -> None:
 
 
 def sample_command(options) -> None:
-    from ..models import load_model
     from ..sampling import sample
     from ..world import prompts
 
-    model, tokenizer = load_model(options.model)
+    model, tokenizer = load_here(options.model)
     asked = options.prompt or prompts("test")[:3]
     if options.chat:
         asked = [[{"role": "user", "content": p}] for p in asked]
@@ -90,13 +89,13 @@ def score_command(options) -> None:
     from tqdm.auto import tqdm
 
     from ..data import DataError, Report, numbered_rows
-    from ..models import Scorer, length_limit, load_model, pad_id
+    from ..models import Scorer, length_limit, pad_id
     from ..processes.scores import score_rows
     from ..tokens import encode_each
 
     report = Report(options.data)
     rows = list(numbered_rows(options.data, "pairs", report, options.skip_bad))
-    model, tokenizer = load_model(options.model)
+    model, tokenizer = load_here(options.model)
     limit = length_limit(model, options.max_length)
     rows = tqdm(rows, desc="tokenising", disable=None, leave=False, delay=2)
     found = list(encode_each(tokenizer, rows, report, limit, options.skip_bad, report.unit))

@@ -96,6 +96,19 @@ def here() -> Processes:
     return _joined[0] if _joined else ALONE
 
 
+def device() -> torch.device:
+    """Where this process computes what is no training: on its GPU, else on the CPU.
+
+    ACCELERATE_USE_CPU keeps it off a GPU, as it keeps training.
+    """
+    gpu = torch.cuda.is_available() and not _keeps_off_gpus()
+    return here().device or torch.device("cuda" if gpu else "cpu")
+
+
+def _keeps_off_gpus() -> bool:
+    return os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+
+
 def join() -> Processes:
     """Meet the other processes that the launcher has started; once, and before anything is written.
 
@@ -104,8 +117,8 @@ def join() -> Processes:
     """
     if _joined or not several():
         return here()
-    size, cpu = int(os.environ["WORLD_SIZE"]), not torch.accelerator.is_available()
-    cpu = cpu or os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    size = int(os.environ["WORLD_SIZE"])
+    cpu = not torch.accelerator.is_available() or _keeps_off_gpus()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", size))
     if not cpu and torch.accelerator.device_count() < local:
         there = torch.accelerator.device_count()
