@@ -139,7 +139,7 @@ def options(program: str, parser: argparse.ArgumentParser, left_out=()) -> list[
             continue
         name = action.dest.upper() if action.option_strings else action.dest
         value = "" if action.nargs == 0 else action.metavar or name
-        if action.choices and not action.metavar:
+        if action.choices and action.option_strings:  # an argument goes by its name
             value = "{" + ",".join(action.choices) + "}"
         names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
         needed = " (required)" if action.required and action.option_strings else ""
