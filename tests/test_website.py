@@ -141,7 +141,8 @@ def test_the_book_as_one_document_has_every_page_open_and_links_that_lead_somewh
     links = [link["href"] for link in book.select("a[href]")]
     assert {link[1:] for link in links if link.startswith("#")} <= set(names)
     assert {link for link in links if not link.startswith(("#", "https://"))} == set()
-    pages = [*PAGES, *NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("teaching/*.ipynb")]
+    teaching = [p for kind in ("ipynb", "md") for p in NOTEBOOKS.glob(f"teaching/*.{kind}")]
+    pages = [*PAGES, *NOTEBOOKS.glob("*.md"), *teaching]
     shown = {page.relative_to(NOTEBOOKS).with_suffix(".html").as_posix() for page in pages}
     assert shown == {text["id"] for text in book.select("article")}
     assert {name for depth, _, name in lines if depth == 1} == shown - {"index.html"}
