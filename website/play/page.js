@@ -67,6 +67,14 @@ DPO.page = (function () {
     return (x < 0 && Number(text) !== 0 ? "−" : "") + text;
   }
   const signed = (x, digits = 2) => (Number(x.toFixed(digits)) > 0 ? "+" : "") + number(x, digits);
+  // A push, however small: "+0.36", "+0.0003", "+1·10⁻⁷"; "0" is exactly nothing.
+  function push(x) {
+    if (x === 0 || Math.abs(x) >= 0.005) return x === 0 ? "0" : signed(x);
+    const power = Math.floor(Math.log10(Math.abs(x)) + 1e-9);
+    if (power >= -4) return signed(x, -power);
+    const raised = String(-power).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
+    return `${x < 0 ? "−" : "+"}${(Math.abs(x) / 10 ** power).toFixed(0)}·10⁻${raised}`;
+  }
   const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.00005 ? (100 * p).toFixed(p < 0.00995 ? 2 : 1) : "0") + " %";
 
   // The registry's equations in the book's letters.
@@ -132,7 +140,7 @@ DPO.page = (function () {
   // Draws now, and again whenever the picture's width changes.
   function drawn(svg, draw) {
     const look = () => {
-      if (svg.clientWidth === widths.get(svg)) return;
+      if (!svg.clientWidth || svg.clientWidth === widths.get(svg)) return;
       widths.set(svg, svg.clientWidth);
       draw();
     };
@@ -218,5 +226,5 @@ DPO.page = (function () {
     if (times.length > 500) times.shift();
   }
 
-  return { number, signed, percent, equation, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
+  return { number, signed, push, percent, equation, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
 })();
