@@ -148,6 +148,17 @@ DPO.page = (function () {
     look();
   }
 
+  // A table that is wider than its frame says so.
+  document.addEventListener("DOMContentLoaded", () => {
+    const look = new ResizeObserver((seen) => {
+      for (const { target } of seen) {
+        const box = target.closest(".scrolls");
+        box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 2);
+      }
+    });
+    for (const box of document.querySelectorAll(".scrolls")) [box, box.firstElementChild].forEach((part) => look.observe(part));
+  });
+
   // Round numbers that span what is given, with room for lines that end at the border.
   function range(low, high, parts = 4) {
     const rough = Math.max(high - low, 1e-6) / parts;

@@ -202,7 +202,7 @@
       `${words}, ${equation(DPO.registry[registered].equation)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
       `the chosen response by ${fine(push[0])}, the rejected one by ${fine(push[1])}. ` +
       `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rest ? ", at rest" : ""}.${what} ` +
-      `The longest arrow in this plane is ${(planes[which].longest || [0, 0]).map(fine).join(" and ")}.`
+      `The longest arrow in this plane is a push of ${(planes[which].longest || [0, 0]).map(fine).join(" and ")}.`
     );
   }
 
