@@ -189,6 +189,8 @@
   function sentence(which, { value, push, end }) {
     const name = state[which];
     const [words, registered] = LOSSES[name];
+    const { title, equation: written } = DPO.registry[registered];
+    const full = words.startsWith(title) || title.startsWith(words) ? "" : ` (${title})`;
     const [dw, dl] = [end[0] - state.w, end[1] - state.l];
     const still = Math.abs(dw) < 0.005 && Math.abs(dl) < 0.005;
     let what = "";
@@ -199,7 +201,7 @@
     else if (dw > 0.005 && dl > 0.005) what = " Both became likelier, at the cost of other texts.";
     else if (dw - dl < -0.005) what = " The gap shrank.";
     return (
-      `${words}, ${equation(DPO.registry[registered].equation)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
+      `${words}${full}, ${equation(written)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
       `the chosen response by ${fine(push[0])}, the rejected one by ${fine(push[1])}. ` +
       `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rest ? ", at rest" : ""}.${what} ` +
       `The longest arrow in this plane is a push of ${(planes[which].longest || [0, 0]).map(fine).join(" and ")}.`
