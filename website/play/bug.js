@@ -61,6 +61,7 @@
   let [round, place] = [65, 0]; // an order that begins with a loud case
   let order, run, asked, wrong, done, past;
   const shows = (evidence) => evidence === null || asked.includes(evidence);
+  const plural = (n) => `${n} point${n === 1 ? "" : "s"}`;
   const points = () => Math.max(WORTH - WRONG * wrong.length - asked.reduce((sum, name) => sum + EVIDENCE[name][1], 0), 0);
   const twin = () => DPO.twins[run.seed];
 
@@ -123,11 +124,11 @@
       x: { from: 1, to: 128, ticks: [1, 32, 64, 96, 128], label: "step" },
       y: { ...(name === "accuracy" ? { from: 0, to: 1, ticks: [0, 0.25, 0.5, 0.75, 1], digits: 2 } : range(low, high)), label },
       height: 210,
-      right: 16,
+      right: 40,
     });
     if (name === "loss") {
       at.add("path", { class: "optimum thin", d: `M${at.inside.x} ${at.y(LN2)}h${at.inside.width}` });
-      at.add("text", { class: "optimum halo", x: at.inside.x + at.inside.width, y: at.y(LN2) - 5, "text-anchor": "end" }, "ln 2");
+      at.add("text", { class: "optimum halo", x: at.inside.x + at.inside.width + 6, y: at.y(LN2) + 4 }, "ln 2");
     }
     const draw = (values, className) => at.add("path", { class: className, d: path(values.map((y, k) => [at.x(stepOf(k)), at.y(y)])) });
     if (shows("twin")) curves.forEach((curve, i) => draw(twin().curves[curve], i ? "reference line dashed" : "reference line"));
@@ -210,7 +211,7 @@
   const total = () => past.reduce((sum, { got }) => sum + got, 0);
   function scoreWords() {
     const so = past.length ? `${total()} of ${WORTH * past.length} points so far.` : "";
-    return `Case ${place + 1} of ${order.length}. ${done ? "" : `It is worth ${points()} points now. `}${so}`;
+    return `Case ${place + 1} of ${order.length}. ${done ? "" : `It is worth ${plural(points())} now. `}${so}`;
   }
   const showScore = () => ($("score").textContent = scoreWords());
 
@@ -225,7 +226,7 @@
   function showAnswer(got, begins) {
     const [section, words] = CAUSES[nameOf(run)];
     const setting = run.bug ? "" : run.called === "as it stands" ? ", the script as it stands" : `, with another setting: ${run.called.replace("beta", "β")}`;
-    $("it-was").textContent = `${begins}: ${nameOf(run)}${setting}. ${got} points.`;
+    $("it-was").textContent = `${begins}: ${nameOf(run)}${setting}. ${plural(got)}.`;
     $("why").textContent = words;
     const lost = twin().reward - run.reward;
     const beside = run.called === "as it stands" ? "" : ` The script as it stands, on the same pairs, earns ${number(twin().reward)}${run.bug ? `: ${lost > 0.005 ? `the fault costs ${number(lost)}` : "nothing is lost"}` : ""}.`;

@@ -41,6 +41,8 @@
     cpo: ["CPO", withBeta, "It has no reference: nothing but the number of steps holds it."],
     sft: ["Fine-tuning on the chosen", () => ({}), "No preference loss: it only imitates the chosen replies, and has no β."],
   };
+  // Is π* also what the loss would learn from endless pairs? Then a loss below π*'s own is chance.
+  const sameOptimum = () => state.loss === "robust_dpo" || (!state.noise && ["dpo", "cdpo"].includes(state.loss));
   const inRegistry = (name) => (name === "js" ? "f_dpo" : name);
 
   // ---------------------------------------------------------------- state
@@ -155,6 +157,7 @@
     picture.run = at.add("path", { class: "policy", clip: true });
     at.add("rect", { class: "reference", x: at.x(0) - 5, y: at.y(START) - 5, width: 10, height: 10 });
     at.add("text", { class: "reference halo", x: at.x(0) + 10, y: at.y(START) + 16 }, "reference");
+    picture.ring = at.add("circle", { class: "policy past", r: 5, clip: true });
     picture.end = at.add("circle", { class: "policy dot", r: 6, clip: true });
     picture.endWords = at.add("text", { class: "policy halo" });
     picture.star = at.add("circle", { class: "optimum dot", r: 7, id: "star" });
@@ -172,18 +175,23 @@
     move(picture.price, { d: path([[x(0), y(top)], [x(picture.reach), y(top + picture.reach * state.beta)]]) });
     move(picture.star, { cx: x(kl), cy: y(meanReward) });
     const room = x(kl) > x(0) + 110; // above the line there is no run
-    move(picture.starWords, { x: x(kl) - 8, y: y(meanReward) - (room ? 12 : 26), "text-anchor": room ? "end" : "start" });
-    picture.starWords.textContent = `π* at β = ${state.beta}`;
+    const steep = kl < 0.3; // there the words stand on the right, below the frontier
+    move(picture.starWords, { x: x(kl) + (steep ? 13 : -9), y: y(meanReward) + (steep ? 5 : -11), "text-anchor": steep ? "start" : "end" });
+    picture.starWords.textContent = room ? `π* at β = ${state.beta}` : "π*";
     const trained = run.step > 0;
     for (const part of ["run", "end", "lost"]) picture[part].style.display = trained ? "" : "none";
     picture.endWords.textContent = "";
+    const ring = trained && crossed();
+    picture.ring.style.display = ring ? "" : "none";
+    if (ring) move(picture.ring, { cx: x(ring.kl), cy: y(ring.reward) });
     if (!trained) return;
     const end = now();
     move(picture.run, { d: path(curve.map((m) => [x(m.kl), y(m.reward)])) });
     move(picture.end, { cx: x(end.kl), cy: y(end.reward) });
     move(picture.lost, { d: path([[x(end.kl), y(end.reward)], [x(end.kl), y(bestAt(end.kl))]]) });
     const right = x(end.kl) > at.width - 110;
-    move(picture.endWords, { x: x(end.kl) + (right ? -10 : 10), y: y(end.reward) + 16, "text-anchor": right ? "end" : "start" });
+    const beside = steep && Math.abs(x(end.kl) - x(kl)) < 30 ? 36 : 10;
+    move(picture.endWords, { x: x(end.kl) + (right ? -10 : beside), y: y(end.reward) + 16, "text-anchor": right ? "end" : "start" });
     picture.endWords.textContent = `step ${end.step}`;
   }
 
@@ -305,6 +313,10 @@
       columns.forEach((cell, which) => (cell.textContent = three[which] ? value(three[which], which) : "–"));
   }
 
+  // Where on its path the loss fell below π*'s own: from there on it learns chance, too.
+  const crossed = () => (sameOptimum() ? curve.find((m) => m.loss < own.loss) : undefined);
+  const crossing = () => (crossed() ? ` At the ring, step ${crossed().step}, its loss had fallen below π*'s own.` : "");
+
   // What the trained policy writes most often, and how often the reference did.
   function favourite() {
     const logPolicy = DPO.logSoftmax(run.logits);
@@ -324,18 +336,18 @@
     const goal = `β = ${state.beta}: the best policy earns ${number(best.meanReward)} at ${number(best.kl)} nats from the reference, which earns ${number(START)}. The thin line through it has slope β and meets the left border at β log Z = ${number(state.beta * best.logZ)}.`;
     if (!run.step) return [goal, `${state.count.toLocaleString("en")} pairs are drawn; ${percent(share)} of their labels agree with the true rewards. Nothing is trained yet.`, `The dotted lines are the optimum's own mean log-ratios on these pairs. ${why()}`];
     const there = bestAt(end.kl);
-    const trained = ` After ${end.step} steps ${LOSSES[state.loss][0]} earns ${number(end.reward)} at ${number(end.kl)} nats, ${number(Math.max(there - end.reward, 0))} below the best there (dashed).${favourite()}`;
-    const passed =
-      end.loss > curve[0].loss + 0.0005
+    const trained = ` After ${end.step} steps ${LOSSES[state.loss][0]} earns ${number(end.reward)} at ${number(end.kl)} nats, ${number(Math.max(there - end.reward, 0))} below the best there (dashed).${crossing()}${favourite()}`;
+    const passed = !sameOptimum()
+      ? `${state.noise && ["dpo", "cdpo"].includes(state.loss) ? "With labels turned round this loss" : "This loss"} has another optimum, so don't compare it with π*'s own.`
+      : end.loss > curve[0].loss + 0.0005
         ? "It is higher than at first."
         : end.loss < own.loss
           ? "It is below the optimum's own, so part of what has been learnt is chance in these labels."
           : "It is still above the optimum's own.";
-    const comparable = !["orpo", "sft", "simpo", "cpo"].includes(state.loss);
     const begin = state.loss === "dpo" ? "ln 2, which knows nothing" : "that of the reference";
-    const losses = `Loss ${number(end.loss, 3)}. At first it was ${number(curve[0].loss, 3)}, ${begin}; the optimum's own is ${number(own.loss, 3)}. ${comparable ? `${passed} ` : ""}${percent(share)} of the labels agree with the true rewards.`;
-    const further = end.chosen < own.chosen - 0.005 ? "further down than the optimum's own" : end.chosen < 0 ? "no further down than the optimum's own" : "above zero; the optimum's own is";
-    const ratios = `Chosen ${number(end.chosen)} nats, ${further}, ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}`;
+    const losses = `Loss ${number(end.loss, 3)}. At first it was ${number(curve[0].loss, 3)}, ${begin}; π*'s own is ${number(own.loss, 3)}. ${passed} ${percent(share)} of the labels agree with the true rewards.`;
+    const further = end.chosen < own.chosen - 0.005 ? "further down than the optimum's own," : end.chosen < 0 ? "no further down than the optimum's own," : "above zero; the optimum's own is";
+    const ratios = `Chosen ${number(end.chosen)} nats, ${further} ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}`;
     return [goal + trained, losses, ratios];
   }
 

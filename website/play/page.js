@@ -14,6 +14,46 @@ DPO.page = (function () {
   // The book's website. Where the pages stand in it, this address is replaced by "../".
   const BOOK = "https://dpo-from-scratch.github.io/dpo-from-scratch/";
 
+  // Words that pages explain, each in one place: a page names those that it uses.
+  const WORDS = {
+    nat: "The unit of log-probabilities with the natural logarithm. 0.69 nats more is twice as likely, 2.3 nats ten times.",
+    "log-probability": "The logarithm of how likely a text is; the sum over its tokens. In nats, and never above 0.",
+    "log-ratio, ρ": "How much likelier a response has become than under the reference: the logarithm of policy over reference, in nats. ρ_w is the chosen one's, ρ_l the rejected one's.",
+    "gap, Δ": "The chosen response's log-ratio minus the rejected one's, in nats.",
+    "reward, r": "β times a log-ratio: the reward that a policy implies. r_w is the chosen response's, r_l the rejected one's. The true reward is another thing, and DPO never sees it.",
+    "margin, m": "β times the gap: the chosen response's reward minus the rejected one's.",
+    σ: "σ(x) = 1/(1 + e⁻ˣ) makes a probability of any number: σ(0) is ½, σ(2) is 0.88.",
+    "log-odds": "log p/(1 − p). 0 is 50 to 50, 1 is 73 to 27, 2 is 88 to 12. About the mean: the mean of all scores is taken off, since only differences mean anything.",
+    KL: "KL divergence: how far a policy lies from the reference. The mean log-ratio of the replies that the policy writes, in nats; 0 where both agree.",
+    "price of a nat, β": "The reward that each nat of KL must earn. A large β keeps the policy near the reference.",
+    "β and τ": "β says how much a nat counts in the margin. IPO calls its own τ: a small one asks for a large gap. DiscoPOP's τ is 0.05 and says how suddenly it changes.",
+    "ε": "The share of labels that a loss takes to be the wrong way round.",
+    "Z": "The number that makes the optimum's probabilities add up to one.",
+    displacement: "Chosen and rejected both lose probability, to texts that no pair has judged.",
+    accuracy: "The share of pairs with a margin above 0; a tie counts half.",
+    "norm of the gradient": "How hard a batch pulls at all weights together: the length of the gradient. Where it is 0 nothing is trained.",
+    "the doctor": "The book's programs that look for faults: one reads a log, the other makes small experiments with the training script.",
+    mask: "Says which tokens count in the sum.",
+    "the shift": "A model's output at one place speaks of the next token. So scores have to be moved by one place before they are read.",
+    seam: "Where the prompt ends and the response begins.",
+    end: "The token <eos> that closes a text.",
+    prior: "A pull of all scores towards 0, as if no answer were much better than another. With none, only your choices count.",
+    "standard error": "How far a score would typically move if all were chosen anew. A lead below twice its error may be chance.",
+    "the ceiling": "The share of fresh choices that a perfect model would foresee, if these scores were true. The rest is chance.",
+  };
+
+  function showWords(fold) {
+    const list = document.createElement("dl");
+    for (const name of fold.dataset.words.split("; ")) {
+      const entry = document.createElement("div");
+      entry.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: WORDS[name] }));
+      list.append(entry);
+    }
+    fold.append(list);
+    fold.open = matchMedia("(min-width: 60rem)").matches;
+    for (const link of document.querySelectorAll('a[href="#words"]')) link.addEventListener("click", () => (fold.open = true));
+  }
+
   // ---------------------------------------------------------------- light or dark
   // The book's website remembers the choice under these two names; a page from a disk may not.
   const remembered = () => {
@@ -53,6 +93,8 @@ DPO.page = (function () {
     const bar = [[`${BOOK}index.html`, "DPO from Scratch"], ["index.html", "Playground"], ...PAGES.map(([file, words]) => [`${file}.html`, words])];
     document.querySelector("header nav").append(...bar.map(([address, words]) => link(address, words)));
     document.querySelector("footer").append("A page of ", link(`${BOOK}index.html`, "DPO from Scratch"), ". It works without a network, from a disk too. Nothing that you do leaves it.");
+    const fold = document.getElementById("words");
+    if (fold) showWords(fold);
     document.getElementById("theme").addEventListener("click", () => {
       mode = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
       remember(mode);
@@ -67,6 +109,14 @@ DPO.page = (function () {
     return (x < 0 && Number(text) !== 0 ? "−" : "") + text;
   }
   const signed = (x, digits = 2) => (Number(x.toFixed(digits)) > 0 ? "+" : "") + number(x, digits);
+  // A push, however small: "+0.36", "+0.0003", "+1·10⁻⁷"; "0" is exactly nothing.
+  function push(x) {
+    if (x === 0 || Math.abs(x) >= 0.005) return x === 0 ? "0" : signed(x);
+    const power = Math.floor(Math.log10(Math.abs(x)) + 1e-9);
+    if (power >= -4) return signed(x, -power);
+    const raised = String(-power).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
+    return `${x < 0 ? "−" : "+"}${(Math.abs(x) / 10 ** power).toFixed(0)}·10⁻${raised}`;
+  }
   const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.00005 ? (100 * p).toFixed(p < 0.00995 ? 2 : 1) : "0") + " %";
 
   // The registry's equations in the book's letters.
@@ -132,13 +182,24 @@ DPO.page = (function () {
   // Draws now, and again whenever the picture's width changes.
   function drawn(svg, draw) {
     const look = () => {
-      if (svg.clientWidth === widths.get(svg)) return;
+      if (!svg.clientWidth || svg.clientWidth === widths.get(svg)) return;
       widths.set(svg, svg.clientWidth);
       draw();
     };
     new ResizeObserver(look).observe(svg);
     look();
   }
+
+  // A table that is wider than its frame says so.
+  document.addEventListener("DOMContentLoaded", () => {
+    const look = new ResizeObserver((seen) => {
+      for (const { target } of seen) {
+        const box = target.closest(".scrolls");
+        box.classList.toggle("cut", box.scrollWidth > box.clientWidth + 2);
+      }
+    });
+    for (const box of document.querySelectorAll(".scrolls")) [box, box.firstElementChild].forEach((part) => look.observe(part));
+  });
 
   // Round numbers that span what is given, with room for lines that end at the border.
   function range(low, high, parts = 4) {
@@ -218,5 +279,5 @@ DPO.page = (function () {
     if (times.length > 500) times.shift();
   }
 
-  return { number, signed, percent, equation, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
+  return { number, signed, push, percent, equation, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
 })();

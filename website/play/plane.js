@@ -1,7 +1,7 @@
 // The page "The plane of losses": one pair as a point, two losses side by side, all of them in a table.
 (function () {
   "use strict";
-  const { number, signed, equation, move, path, frame, widthOf, drawn, element, slider, choices, say, timed } = DPO.page;
+  const { number, push: fine, equation, move, path, frame, widthOf, drawn, element, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const [EDGE, STEPS, GRID] = [4, 50, 0.5]; // the plane's half-width in nats, steps, distance of arrows
 
@@ -65,10 +65,10 @@
     at.add("path", { class: "optimum thin", d: path([[at.x(-EDGE), at.y(-EDGE)], [at.x(EDGE), at.y(EDGE)]]) });
     plane.field = at.add("path", { class: "field" });
     for (const [x, y, anchor, words] of [
-      [at.x(EDGE) - 6, at.y(EDGE) + 16, "end", "both likelier"],
-      [at.x(-EDGE) + 6, at.y(-EDGE) - 8, "start", "both less likely"],
-      [at.x(EDGE) - 6, at.y(-EDGE) - 8, "end", "as labelled"],
-      [at.x(-EDGE) + 6, at.y(EDGE) + 16, "start", "the wrong way round"],
+      [at.x(EDGE) - 12, at.y(EDGE) + 26, "end", "both likelier"],
+      [at.x(-EDGE) + 24, at.y(-EDGE) - 24, "start", "both less likely"],
+      [at.x(EDGE) - 12, at.y(-EDGE) - 24, "end", "as labelled"],
+      [at.x(-EDGE) + 24, at.y(EDGE) + 26, "start", "the wrong way round"],
     ])
       at.add("text", { class: "reference halo", x, y, "text-anchor": anchor }, words);
     plane.run = at.add("path", { class: "policy", clip: true });
@@ -89,6 +89,7 @@
     const longest = Math.sqrt(Math.max(...arrows.map(([, , a, b]) => Math.hypot(a, b)), 1e-9));
     const cell = 0.95 * (at.x(GRID) - at.x(0));
     planes[which].scale = cell / longest;
+    planes[which].longest = arrows.reduce((most, each) => (Math.hypot(each[2], each[3]) > Math.hypot(most[2], most[3]) ? each : most)).slice(2);
     const drawArrow = ([w, l, a, b]) => {
       const size = Math.sqrt(Math.hypot(a, b));
       const factor = size > 0 ? planes[which].scale / size : 0; // the root, in the push's direction
@@ -112,7 +113,7 @@
       "aria-valuemin": -EDGE,
       "aria-valuemax": EDGE,
     });
-    const shape = { pair: ["circle", { r: 9 }], chosen: ["path", { d: "M0 -9L9 7H-9Z" }], rejected: ["path", { d: "M9 0L-7 -9V9Z" }] }[kind];
+    const shape = { pair: ["circle", { r: 9 }], chosen: ["path", { d: "M0 -17L9 -1H-9Z" }], rejected: ["path", { d: "M17 0L1 -9V9Z" }] }[kind]; // beside the ticks
     group.append(element("circle", { class: "reach", r: 22 }), element(...shape));
     group.addEventListener("keydown", (event) => press(event, kind));
     group.addEventListener("pointerdown", (event) => {
@@ -170,24 +171,40 @@
         "aria-valuetext": `${told[i]} nats`,
       })
     );
-    $(`told-${which}`).textContent = sentence(state[which], seen);
+    $(`told-${which}`).textContent = sentence(which, seen);
   }
 
-  function sentence(name, { value, push, end }) {
-    const [words, registered, options] = LOSSES[name];
+  // Does the push turn round within `distance` nats along its own direction, or is there none?
+  function turns(name, [w, l], distance) {
+    const [, registered, options] = LOSSES[name];
+    const at = options(state.beta, state.epsilon);
+    const [a, b] = DPO.push(registered, w, l, at);
+    const length = Math.hypot(a, b);
+    if (!length) return true;
+    const [u, v] = [a / length, b / length];
+    const [c, d] = DPO.push(registered, w + distance * u, l + distance * v, at);
+    return u * c + v * d <= 0;
+  }
+
+  function sentence(which, { value, push, end }) {
+    const name = state[which];
+    const [words, registered] = LOSSES[name];
+    const { title, equation: written } = DPO.registry[registered];
+    const full = words.startsWith(title) || title.startsWith(words) ? "" : ` (${title})`;
     const [dw, dl] = [end[0] - state.w, end[1] - state.l];
     const still = Math.abs(dw) < 0.005 && Math.abs(dl) < 0.005;
     let what = "";
-    const [a, b] = DPO.push(registered, ...end, options(state.beta, state.epsilon));
-    const rests = Math.hypot(a, b) < 0.01 ? ", at rest" : "";
-    if (still) what = " It stays where it is.";
+    const rest = turns(name, end, 0.02);
+    const never = !turns(name, end, 40);
+    if (still) what = rest ? " It stays where it is." : ` It moved by less than 0.005 nats${never ? ", and never stops" : ", but is not at rest"}.`;
     else if (dw < -0.005 && dl < -0.005) what = " Both became less likely: the probability that they lost went to other texts.";
     else if (dw > 0.005 && dl > 0.005) what = " Both became likelier, at the cost of other texts.";
     else if (dw - dl < -0.005) what = " The gap shrank.";
     return (
-      `${words}, ${equation(DPO.registry[registered].equation)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
-      `the chosen response by ${signed(push[0])}, the rejected one by ${signed(push[1])}. ` +
-      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rests}.${what}`
+      `${words}${full}, ${equation(written)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
+      `the chosen response by ${fine(push[0])}, the rejected one by ${fine(push[1])}. ` +
+      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rest ? ", at rest" : ""}.${what} ` +
+      `The longest arrow in this plane is a push of ${(planes[which].longest || [0, 0]).map(fine).join(" and ")}.`
     );
   }
 
@@ -206,7 +223,7 @@
   function fillTable() {
     for (const [name, cells] of Object.entries(rows)) {
       const { push, end } = look(name);
-      const words = [signed(push[0]), signed(push[1]), number(end[0]), number(end[1]), number(end[0] - end[1])];
+      const words = [fine(push[0]), fine(push[1]), number(end[0]), number(end[1]), number(end[0] - end[1])];
       cells.forEach((cell, i) => {
         if (cell.textContent !== words[i]) cell.textContent = words[i];
       });
