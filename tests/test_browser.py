@@ -121,7 +121,8 @@ def test_moving_the_beta_slider_changes_the_picture(page):
 
 
 # ---------------------------------------------------------------- the website
-SOURCES = [*NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("teaching/*.ipynb")]
+TEACHING = [p for kind in ("ipynb", "md") for p in NOTEBOOKS.glob(f"teaching/*.{kind}")]
+SOURCES = [*NOTEBOOKS.glob("*.md"), *NOTEBOOKS.glob("*.ipynb"), *TEACHING]
 PAGES = sorted(path.relative_to(NOTEBOOKS).with_suffix("").as_posix() for path in SOURCES)
 PAGES += ["search", "genindex"]
 # What only the theme causes: its side bar's logo and list stand outside of any landmark.
