@@ -74,6 +74,20 @@ def test_a_page_is_for_everyone_light_and_dark_and_on_a_phone(root, opened, name
         assert page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("name", sorted(set(PAGES) - {"index"}))
+def test_a_page_explains_its_words_and_a_phone_folds_them(opened, name):
+    page = opened(PLAY.as_uri(), name)
+    assert page.locator("#words dd").count() > 5
+    assert all(page.locator("#words dd").all_inner_texts())
+    page = opened(PLAY.as_uri(), name, 390)
+    assert not page.locator("#words dl").is_visible()
+    page.get_by_role("link", name="below").press("Enter")
+    assert page.locator("#words dl").is_visible()
+    for box in page.locator(".scrolls:visible").all():  # what is cut says so
+        wide = box.evaluate("box => box.scrollWidth > box.clientWidth + 2")
+        assert box.evaluate("box => box.classList.contains('cut')") == wide
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_the_choice_of_light_or_dark_stays(website, opened, name):
     page = opened(f"{website}/play", name, color_scheme="light")
@@ -131,6 +145,25 @@ def test_a_session_with_the_frontier_by_keyboard(root, opened):
     assert "After 10 steps IPO" in page.locator("#told").inner_text()
 
 
+def test_pi_star_s_loss_is_a_yardstick_only_for_losses_whose_goal_it_is(opened):
+    page = opened(PLAY.as_uri(), "frontier", reduced_motion="reduce")
+    page.locator("#train").click()
+    page.wait_for_function("told.textContent.includes('After 300 steps')")
+    assert re.search(r"At the ring, step \d+, its loss had fallen", told_of(page))
+    assert "below the optimum's own, so part" in page.locator("#told-loss").inner_text()
+    for loss, right in (("ipo", 0), ("dpo", 4)):  # another loss; and labels turned round
+        page.select_option("#loss", loss)
+        page.focus("#noise")
+        press(page, "ArrowRight", right)
+        page.locator("#ten").click()
+        assert "has another optimum, so don't" in page.locator("#told-loss").inner_text()
+        assert "ring" not in told_of(page)
+
+
+def told_of(page):
+    return page.locator("#told").inner_text()
+
+
 @pytest.mark.parametrize("loss", ["cdpo", "nca", "dpop", "chi_po", "aot", "simpo", "orpo", "sft"])
 def test_every_setting_trains(opened, loss):
     page = opened(PLAY.as_uri(), "frontier", reduced_motion="reduce")
@@ -177,6 +210,25 @@ def test_a_session_with_the_plane_by_keyboard_and_by_hand(root, opened):
     page.locator("#middle").click()
     assert "Both became less likely" in told(page, "a")  # alike, the rejected gradient longer
     assert page.locator("#all tbody tr").count() == 17
+
+
+def test_far_out_dpo_still_pushes_and_what_rests_is_said_to_rest(opened):
+    page = opened(PLAY.as_uri(), "plane")
+    assert ", at rest." not in told(page, "a")
+    assert ", at rest." in told(page, "b")  # IPO
+    page.focus("#pair-a")
+    for key in ("ArrowRight", "ArrowDown"):
+        press(page, f"Shift+{key}", 4)
+    assert "chosen response by +0.0003" in told(page, "a")
+    assert "never stops" in told(page, "a")
+    for loss, words in (("hinge", ", at rest. It stays"), ("exo", "but is not at rest")):
+        page.select_option("#loss-a", loss)
+        page.select_option("#loss-b", "discopop")  # its slopes become tiny
+        assert words in told(page, "a")
+        page.focus("#beta")
+        press(page, "Home")
+        press(page, "End")
+    assert not re.search("undefined|NaN|Infinity", page.locator("main").inner_text())
 
 
 def told(page, side):
@@ -289,6 +341,20 @@ def test_a_class_labels_the_workshop_s_pairs(opened, tmp_path):
     merged = classroom.merge([tmp_path / "labels.jsonl"])
     assert (list(merged.people), merged.remarks, len(merged.rows)) == (["Zoë K"], [], 30)
     assert not re.search("undefined|NaN|Infinity|null", page.locator("main").inner_text())
+
+
+def test_six_of_eight_could_be_chance_and_eight_of_eight_not(opened):
+    page = opened(PLAY.as_uri(), "label")
+    page.select_option("#set", "one")
+    assert not page.locator("#scores-1").is_visible()
+    for k in range(8):  # the sides change each time
+        page.locator("#choose-a" if (k % 2 == 0) == (k < 6) else "#choose-b").click()
+        assert page.locator("#scores-0 .truth").count() == (2 if k == 7 else 0)
+    assert "That could be chance." in told(page, 0)
+    assert "6 of 8" in page.locator("#table").inner_text()
+    assert findings(page, preload=False) == set()
+    page.select_option("#set", "chapter")
+    assert page.locator("#scores-1").is_visible()
 
 
 def test_without_a_prior_choices_that_never_contradict_each_other_have_no_best_scores(opened):

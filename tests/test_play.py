@@ -368,6 +368,12 @@ def test_chosen_replies_fall_and_so_do_the_optimum_s_own_further_with_a_gloomy_a
     assert gloomy["end"]["reward"] > house["end"]["reward"] - 0.2
 
 
+def test_at_a_beta_of_4_chosen_replies_rise_and_so_do_the_optimum_s_own(run):
+    told = run("dpo", {"beta": 4})
+    assert told["end"]["chosen"] > 0.05
+    assert told["own"]["chosen"] > 0.05
+
+
 def test_of_a_third_turned_round_cdpo_stays_near_and_robust_dpo_runs_away(run):
     told = {"beta": 0.5, "label_smoothing": 0.3}
     ends = {name: run(name, told, noise=0.3)["end"] for name in ("dpo", "cdpo", "robust_dpo")}

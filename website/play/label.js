@@ -3,10 +3,12 @@
   "use strict";
   const { number, percent, frame, widthOf, drawn, range, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
+  const firstTwo = (question) => Object.fromEntries(Object.entries(question).map(([key, value]) => [key, Array.isArray(value) ? value.slice(1, 3) : value]));
   // What is labelled: set -> [words, questions, pairs in their order]
   const SETS = {
     chapter: ["chapter 02's twenty", DPO.questions, DPO.asked],
     class: ["the workshop's thirty, for a class", DPO.classroom.questions, DPO.classroom.asked],
+    one: ["one pair, eight times", [firstTwo(DPO.questions[0])], Array.from({ length: 8 }, (_, k) => ({ question: 0, sides: [k % 2, 1 - (k % 2)] }))],
   };
   const [BURST, RATE, SHARE] = [100, 0.05, 0.1]; // steps of a press, learning rate, labels that cDPO takes to be turned round
   const LETTERS = "ABCDE";
@@ -59,9 +61,11 @@
   }
   const allPairs = (q) => new Set(choicesOf(q).map((pair) => [...pair].sort().join())).size === (questions[q].texts.length * (questions[q].texts.length - 1)) / 2;
 
+  const shownTruth = (q) => allPairs(q) && (state.set !== "one" || made.length >= asked.length);
+
   // The two questions in the pictures: of more than two the last one labelled, and the next.
   function drawnQuestions() {
-    if (questions.length === 2) return [0, 1];
+    if (questions.length < 3) return [0, 1];
     const first = Math.max(pairAt(made.length).question - 1, 0);
     return [first, first + 1];
   }
@@ -85,7 +89,7 @@
     const [again, same] = ["asked", "same"].map((key) => opinions.reduce((sum, found) => sum + found[key], 0));
     const self = again ? ` Of ${again} pair${again > 1 ? "s" : ""} that came again you chose ${same} as the first time.` : "";
     if (made.length < asked.length) return `${made.length} of ${asked.length} pairs are labelled.`;
-    return `All ${asked.length} pairs are labelled. You can save them, or go on: they come again.${self}`;
+    return `All ${asked.length} pairs are labelled. You can ${state.set === "one" ? "" : "save them, or "}go on: they come again.${self}`;
   }
 
   function showPair() {
@@ -98,6 +102,9 @@
     $("progress").textContent = progress();
     $("rest").hidden = state.set !== "chapter" || made.length >= asked.length;
     $("who-box").hidden = state.set !== "class";
+    $("save").hidden = state.set === "one";
+    $("many").hidden = questions.length < 3;
+    $("how-many").textContent = { chapter: "Label all twenty pairs, or let the book's labeller finish.", class: "Label all thirty pairs.", one: "Choose chapter 02's twenty pairs above and label them, or let the book's labeller finish." }[state.set];
   }
 
   // ---------------------------------------------------------------- pictures
@@ -105,10 +112,12 @@
 
   function draw(place) {
     const q = drawnQuestions()[place];
+    $(`name-${place}`).parentElement.hidden = q >= questions.length;
+    if (q >= questions.length) return;
     const svg = $(`scores-${place}`);
     $(`name-${place}`).textContent = questions[q].words;
     const seen = look(q);
-    const truth = allPairs(q) ? questions[q].rewards.map((r) => r - DPO.mean(questions[q].rewards)) : [];
+    const truth = shownTruth(q) ? questions[q].rewards.map((r) => r - DPO.mean(questions[q].rewards)) : [];
     const all = [...truth, ...(seen.fit ? seen.scores.flatMap((s, i) => [s - seen.errors[i], s + seen.errors[i]]) : []), ...(seen.step ? seen.implicit : []), -2, 2];
     const reach = range(Math.min(...all), Math.max(...all));
     const names = questions[q].texts.length;
@@ -143,14 +152,15 @@
     if (fit) {
       const order = scores.map((_, i) => i).sort((a, b) => scores[b] - scores[a]);
       const [first, second] = order;
-      words.push(`Highest score: ${LETTERS[first]}, ${number(scores[first])} ± ${number(errors[first])}. It is ${number(scores[first] - scores[second])} ± ${number(DPO.standardError(fit, first, second))} above ${LETTERS[second]}.`);
+      const [lead, error] = [scores[first] - scores[second], DPO.standardError(fit, first, second)];
+      words.push(`Highest score: ${LETTERS[first]}, ${number(scores[first])} ± ${number(errors[first])}. It is ${number(lead)} ± ${number(error)} above ${LETTERS[second]}.${lead < 2 * error ? " That could be chance." : ""}`);
       const equal = scores.map(() => 1 / scores.length);
       words.push(`The ceiling, if these scores were true: ${percent(DPO.ceiling(equal, DPO.preferences(scores))[0])} of fresh choices.`);
     } else if (!compared) words.push("Without a prior there are no scores yet: some answers have not been compared with the others, not even by way of a third.");
     else words.push("No best scores exist: some answers won every comparison with the others, so the farther apart the scores, the likelier your choices. A prior would hold them.");
     const circles = DPO.circles(wins);
     if (circles.length) words.push(`In a circle: ${circles.map(([i, j, k]) => named([i, j, k, i])).join("; ")}. No scores can say that.`);
-    words.push(`The best order of the ${questions[q].texts.length === 5 ? "five" : "three"} agrees with ${DPO.bestOrder(wins)} of ${done.length}.`);
+    words.push(`The best order of the ${{ 2: "two", 3: "three", 5: "five" }[questions[q].texts.length]} agrees with ${DPO.bestOrder(wins)} of ${done.length}.`);
     if (step) words.push(`After ${step} steps of ${LOSSES[state.loss][0].split(",")[0]} the implicit rewards span ${number(Math.max(...implicit) - Math.min(...implicit))}.`);
     return words.join(" ");
   }
@@ -170,7 +180,7 @@
         row.append(Object.assign(document.createElement("th"), { scope: "row", textContent: `${LETTERS[i]}: ${text}` }));
         const games = done.filter((pair) => pair.includes(i)).length;
         const share = (logs) => percent(Math.exp(logs[i]));
-        const cells = [`${DPO.dot(wins[i], wins[i].map(() => 1))} of ${games}`, fit ? number(scores[i]) : "–", fit ? number(errors[i]) : "–", share(ref), step ? share(policy) : "–", fit ? share(best) : "–", step ? number(implicit[i]) : "–", allPairs(q) ? number(question.rewards[i]) : "–"];
+        const cells = [`${DPO.dot(wins[i], wins[i].map(() => 1))} of ${games}`, fit ? number(scores[i]) : "–", fit ? number(errors[i]) : "–", share(ref), step ? share(policy) : "–", fit ? share(best) : "–", step ? number(implicit[i]) : "–", shownTruth(q) ? number(question.rewards[i]) : "–"];
         for (const words of cells) row.insertCell().textContent = words;
       });
     });

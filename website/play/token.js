@@ -67,6 +67,7 @@
   const buttons = (side) => $(side).querySelectorAll("button");
 
   function showStrips() {
+    $("legend").textContent = state.shown === "ratio" ? "The longer the bar under a token that counts, the more its probability has changed; full from 1.5 nats, up or down." : "The longer the bar under a token that counts, the less likely the token; full from −5 nats.";
     SIDES.forEach((side, i) =>
       buttons(side).forEach((button, t) => {
         const on = masks[side][t];
