@@ -121,10 +121,6 @@ class _Text:
         """Random bits that seed and row decide; Philox counts, so nobody else moves it on."""
         return np.random.Philox(key=np.array([int(k) % 2**64 for k in self.key], dtype=np.uint64))
 
-    def uniform(self, n: int) -> np.ndarray:
-        """The next n numbers in [0, 1), with 53 bits."""
-        return (self.bits.random_raw(n) >> np.uint64(11)) * 2.0**-53
-
     def add(self, token: int) -> None:
         self.drawn.append(token)
         found = [len(end) for end in self.ends if tuple(self.drawn[-len(end) :]) == end]
@@ -213,8 +209,9 @@ def _from_rows(temperature: float) -> Draw:
         if temperature == 0:
             largest, token = logits.max(-1)
             return token.where(largest.isfinite(), -1)
-        numbers = [text.uniform(folds(logits.shape[-1])) for text in texts]
-        return next_token(softmax(logits, temperature), np.stack(numbers))
+        bits = np.stack([text.bits.random_raw(folds(logits.shape[-1])) for text in texts])
+        uniform = (bits >> np.uint64(11)) * 2.0**-53  # in [0, 1), with 53 bits
+        return next_token(softmax(logits, temperature), uniform)
 
     return draw
 
