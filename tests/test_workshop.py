@@ -221,7 +221,11 @@ def test_the_plan_warns_links_and_shows_commands_that_are_there():
     assert {line.split()[0] for line in shown} == {"labels", "grade"}
     for line in shown:
         make_parser().parse_args(line.split())
-    assert f"dpo_from_scratch-{__version__}-py3-none-any.whl" in PLAN
+    wheels = re.findall(r"dpo_from_scratch-\S+?\.whl", PLAN)
+    assert set(wheels) == {f"dpo_from_scratch-{__version__}-py3-none-any.whl"}  # no shell expands *
+    (installed,) = re.findall(r"git\+https://\S+@v[\w.]+", PLAN)
+    assert f'"{installed}"' in source(CODE[0])  # the package that the notebook's first cell takes
+    assert "MEASURED" not in PLAN  # a number that somebody meant to put in
 
 
 def test_the_students_folder_has_the_workshop_and_the_plan(tmp_path, capsys):
