@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from dpo_from_scratch import __version__, cli
 from dpo_from_scratch.cli import make_parser
 from dpo_from_scratch.data import write_rows
-from dpo_from_scratch.lab import class_report, editions, exercises
+from dpo_from_scratch.lab import class_report, editions, exercises, pages
 
 TEACHING = Path(__file__).parent.parent / "notebooks" / "teaching"
 WORKSHOP, PLAN = TEACHING / "workshop.ipynb", (TEACHING / "plan.md").read_text(encoding="utf-8")
@@ -58,6 +58,12 @@ def test_its_first_cell_is_a_chapters():
     assert "notebooks/teaching/workshop.ipynb)" in first
     for part in ("**You will build**", "**You will see**", "**You need**", "minute"):
         assert part in first
+
+
+def test_no_text_of_the_blind_page_was_shown_before():
+    """Without a nickname the blind page draws with the seed 0."""
+    shown = next(source(cell) for cell in CODE if "sample(reference" in source(cell))
+    assert int(re.search(r"seed=(\d+)", shown)[1]) != pages.seed_of("") == 0
 
 
 def test_every_exercise_is_a_blank_with_minutes_and_a_hint():
