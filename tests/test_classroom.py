@@ -99,6 +99,20 @@ def test_the_ceiling_lies_between_its_two_bounds():
     assert np.mean(agreed) == pytest.approx((p**2 + (1 - p) ** 2).mean(), abs=0.01)
 
 
+def test_the_floor_is_the_least_loss_on_these_labels_where_pairs_have_unequal_counts():
+    """The best probability of a pair is its share; the loss is a mean over labels, not pairs."""
+    sides = {1: "aaab", 2: "b", 3: "ab"}
+    rows = [
+        classroom.label(number, side, str(who))
+        for number, chosen in sides.items()
+        for who, side in enumerate(chosen)
+    ]
+    shares = [0.75] * 3 + [0.25] + [1.0] + [0.5] * 2  # of each label's own side
+    floor = class_report.summary(rows).floor
+    assert floor == pytest.approx(-np.log(shares).mean())
+    assert floor != pytest.approx(np.mean([0.562335, 0, np.log(2)]), abs=0.01)  # pairs alike
+
+
 def test_one_person_alone_and_a_circle():
     rows = [classroom.label(n, "a", "ada") for n in range(1, 31)]
     assert np.isnan(class_report.summary(rows).agreement)

@@ -288,6 +288,15 @@ def test_progress_is_drawn_and_a_place_that_cant_be_written_is_said(capsys, monk
     assert solved.read() == {"04.1": solved.read()["04.1"]}
 
 
+def test_what_the_reader_calls_for_progress_has_a_row_for_every_chapter(capsys):
+    solved.keep("04.1")
+    assert exercises.progress() is None
+    *rows, count, _ = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == exercises.chapters()
+    assert "□■" in rows[exercises.chapters().index("04")]
+    assert count.startswith(f"1 of {sum(len(exercises.numbers(c)) for c in exercises.chapters())}")
+
+
 def test_an_exercise_that_is_not_there_is_a_sentence():
     with pytest.raises(ValueError, match='no chapter "99" has exercises'):
         exercises.find("99.1")

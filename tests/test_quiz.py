@@ -30,6 +30,13 @@ def test_forty_questions_those_that_were_seen_first_and_no_letter_is_a_good_gues
     assert max(rights.values()) <= 13
 
 
+def test_the_length_of_an_answer_does_not_give_it_away():
+    """By chance the right one is the longest of four in ten questions, the shortest in ten."""
+    told = [(len(q["right"]), [len(w["says"]) for w in q["wrong"]]) for q in quiz.questions()]
+    assert 5 <= sum(right >= max(wrong) for right, wrong in told) <= 15
+    assert 5 <= sum(right <= min(wrong) for right, wrong in told) <= 15
+
+
 @pytest.mark.parametrize(("number", "question"), NUMBERED)
 def test_the_cells_are_there_in_the_section_that_is_named(number, question):
     cells = cells_of(question["where"])

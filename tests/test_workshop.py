@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from dpo_from_scratch import __version__, cli
 from dpo_from_scratch.cli import make_parser
 from dpo_from_scratch.data import write_rows
-from dpo_from_scratch.lab import class_report, editions, exercises
+from dpo_from_scratch.lab import class_report, editions, exercises, pages
 
 TEACHING = Path(__file__).parent.parent / "notebooks" / "teaching"
 WORKSHOP, PLAN = TEACHING / "workshop.ipynb", (TEACHING / "plan.md").read_text(encoding="utf-8")
@@ -58,6 +58,12 @@ def test_its_first_cell_is_a_chapters():
     assert "notebooks/teaching/workshop.ipynb)" in first
     for part in ("**You will build**", "**You will see**", "**You need**", "minute"):
         assert part in first
+
+
+def test_no_text_of_the_blind_page_was_shown_before():
+    """Without a nickname the blind page draws with the seed 0."""
+    shown = next(source(cell) for cell in CODE if "sample(reference" in source(cell))
+    assert int(re.search(r"seed=(\d+)", shown)[1]) != pages.seed_of("") == 0
 
 
 def test_every_exercise_is_a_blank_with_minutes_and_a_hint():
@@ -221,7 +227,11 @@ def test_the_plan_warns_links_and_shows_commands_that_are_there():
     assert {line.split()[0] for line in shown} == {"labels", "grade"}
     for line in shown:
         make_parser().parse_args(line.split())
-    assert f"dpo_from_scratch-{__version__}-py3-none-any.whl" in PLAN
+    wheels = re.findall(r"dpo_from_scratch-\S+?\.whl", PLAN)
+    assert set(wheels) == {f"dpo_from_scratch-{__version__}-py3-none-any.whl"}  # no shell expands *
+    (installed,) = re.findall(r"git\+https://\S+@v[\w.]+", PLAN)
+    assert f'"{installed}"' in source(CODE[0])  # the package that the notebook's first cell takes
+    assert "MEASURED" not in PLAN  # a number that somebody meant to put in
 
 
 def test_the_students_folder_has_the_workshop_and_the_plan(tmp_path, capsys):

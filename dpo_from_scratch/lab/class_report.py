@@ -24,7 +24,8 @@ class Summary:
     agreement: how often two people choose the same, over pairs; nan for one person alone.
     ceiling: (low, high), between which the best accuracy on these labels lies. Low: each label
     foretold by the majority of the others, a tie one half. High: by the majority, itself included.
-    floor: the mean entropy of a pair's labels, nats: about the least loss that a model can have.
+    floor: the mean entropy of a label given its pair, nats: the least loss there is on these
+        labels.
     fitted: each pair's probability of a by Bradley-Terry, (30,), a fit for each question.
     scores: question -> its texts with their scores, the best first.
     in_circles: questions where the majority likes one of three more than the next, all round.
@@ -75,7 +76,7 @@ def summary(rows: list[dict]) -> Summary:
         counts=won,
         agreement=float(same.mean()) if both.any() else float("nan"),
         ceiling=(_foretold(won), float(k.sum() / n.sum())),
-        floor=float(np.mean([_entropy(p) for p in share])),
+        floor=float(np.average([_entropy(p) for p in share], weights=n[labelled])),
         fitted=fitted,
         scores=scores,
         in_circles=circles,

@@ -82,10 +82,7 @@ def _told(number: str, attempt, by: str) -> Verdict:
 
 def progress() -> None:
     """Print what was solved: a row a chapter, a square an exercise, the key cell first."""
-    """Chapters with exercises: "00", "01", ..., and the letters of the teacher's kit."""
-    names = sorted(p.stem for p in Path(__file__).parent.glob("*.py"))
-    found = [n.removeprefix("ch") for n in names if n.startswith("ch") and n[2:].isdigit()]
-    return found + list(KIT)
+    draw({chapter: numbers(chapter) for chapter in chapters()})
 
 
 def numbers(chapter: str) -> list[str]:
