@@ -252,9 +252,9 @@ def next_token(odds: Tensor, uniform: np.ndarray) -> Tensor:
     """
     device = odds.device
     odds = odds.cpu() if device.type == "mps" else odds  # Apple's GPUs have no float64
-    sums = [odds.double()]
+    sums = [odds]
     while (n := sums[-1].shape[-1]) > 1:
-        half = sums[-1][:, : (n + 1) // 2].clone()
+        half = sums[-1][:, : (n + 1) // 2].to(torch.float64, copy=True)
         half[:, : n // 2] += sums[-1][:, (n + 1) // 2 :]
         sums.append(half)
     token = torch.zeros(len(odds), 1, dtype=torch.long, device=odds.device)
