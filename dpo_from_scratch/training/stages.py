@@ -107,18 +107,18 @@ def finished(run: Path, model: nn.Module, steps: int) -> list[dict]:
     except (DataError, ModelError, OSError, RuntimeError) as error:
         told = str(error).splitlines()[0].removesuffix(f": {AGAIN}")
         raise DataError(f"{run} holds a finished run that is damaged ({told}): {AGAIN}") from error
-    with suppress(OSError):  # a folder that can only be read is read all the same
-        here().from_first(lambda: _settle(run))
+    here().from_first(lambda: _settle(run))
     return history
 
 
 def _settle(run: Path) -> None:
     """Delete what a run whose model is there no longer needs, and its lock."""
-    lock = Lock(run)
-    try:
-        settle(run)
-    finally:
-        lock.release()
+    with suppress(OSError):  # a folder that can only be read is read all the same
+        lock = Lock(run)
+        try:
+            settle(run)
+        finally:
+            lock.release()
 
 
 @contextmanager
