@@ -18,7 +18,7 @@ WRITTEN = re.compile(
     r"(model(-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json|config\.json"
     r"|(generation|tokenizer)_config\.json|tokenizer\.(json|model)|special_tokens_map\.json"
     r"|added_tokens\.json|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json)"
-    r"|additional_chat_templates)"
+    r"|additional_chat_templates|\.tmp\w{6})"  # the last: what safetensors writes, then renames
 )
 # settings of sampling, which may contradict greedy decoding; without them it is greedy all the same
 KNOBS = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")

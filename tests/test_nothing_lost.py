@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from dpo_from_scratch import cli, world
 from dpo_from_scratch.data import DataError, write_rows
 from dpo_from_scratch.losses import LOSSES
 from dpo_from_scratch.models import ModelError
+from dpo_from_scratch.saving import save_model
 from dpo_from_scratch.training import PRESETS, TrainConfig, batches, loop, pick_rows, runs, train
 from dpo_from_scratch.training.folders import next_free
 from dpo_from_scratch.training.locks import Lock
@@ -481,3 +483,35 @@ def test_ktos_mixtures_of_long_prompts_and_long_responses_fit_the_model(tiny):
     ]
     _, history = start(tiny, None, rows=rows * 4, loss="kto")
     assert all(row["kl"] >= 0 for row in history)
+
+
+# ---------------------------------------------------------------- killed in the middle of a file
+CUT = """
+import resource, signal, sys
+from pathlib import Path
+from dpo_from_scratch.models import load_model
+from dpo_from_scratch.saving import save_model
+from test_runs import start
+
+tiny = load_model("tiny")
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python makes an error of it; a kill is wanted
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+folder = Path(sys.argv[2])
+save_model(*tiny, folder) if sys.argv[1] == "save" else start(tiny, folder)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on the size of files here")
+@pytest.mark.parametrize("what", ["save", "train"])
+def test_a_file_that_a_killed_process_left_half_written_is_no_stranger(what, tiny, tmp_path):
+    where = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
+    left = subprocess.run([sys.executable, "-c", CUT, what, tmp_path / "cut"], env=where)
+    assert left.returncode == -signal.SIGXFSZ
+    if what == "save":
+        save_model(*tiny, tmp_path / "cut")
+        save_model(*tiny, tmp_path / "whole")
+    else:
+        start(tiny, tmp_path / "cut", resume=True)
+        start(tiny, tmp_path / "whole")
+    assert names(tmp_path / "cut") == names(tmp_path / "whole")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cut", "whole"]

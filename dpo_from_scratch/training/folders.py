@@ -18,7 +18,7 @@ from ..saving import WRITTEN, check_target
 OWN = ("metrics.jsonl", "reference.safetensors", "doctor.json", "curves.png", "model")
 OWN += ("model.partial",)
 CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-STATE = re.compile(r"state(-\d+)?\.safetensors|state\.json")
+STATE = re.compile(r"state(-\d+)?\.safetensors|state\.json|\.tmp\w{6}")
 ELSEWHERE = "name another folder with --out"
 
 

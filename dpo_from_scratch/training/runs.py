@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -200,7 +200,8 @@ class RunFolder:
         """Store the reference's scores, so that a run that goes on need not compute them again."""
         partial, scores = self.folder / "reference.partial", scores.contiguous()
         with self._writing():
-            save_file({"scores": scores}, partial, metadata={"check": fingerprint([scores])})
+            # save_file would write beside it under a name that a killed run leaves behind
+            partial.write_bytes(save({"scores": scores}, {"check": fingerprint([scores])}))
             partial.replace(self.folder / "reference.safetensors")
 
     def kept_reference(self) -> Tensor | None:
