@@ -30,7 +30,7 @@ test: $(REAL) $(WIDGETS)/.ready
 	@$(MAKE) --no-print-directory spell types
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder tests
 	$(BIN)/pytest -q --nbval $(NBVAL) $(STRICT)
-	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT) $(GUIDES),$(wildcard notebooks/*.ipynb))
+	$(BIN)/pytest -q --nbval-lax $(NBVAL) $(filter-out $(STRICT) $(GUIDES),$(wildcard notebooks/*.ipynb notebooks/teaching/*.ipynb))
 	$(BIN)/pytest -q --nbval-lax $(NBVAL) --nbval-cell-timeout 300 $(GUIDES)  # trains SmolLM2 in one cell
 
 # the types of what readers call first; pyproject.toml lists the files
