@@ -7,6 +7,7 @@ import pytest
 from dpo_from_scratch.lab.evaluation import best_of_n_kl
 from dpo_from_scratch.lab.figures import ch07
 from dpo_from_scratch.lab.records import Record
+from dpo_from_scratch.studies import scaling
 from dpo_from_scratch.studies.beta_sweep import parts
 
 RUNS = {0.1: ([9.0, 8.0], [1.0, 2.0]), 2.0: ([0.4, 0.5], [1.2, 1.3])}
@@ -60,3 +61,15 @@ def test_the_other_figures_draw_what_they_are_given():
     assert [3.0] in [line.get_xdata().tolist() for line in ax.lines]
     ax = ch07.shares({"base": [0.1, 0.2], "more": [0.0, 0.1]}).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["base", "more"]
+
+
+def test_the_gap_has_a_line_for_each_size_and_its_law_beside_it():
+    pairs, sizes = np.tile([512.0, 2048, 8192, 32768], 3), np.repeat([1e4, 1e5, 1e6], 4)
+    gaps = 0.5 + pairs[:, None] ** -0.3 + sizes[:, None] ** -0.2 + [-0.01, 0.0, 0.01]
+    cells = scaling.Cells(sizes, pairs, gaps, list(np.repeat(["a", "b", "c"], 4)), True)
+    ax = ch07.gap_by_pairs(cells, cells.law(), start=2.6, bound=0.7).axes[0]
+    drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_allclose(drawn["b"], cells.means[4:8])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
+    laws = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(np.concatenate(laws), cells.law()(cells.x))

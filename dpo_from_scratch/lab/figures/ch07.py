@@ -149,3 +149,29 @@ def shares(found: dict[str, list[float]]):
     ax.invert_yaxis()
     ax.set_xlabel("share of the way to π* that is missed (0: the optimum, 1: the reference)")
     return figure
+
+
+def gap_by_pairs(cells, law, start: float, bound: float):
+    """Figure: the gap against pairs, a line a size: dots are seeds; dashed: a fitted law.
+
+    cells: `studies.scaling.Cells`; law: of all of them; start: the gap untrained; bound: the gap of
+    the references' own optimum.
+    """
+    figure, ax = plt.subplots(figsize=(8, 4.6))
+    shades = plt.get_cmap("viridis")(np.linspace(0.85, 0.0, len(set(cells.names))))
+    for number, (name, color) in enumerate(zip(dict.fromkeys(cells.names), shades, strict=True)):
+        some = cells.where([n == name for n in cells.names])
+        aside = some.pairs * 1.045 ** (number - 2)  # sizes side by side, not on top of each other
+        ax.plot(aside, some.means, "osD^v"[number], ls="-", color=color, ms=6, label=name)
+        ax.plot(aside, some.figures, ".", color=color, ms=4, alpha=0.6)
+        ax.plot(aside, law(some.x), "--", color=color, lw=1)
+    ax.axhline(start, color=REFERENCE, ls=":", lw=1)
+    ax.axhline(bound, color=OPTIMUM, lw=1)
+    least = cells.pairs.min()
+    ax.annotate("untrained", (least, start), (0, 4), textcoords="offset points", fontsize=9)
+    ax.annotate("the references' own optimum", (least, bound), (0, 4), textcoords="offset points")
+    ax.set(xscale="log", xlabel="pairs, each read once", ylabel="gap: 0 is the exact optimum")
+    ax.set_xticks(sorted(set(cells.pairs)), [f"{int(p):,}" for p in sorted(set(cells.pairs))])
+    ax.minorticks_off()
+    ax.legend(title="weights", loc="upper right", bbox_to_anchor=(1, 0.93))
+    return figure
