@@ -124,7 +124,7 @@ def trained(score: Score, sync: int, asked: list[str], config: TrainConfig) -> T
     policy, tokenizer = load_model("tiny")
     reference, pad = frozen_copy(policy), pad_id(tokenizer)
     optimizer = torch.optim.AdamW(policy.parameters(), weight_decay=config.weight_decay)
-    for step in range(STEPS):
+    for step in range(config.steps):
         if step % sync == 0:
             seed = 1_000_003 * config.seed + step
             rows = labelled(written(policy, tokenizer, BATCH * sync, asked, seed), score, seed)
