@@ -29,7 +29,7 @@ DPO.page = (function () {
     "β and τ": "β says how much a nat counts in the margin. IPO calls its own τ: a small one asks for a large gap. DiscoPOP's τ is 0.05 and says how suddenly it changes.",
     "ε": "The share of labels that a loss takes to be the wrong way round.",
     "Z": "The number that makes the optimum's probabilities add up to one.",
-    displacement: "Chosen and rejected both lose probability, to texts that no pair has judged.",
+    displacement: "Chosen and rejected both lose probability, to other texts; in a network often to some that no pair has judged.",
     accuracy: "The share of pairs with a margin above 0; a tie counts half.",
     "norm of the gradient": "How hard a batch pulls at all weights together: the length of the gradient. Where it is 0 nothing is trained.",
     "the doctor": "The book's programs that look for faults: one reads a log, the other makes small experiments with the training script.",
