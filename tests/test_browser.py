@@ -139,7 +139,7 @@ def test_a_page_loads_whole_from_here_and_is_for_everyone(website, chromium, nam
     page = chromium.new_page(viewport={"width": 1400, "height": 900}, color_scheme="light")
     page.set_default_timeout(3 * MINUTE)
     wrong = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
     page.on(
         "request", lambda r: r.url.startswith(("data:", "about:", website)) or wrong.append(r.url)
     )
@@ -220,7 +220,7 @@ OVER = """() => {
 def test_every_slide_of_a_deck_fits_and_loads_from_its_folder(slides, chromium, deck):
     page, wrong = chromium.new_page(viewport={"width": 1280, "height": 720}), []
     page.on("request", lambda r: r.url.startswith(("file:", "data:", "about:")) or wrong.append(r))
-    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
     page.goto((slides / f"{deck}.html").as_uri())
     page.evaluate(SETTLED)
     for number in range(page.evaluate("Reveal.getTotalSlides()")):

@@ -35,7 +35,7 @@ def opened(chromium):
     def page_at(root, name, width=1280, **options):
         page = chromium.new_page(viewport={"width": width, "height": 844}, **options)
         ours = root.removesuffix("/play") if root.startswith("http") else root
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
         page.on("console", lambda said: said.type != "error" or wrong.append((page.url, said.text)))
         page.on(
             "request",
