@@ -83,6 +83,19 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def js():
+    """A function of the playground's dpo.js by its name, given and giving plain numbers, lists and
+    objects; the pages' data are there too.
+    """
+    engine = pytest.importorskip("py_mini_racer").MiniRacer()
+    play = Path(__file__).parent.parent / "website" / "play"
+    for name in ("dpo", "data", "cases", "tokens", "labels"):
+        engine.eval((play / f"{name}.js").read_text(encoding="utf-8"))
+    yield lambda name, *arguments: engine.call(name, *arguments)
+    engine.close()  # or its threads would keep Python alive
+
+
 def findings(page, **options) -> set[tuple[str, str]]:
     """What axe finds on the page as it is: the rule and the place of each."""
     from axe_playwright_python.sync_playwright import Axe

@@ -35,7 +35,7 @@ def opened(chromium):
     def page_at(root, name, width=1280, **options):
         page = chromium.new_page(viewport={"width": width, "height": 844}, **options)
         ours = root.removesuffix("/play") if root.startswith("http") else root
-        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("pageerror", lambda error: wrong.append(error.stack or str(error)))
         page.on("console", lambda said: said.type != "error" or wrong.append((page.url, said.text)))
         page.on(
             "request",
@@ -235,6 +235,54 @@ def told(page, side):
     return page.locator(f"#told-{side}").inner_text()
 
 
+def test_bottom_right_says_which_losses_stop_and_which_never_do(opened):
+    page = opened(PLAY.as_uri(), "plane")
+    row = lambda name: page.locator("#all tbody tr", has_text=name).first.locator("td")
+    cells = lambda name: row(name).all_inner_texts()
+    assert cells("Hinge")[5] == "gap ≥ 1.00"
+    page.focus("#pair-a")
+    for key in ("ArrowRight", "ArrowDown"):
+        press(page, f"Shift+{key}", 4)
+    assert cells("Hinge")[:2] == ["0", "0"]
+    for name, words in (("IPO", "gap 0.50"), ("cDPO", "gap 2.20"), ("SPPO", "0.50, −0.50")):
+        assert cells(name)[5] == words
+        assert cells(name)[0].startswith("−")  # back, since this is further than its goal
+    for loss in ("robust_dpo", "apo_down", "forward_kl", "js", "alpha", "chi_po", "bco_pair"):
+        page.select_option("#loss-a", loss)
+        assert "It never stops pushing." in told(page, "a")
+        assert ", at rest" not in told(page, "a")
+        assert cells(page.locator("#loss-a option:checked").inner_text())[5] == "never"
+    assert cells("χPO")[0] == "+4·10⁻²⁶"
+    page.select_option("#loss-a", "nca")
+    assert "the chosen response alone would rest at 0.69" in told(page, "a")
+    page.select_option("#loss-a", "discopop")
+    assert cells("DiscoPOP")[5] == "never"
+    page.locator("#middle").click()
+    assert "It stops at a gap of −0.12; from one above 0.07" in told(page, "a")
+    assert cells("DiscoPOP")[5] == "gap −0.12"
+
+
+def test_a_replys_judgements_are_shown_and_the_bad_one_that_grew_is_named(opened):
+    page = opened(PLAY.as_uri(), "frontier", reduced_motion="reduce")
+    assert "Both fell" not in page.locator("#told-ratios").inner_text()
+    rows = page.locator("#replies tbody tr")
+    counts = rows.locator("td:last-child").all_inner_texts()
+    assert len(counts) == 40
+    assert page.locator("#replies tr.unjudged").count() == counts.count("–") == 7
+    assert sum(int(n) for n in re.findall(r"\d+", " ".join(counts))) == 2 * 512
+    page.locator("#train").click()
+    page.wait_for_function("told.textContent.includes('After 300 steps')")
+    said = page.locator("#told-ratios").inner_text()
+    name = re.search("“(.*)” grew most", said)[1]
+    reply = rows.filter(has_text=name)
+    assert reply.locator("td").last.inner_text() == "2 : 0"
+    assert "the pairs chose it twice and rejected it never" in said
+    assert reply.locator("td").nth(3).inner_text() in said  # what it has now
+    page.focus("#count")
+    press(page, "End")
+    assert page.locator("#replies tr.unjudged").count() == 1
+
+
 def test_a_session_with_which_bug_by_keyboard(root, opened):
     """Evidence is paid, a wrong name costs, the right one is explained; all 25 come to an end."""
     page = opened(root, "bug")
@@ -382,6 +430,10 @@ def test_a_session_with_tokens_by_keyboard(root, opened):
     assert "The gap becomes" in page.locator("#told").inner_text()
     page.select_option("#mask", "late")
     assert "in the response, doesn't count." in page.locator("#reading").inner_text()
+    pointer = (
+        "Look at the tokens that count. In the chosen text “<pad>” counts and shouldn't, “the” "
+    )
+    assert page.locator("#told").inner_text().startswith(pointer)
     page.select_option("#mask", "right")
     assert page.locator("#told").inner_text() == right
     page.focus("#beta")

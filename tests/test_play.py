@@ -23,7 +23,7 @@ from dpo_from_scratch.scoring import score_examples
 from dpo_from_scratch.studies import read_a_token
 from dpo_from_scratch.tokens import encode
 
-MiniRacer = pytest.importorskip("py_mini_racer").MiniRacer
+pytest.importorskip("py_mini_racer")
 PLAY = Path(__file__).parent.parent / "website" / "play"
 sys.path.insert(0, str(PLAY))
 make = import_module("make")
@@ -31,16 +31,6 @@ WORLD = make.small_world()
 PAIRWISE = sorted(name for name, loss in LOSSES.items() if loss.needs == "pairs")
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 TRAINED = {"rtol": 0, "atol": 1e-9}
-
-
-@pytest.fixture(scope="module")
-def js():
-    """A function of dpo.js by its name, given and giving plain numbers, lists and objects."""
-    engine = MiniRacer()
-    for name in ("dpo.js", *make.FILES):
-        engine.eval((PLAY / name).read_text(encoding="utf-8"))
-    yield lambda name, *arguments: engine.call(name, *arguments)
-    engine.close()  # or its threads would keep Python alive
 
 
 def written(file, name):

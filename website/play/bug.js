@@ -1,7 +1,7 @@
 // The page "Which bug?": recorded runs, evidence that costs points, and a name to be found.
 (function () {
   "use strict";
-  const { number, path, frame, drawn, range, slider, say, timed } = DPO.page;
+  const { number, node, path, frame, drawn, range, slider, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const CHAPTER = "https://dpo-from-scratch.github.io/dpo-from-scratch/22_find_the_bug.html";
   const [WORTH, WRONG, EVERY] = [10, 2, 4]; // points of a case, price of a wrong name, steps between two points of a curve
@@ -164,19 +164,14 @@
     for (const [, curves, evidence] of Object.values(PANELS))
       for (const curve of shows(evidence) ? curves : []) {
         const row = body.insertRow();
-        row.append(Object.assign(document.createElement("th"), { scope: "row", textContent: WORDS[curve] }));
+        row.append(node("th", { scope: "row" }, WORDS[curve]));
         const { first, least, most, last } = DPO.summary(run.curves[curve]);
         for (const x of [first, least, most, last]) row.insertCell().textContent = precise(curve, x);
         row.insertCell().textContent = shows("twin") ? precise(curve, DPO.summary(twin().curves[curve]).last) : "not asked";
       }
   }
 
-  const box = (heading, ...parts) => {
-    const made = document.createElement("div");
-    made.append(Object.assign(document.createElement("h3"), { textContent: heading }), ...parts);
-    return made;
-  };
-  const paragraph = (text) => Object.assign(document.createElement("p"), { textContent: text });
+  const box = (heading, paragraphs) => node("div", {}, node("h3", {}, heading), ...paragraphs.map((text) => node("p", {}, text)));
 
   const counters = () => `${number(DPO.mean(run.curves.eos))} ends of text are scored per response, and ${number(100 * DPO.mean(run.curves.scored), 0)} % of all tokens, padding aside.`;
 
@@ -205,7 +200,7 @@
 
   function showFound() {
     const there = asked.filter((name) => TEXTS[name]);
-    $("found").replaceChildren(...there.map((name) => box(EVIDENCE[name][0], ...TEXTS[name]().map(paragraph))));
+    $("found").replaceChildren(...there.map((name) => box(EVIDENCE[name][0], TEXTS[name]())));
   }
 
   const total = () => past.reduce((sum, { got }) => sum + got, 0);
@@ -231,10 +226,9 @@
     const lost = twin().reward - run.reward;
     const beside = run.called === "as it stands" ? "" : ` The script as it stands, on the same pairs, earns ${number(twin().reward)}${run.bug ? `: ${lost > 0.005 ? `the fault costs ${number(lost)}` : "nothing is lost"}` : ""}.`;
     $("cost").textContent = `The trained model earns a true reward of ${number(run.reward)} at a KL of ${number(run.kl)} nats.${beside}`;
-    const link = Object.assign(document.createElement("a"), { href: section ? `${CHAPTER}#${section.toLowerCase().replaceAll(",", "").replaceAll(" ", "-")}` : CHAPTER });
-    link.textContent = section ? `chapter 22, “${section}”` : "chapter 22";
-    $("cost").append(" More in ", link, ".");
-    const line = (sign, text) => Object.assign(document.createElement("pre"), { textContent: text.replace(/\n$/, "").split("\n").map((part) => `${sign} ${part.trim()}`).join("\n") });
+    const part = section ? `#${section.toLowerCase().replaceAll(",", "").replaceAll(" ", "-")}` : "";
+    $("cost").append(" More in ", node("a", { href: CHAPTER + part }, section ? `chapter 22, “${section}”` : "chapter 22"), ".");
+    const line = (sign, text) => node("pre", {}, text.replace(/\n$/, "").split("\n").map((part) => `${sign} ${part.trim()}`).join("\n"));
     $("patch").replaceChildren(...run.patch.flatMap(([old, made]) => [line("−", old), line("+", made || "(nothing)")]));
     $("next").textContent = place + 1 < order.length ? "Next case" : "Begin again";
     $("answer").hidden = false;
@@ -261,17 +255,12 @@
 
   // ---------------------------------------------------------------- begin
   for (const [name, [words, price]] of Object.entries(EVIDENCE)) {
-    const button = Object.assign(document.createElement("button"), { type: "button", id: `ask-${name}` });
+    const button = node("button", { type: "button", id: `ask-${name}` }, `${words} `, node("span", { className: "price" }, price));
     button.dataset.evidence = name;
-    button.append(`${words} `, Object.assign(document.createElement("span"), { className: "price", textContent: price }));
     button.addEventListener("click", () => timed(() => ask(name)));
     $("asks").append(button);
   }
-  const group = (label, names) => {
-    const made = Object.assign(document.createElement("optgroup"), { label });
-    made.append(...names.map((name) => new Option(name, name)));
-    return made;
-  };
+  const group = (label, names) => node("optgroup", { label }, ...names.map((name) => new Option(name, name)));
   const ofSection = (section) => Object.keys(CAUSES).filter((name) => CAUSES[name][0] === section && name !== "healthy");
   $("name").append(new Option("choose a name", ""), new Option("healthy", "healthy"), ...[TOKENS, REFERENCE, SUMS].map((section) => group(section, ofSection(section))));
   const stepper = slider("step", {

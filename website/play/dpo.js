@@ -450,6 +450,20 @@ var DPO = (function () {
     return [0, 1].map((side) => mean(pairs.map((pair) => rewards[pair[side]])) / beta - logZ);
   }
 
+  // How often the pairs show each of n replies: [as chosen, as rejected].
+  function judged(pairs, n) {
+    const counts = Array.from({ length: n }, () => [0, 0]);
+    for (const pair of pairs) pair.forEach((reply, side) => (counts[reply][side] += 1));
+    return counts;
+  }
+
+  // Of the replies whose reward is below `limit`, the one whose probability has grown most; -1 if none has.
+  function grewMost(logProbs, logRef, rewards, limit) {
+    const grown = logProbs.map((x, i) => (rewards[i] < limit ? Math.exp(x) - Math.exp(logRef[i]) : 0));
+    const most = Math.max(...grown);
+    return most > 0 ? grown.indexOf(most) : -1;
+  }
+
   // ---------------------------------------------------------------- the plane
   // A pair as a point (rho_w, rho_l).
   const atPoint = (w, l) => ({ chosen: w, rejected: l, refChosen: 0, refRejected: 0 });
@@ -474,6 +488,32 @@ var DPO = (function () {
       path.push([w, l]);
     }
     return path;
+  }
+
+  // Where a loss stops pushing, over beta and its other options: at a gap in nats (`up`: at any larger
+  // one, too; `below`: only for gaps that are smaller than this) or at two log-ratios. NCA holds the
+  // chosen response alone. A loss that isn't here, and NCA on the rejected one, pushes on for ever.
+  const GOALS = {
+    ipo: ({ tau }) => ({ gap: 1 / (2 * tau) }),
+    cdpo: ({ beta, label_smoothing: e }) => ({ gap: Math.log((1 - e) / e) / beta }),
+    exo: ({ beta, label_smoothing: e }) => ({ gap: Math.log((1 - e) / e) / beta }),
+    hinge: ({ beta }) => ({ gap: 1 / beta, up: true }),
+    sppo: ({ beta }) => ({ chosen: 1 / (2 * beta), rejected: -1 / (2 * beta) }),
+    nca: ({ beta }) => ({ chosen: Math.LN2 / beta }),
+    discopop: (o) => ({ gap: turn("discopop", o, -20 * o.tau, 0), below: turn("discopop", o, 0, 20 * o.tau) }),
+  };
+  const goal = (name, options) => (GOALS[name] ? GOALS[name](options) : null);
+
+  // The gap between two margins at which the push on the chosen response changes its sign.
+  function turn(name, options, from, to) {
+    const sign = (m) => Math.sign(push(name, m / options.beta, 0, options)[0]);
+    const first = sign(from);
+    for (let k = 0; k < 60; k++) {
+      const middle = (from + to) / 2;
+      if (sign(middle) === first) from = middle;
+      else to = middle;
+    }
+    return to / options.beta;
   }
 
   // ---------------------------------------------------------------- tokens and masks
@@ -528,7 +568,7 @@ var DPO = (function () {
   return {
     sigmoid, softplus, logSumExp, logSoftmax, generator, uniform, mean, dot,
     LOSSES, losses, kl, gibbs, gibbsAtKl, preferences, ceiling, fitBradleyTerry,
-    samplePairs, startTraining, gradient, trainStep, measure, optimumOn, push, descend,
+    samplePairs, startTraining, gradient, trainStep, measure, optimumOn, judged, grewMost, push, descend, goal,
     maskOf, scoreRow, scorePair, summary, shuffled, reaches, centred, standardError, circles, bestOrder, countWins, secondOpinions, implicitRewards, labelRow, jsonLines,
   };
 })();

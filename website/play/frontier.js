@@ -1,7 +1,7 @@
 // The page "β and the frontier": settings, a run that is trained step by step, and its pictures.
 (function () {
   "use strict";
-  const { number, percent, equation, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, still } = DPO.page;
+  const { number, percent, equation, node, put, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, still } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const { texts, rewards, lengths, logProbs, prompt } = DPO.world;
   const REF = DPO.logSoftmax(logProbs.house);
@@ -47,7 +47,7 @@
 
   // ---------------------------------------------------------------- state
   const state = { beta: 0.5, count: 512, noise: 0, author: "house", loss: "dpo", rate: 0.05, seed: 3 };
-  let pairs, share, run, curve, best, own, playing; // own: what is measured of the optimum itself
+  let pairs, share, judged, run, curve, best, own, playing; // own: what is measured of the optimum itself
   const past = [];
 
   const options = () => {
@@ -65,6 +65,7 @@
     const probs = logProbs[state.author].map(Math.exp);
     pairs = DPO.samplePairs(probs, rewards, state.count, state.noise, state.seed);
     share = DPO.mean(pairs.map(([w, l]) => (rewards[w] > rewards[l] ? 1 : 0)));
+    judged = DPO.judged(pairs, texts.length);
   }
 
   function startOver() {
@@ -96,7 +97,10 @@
       timed(() => {
         keep();
         state[name] = value;
-        if (name !== "beta" && name !== "loss" && name !== "rate") drawPairs();
+        if (name !== "beta" && name !== "loss" && name !== "rate") {
+          drawPairs();
+          fillJudged();
+        }
         startOver();
         show();
       });
@@ -268,13 +272,12 @@
     ["β log Z, a reward", (m, which) => (which === 2 ? number(state.beta * best.logZ) : "")],
   ];
   const cells = [];
+  const bars = { 2: [], 3: [], 4: [] }; // column of the replies' table -> its cells
 
   function makeTables() {
     for (const [words, value] of ROWS) {
       const row = $("numbers").tBodies[0].insertRow();
-      const head = document.createElement("th");
-      head.textContent = words;
-      row.append(head);
+      const head = row.appendChild(node("th", {}, words));
       if (!value) {
         Object.assign(head, { colSpan: 4, scope: "rowgroup" });
         row.className = "group";
@@ -285,43 +288,59 @@
     }
     texts.forEach((text, i) => {
       const row = $("replies").tBodies[0].insertRow();
-      const head = document.createElement("th");
-      Object.assign(head, { scope: "row", textContent: text });
-      row.append(head);
+      row.append(node("th", { scope: "row" }, text));
       row.insertCell().textContent = number(rewards[i]);
-      [REF, REF, REF].forEach(() => (row.insertCell().className = "bar"));
+      for (const column of Object.values(bars)) column.push(Object.assign(row.insertCell(), { className: "bar" }));
+      row.insertCell();
     });
     fillColumn(2, REF);
+    fillJudged();
+  }
+
+  // Which replies the pairs have judged: those that none has stand in italics.
+  function fillJudged() {
+    judged.forEach(([chosen, rejected], i) => {
+      const row = $("replies").tBodies[0].rows[i];
+      row.cells[5].textContent = chosen + rejected ? `${chosen} : ${rejected}` : "–";
+      row.classList.toggle("unjudged", !(chosen + rejected));
+    });
   }
 
   function fillColumn(column, logPolicy) {
-    const rows = $("replies").tBodies[0].rows;
     logPolicy.forEach((x, i) => {
       const p = Math.exp(x);
-      const cell = rows[i].cells[column];
-      const words = percent(p);
-      if (cell.textContent !== words) {
-        cell.textContent = words;
-        cell.style.setProperty("--share", `${(100 * Math.min(p / 0.4, 1)).toFixed(1)}%`);
-      }
+      const cell = bars[column][i];
+      if (put(cell, percent(p))) cell.style.setProperty("--share", `${(100 * Math.min(p / 0.4, 1)).toFixed(1)}%`);
     });
   }
 
-    function fillNumbers() {
+  function fillNumbers() {
     const three = [curve[0], run.step ? now() : null, own];
-    for (const [value, columns] of cells)
-      columns.forEach((cell, which) => (cell.textContent = three[which] ? value(three[which], which) : "–"));
+    for (const [value, columns] of cells) columns.forEach((cell, which) => put(cell, three[which] ? value(three[which], which) : "–"));
   }
 
   // Where on its path the loss fell below π*'s own: from there on it learns chance, too.
   const crossed = () => (sameOptimum() ? curve.find((m) => m.loss < own.loss) : undefined);
   const crossing = () => (crossed() ? ` At the ring, step ${crossed().step}, its loss had fallen below π*'s own.` : "");
 
+  const times = (n) => ["never", "once", "twice"][n] || `${n.toLocaleString("en")} times`;
+
   // What the trained policy writes most often, and how often the reference did.
   function favourite() {
     const logPolicy = DPO.logSoftmax(run.logits);
     const i = logPolicy.indexOf(Math.max(...logPolicy));
     return ` Its most frequent reply, ${percent(Math.exp(logPolicy[i]))} of all, is “${texts[i]}”, which the reference writes ${percent(Math.exp(REF[i]))} of the time and whose reward is ${number(rewards[i])}.`;
+  }
+
+  // Both have fallen: which bad reply has grown most, and do the pairs know it? And what has become
+  // of the replies that they don't know?
+  function displaced() {
+    const logPolicy = DPO.logSoftmax(run.logits);
+    const i = DPO.grewMost(logPolicy, REF, rewards, START);
+    const unknown = judged.flatMap(([chosen, rejected], k) => (chosen + rejected ? [] : [k]));
+    const together = (logs) => percent(unknown.reduce((sum, k) => sum + Math.exp(logs[k]), 0));
+    const grown = i < 0 ? " Both fell, and no reply that is worse than the reference's mean grew." : ` Both fell. Of the replies that are worse than the reference's mean “${texts[i]}” grew most, from ${percent(Math.exp(REF[i]))} to ${percent(Math.exp(logPolicy[i]))}: its reward is ${number(rewards[i])}, and the pairs chose it ${times(judged[i][0])} and rejected it ${times(judged[i][1])}.`;
+    return grown + (unknown.length ? ` The replies that no pair has judged, ${unknown.length} of forty, went from ${together(REF)} to ${together(logPolicy)} together.` : "");
   }
 
   // The optimum's own log-ratio on the pairs is (mean reward - β log Z) / β, so its sign is no riddle.
@@ -347,7 +366,7 @@
     const begin = state.loss === "dpo" ? "ln 2, which knows nothing" : "that of the reference";
     const losses = `Loss ${number(end.loss, 3)}. At first it was ${number(curve[0].loss, 3)}, ${begin}; π*'s own is ${number(own.loss, 3)}. ${passed} ${percent(share)} of the labels agree with the true rewards.`;
     const further = end.chosen < own.chosen - 0.005 ? "further down than the optimum's own," : end.chosen < 0 ? "no further down than the optimum's own," : "above zero; the optimum's own is";
-    const ratios = `Chosen ${number(end.chosen)} nats, ${further} ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}`;
+    const ratios = `Chosen ${number(end.chosen)} nats, ${further} ${number(own.chosen)}. Rejected ${number(end.rejected)}; the optimum's own is ${number(own.rejected)}. ${why()}${end.chosen < 0 && end.rejected < 0 ? displaced() : ""}`;
     return [goal + trained, losses, ratios];
   }
 

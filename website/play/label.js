@@ -1,7 +1,7 @@
 // The page "You are the labeller": choices, the scores that fit them, and DPO on the same choices.
 (function () {
   "use strict";
-  const { number, percent, frame, widthOf, drawn, range, slider, choices, say, timed } = DPO.page;
+  const { number, percent, node, frame, widthOf, drawn, range, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const firstTwo = (question) => Object.fromEntries(Object.entries(question).map(([key, value]) => [key, Array.isArray(value) ? value.slice(1, 3) : value]));
   // What is labelled: set -> [words, questions, pairs in their order]
@@ -96,8 +96,7 @@
     const { question, sides } = pairAt(made.length);
     $("question").textContent = questions[question].words;
     ["choose-a", "choose-b"].forEach((id, side) => {
-      const letter = Object.assign(document.createElement("b"), { textContent: `${LETTERS[sides[side]]}: ` });
-      $(id).replaceChildren(letter, questions[question].pretty[sides[side]]);
+      $(id).replaceChildren(node("b", {}, `${LETTERS[sides[side]]}: `), questions[question].pretty[sides[side]]);
     });
     $("progress").textContent = progress();
     $("rest").hidden = state.set !== "chapter" || made.length >= asked.length;
@@ -170,14 +169,12 @@
     body.replaceChildren();
     questions.forEach((question, q) => {
       const { done, wins, fit, scores, errors, ref, policy, best, step, implicit } = look(q);
-      const head = document.createElement("th");
-      Object.assign(head, { colSpan: 9, scope: "rowgroup", textContent: question.words });
       const group = body.insertRow();
       group.className = "group";
-      group.append(head);
+      group.append(node("th", { colSpan: 9, scope: "rowgroup" }, question.words));
       question.pretty.forEach((text, i) => {
         const row = body.insertRow();
-        row.append(Object.assign(document.createElement("th"), { scope: "row", textContent: `${LETTERS[i]}: ${text}` }));
+        row.append(node("th", { scope: "row" }, `${LETTERS[i]}: ${text}`));
         const games = done.filter((pair) => pair.includes(i)).length;
         const share = (logs) => percent(Math.exp(logs[i]));
         const cells = [`${DPO.dot(wins[i], wins[i].map(() => 1))} of ${games}`, fit ? number(scores[i]) : "–", fit ? number(errors[i]) : "–", share(ref), step ? share(policy) : "–", fit ? share(best) : "–", step ? number(implicit[i]) : "–", shownTruth(q) ? number(question.rewards[i]) : "–"];
@@ -200,8 +197,7 @@
     const rows = made.map(({ question, choice, pair }) => DPO.labelRow(questions[question], choice, more(pair)));
     const name = state.set === "class" ? `labels_${who.replace(/[^\p{L}\p{N}]+/gu, "_")}.jsonl` : "my_labels.jsonl";
     const address = URL.createObjectURL(new Blob([DPO.jsonLines(rows)], { type: "application/jsonl" }));
-    const link = Object.assign(document.createElement("a"), { href: address, download: name });
-    link.click();
+    node("a", { href: address, download: name }).click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
     say(`${rows.length} labels saved as ${name}.`);
   }

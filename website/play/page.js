@@ -29,7 +29,7 @@ DPO.page = (function () {
     "β and τ": "β says how much a nat counts in the margin. IPO calls its own τ: a small one asks for a large gap. DiscoPOP's τ is 0.05 and says how suddenly it changes.",
     "ε": "The share of labels that a loss takes to be the wrong way round.",
     "Z": "The number that makes the optimum's probabilities add up to one.",
-    displacement: "Chosen and rejected both lose probability, to texts that no pair has judged.",
+    displacement: "Chosen and rejected both lose probability, to other texts; in a network often to some that no pair has judged.",
     accuracy: "The share of pairs with a margin above 0; a tie counts half.",
     "norm of the gradient": "How hard a batch pulls at all weights together: the length of the gradient. Where it is 0 nothing is trained.",
     "the doctor": "The book's programs that look for faults: one reads a log, the other makes small experiments with the training script.",
@@ -42,14 +42,23 @@ DPO.page = (function () {
     "the ceiling": "The share of fresh choices that a perfect model would foresee, if these scores were true. The rest is chance.",
   };
 
+  // An element of the page with its properties and what stands in it.
+  function node(tag, properties, ...inside) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...inside);
+    return made;
+  }
+
+  // Writes into a cell, if it doesn't stand there: most cells of a table stay as they are.
+  function put(cell, words) {
+    if (cell.words === words) return false;
+    cell.textContent = cell.words = words;
+    return true;
+  }
+
   function showWords(fold) {
-    const list = document.createElement("dl");
-    for (const name of fold.dataset.words.split("; ")) {
-      const entry = document.createElement("div");
-      entry.append(Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: WORDS[name] }));
-      list.append(entry);
-    }
-    fold.append(list);
+    const entry = (name) => node("div", {}, node("dt", {}, name), node("dd", {}, WORDS[name]));
+    fold.append(node("dl", {}, ...fold.dataset.words.split("; ").map(entry)));
     fold.open = matchMedia("(min-width: 60rem)").matches;
     for (const link of document.querySelectorAll('a[href="#words"]')) link.addEventListener("click", () => (fold.open = true));
   }
@@ -86,7 +95,7 @@ DPO.page = (function () {
   document.addEventListener("DOMContentLoaded", () => {
     setTheme();
     const link = (address, words) => {
-      const made = Object.assign(document.createElement("a"), { href: address, textContent: words });
+      const made = node("a", { href: address }, words);
       if (location.pathname.endsWith(`/play/${address}`)) made.setAttribute("aria-current", "page");
       return made;
     };
@@ -109,13 +118,12 @@ DPO.page = (function () {
     return (x < 0 && Number(text) !== 0 ? "−" : "") + text;
   }
   const signed = (x, digits = 2) => (Number(x.toFixed(digits)) > 0 ? "+" : "") + number(x, digits);
-  // A push, however small: "+0.36", "+0.0003", "+1·10⁻⁷"; "0" is exactly nothing.
+  // A push, however small, in one digit: "+0.36", "+0.0003", "+1·10⁻⁷"; "0" is exactly nothing.
   function push(x) {
     if (x === 0 || Math.abs(x) >= 0.005) return x === 0 ? "0" : signed(x);
-    const power = Math.floor(Math.log10(Math.abs(x)) + 1e-9);
-    if (power >= -4) return signed(x, -power);
-    const raised = String(-power).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
-    return `${x < 0 ? "−" : "+"}${(Math.abs(x) / 10 ** power).toFixed(0)}·10⁻${raised}`;
+    const [digit, power] = Math.abs(x).toExponential(0).split("e-"); // rounds first: never 10·10⁻⁸
+    if (power <= 4) return signed(x, Number(power));
+    return `${x < 0 ? "−" : "+"}${digit}·10⁻${power.replace(/\d/g, (k) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[k])}`;
   }
   const percent = (p) => (p >= 0.0995 ? (100 * p).toFixed(0) : p >= 0.00005 ? (100 * p).toFixed(p < 0.00995 ? 2 : 1) : "0") + " %";
 
@@ -127,13 +135,13 @@ DPO.page = (function () {
   // ---------------------------------------------------------------- pictures
   function element(tag, attributes = {}, text) {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    for (const name in attributes) made.setAttribute(name, attributes[name]);
     if (text !== undefined) made.textContent = text;
     return made;
   }
 
   const move = (target, attributes) => {
-    for (const [name, value] of Object.entries(attributes)) target.setAttribute(name, value);
+    for (const name in attributes) target.setAttribute(name, attributes[name]);
   };
 
   const round = (x) => Math.round(x * 10) / 10; // a tenth of a pixel
@@ -141,9 +149,18 @@ DPO.page = (function () {
 
   // Empties an SVG and draws axes at its present width. x and y: {from, to, ticks, label}. Gives the
   // scales, and add(tag, attributes, text), which draws inside the frame; `clip` in the attributes
-  // cuts what lies outside of it.
-  function frame(svg, { x, y, height, left = 44, right = 14, top = 26, bottom = 42 }) {
+  // cuts what lies outside of it. Axes that are those of the last drawing stay as they are.
+  const frames = new Map(); // picture -> its last axes, in words, and the frame made for them
+  function frame(svg, axes) {
     const width = Math.max(widthOf(svg), 260);
+    const words = JSON.stringify([width, axes]);
+    if (frames.get(svg)?.words !== words) frames.set(svg, { words, ...drawAxes(svg, width, axes) });
+    const { inner, at } = frames.get(svg);
+    inner.replaceChildren();
+    return at;
+  }
+
+  function drawAxes(svg, width, { x, y, height, left = 44, right = 14, top = 26, bottom = 42 }) {
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.style.height = `${height}px`;
     svg.replaceChildren(...svg.querySelectorAll(":scope > title, :scope > desc"));
@@ -164,15 +181,9 @@ DPO.page = (function () {
     const name = `${svg.id}-clip`;
     const inside = { x: left, y: top, width: width - left - right, height: height - top - bottom };
     draw("clipPath", { id: name }).appendChild(element("rect", inside));
-    return {
-      x: across,
-      y: up,
-      inside,
-      width,
-      add(tag, { clip, ...attributes }, text) {
-        return draw(tag, clip ? { ...attributes, "clip-path": `url(#${name})` } : attributes, text);
-      },
-    };
+    const inner = draw("g");
+    const add = (tag, { clip, ...attributes }, text) => inner.appendChild(element(tag, clip ? { ...attributes, "clip-path": `url(#${name})` } : attributes, text));
+    return { inner, at: { x: across, y: up, inside, width, add } };
   }
 
   // A picture's width as it was last seen: to ask the browser would lay out the page for each drawing.
@@ -210,7 +221,7 @@ DPO.page = (function () {
     const to = step * Math.ceil(high / step - 1e-9);
     const ticks = [];
     for (let k = 0; k <= Math.round((to - from) / step); k++) ticks.push(from + k * step);
-    return { from, to, ticks, digits: step < 0.1 ? 2 : step < 1 ? 1 : 0 };
+    return { from, to, ticks, digits: Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)) };
   }
 
   // Heights of labels beside lines, moved apart where they would touch; the order stays.
@@ -279,5 +290,5 @@ DPO.page = (function () {
     if (times.length > 500) times.shift();
   }
 
-  return { number, signed, push, percent, equation, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
+  return { number, signed, push, percent, equation, node, put, element, move, path, frame, widthOf, drawn, range, apart, slider, choices, say, timed, times, still };
 })();

@@ -1,7 +1,7 @@
 // The page "The plane of losses": one pair as a point, two losses side by side, all of them in a table.
 (function () {
   "use strict";
-  const { number, push: fine, equation, move, path, frame, widthOf, drawn, element, slider, choices, say, timed } = DPO.page;
+  const { number, push: fine, equation, move, path, frame, widthOf, drawn, node, put, element, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const [EDGE, STEPS, GRID] = [4, 50, 0.5]; // the plane's half-width in nats, steps, distance of arrows
 
@@ -186,6 +186,21 @@
     return u * c + v * d <= 0;
   }
 
+  // Where a loss stops from the pair's place: in a sentence, and in a cell of the table.
+  function stops(name) {
+    const [, registered, options] = LOSSES[name];
+    const goal = DPO.goal(registered, options(state.beta, state.epsilon));
+    const never = "It never stops pushing";
+    if (!goal) return [`${never}.`, "never"];
+    const { gap, up, below, chosen, rejected } = goal;
+    if (gap === undefined && rejected === undefined) return [`${never}; the chosen response alone would rest at ${number(chosen)}.`, "never"];
+    if (gap === undefined) return [`It stops at (${number(chosen)}, ${number(rejected)}).`, `${number(chosen)}, ${number(rejected)}`];
+    if (up) return [`It stops at a gap of ${number(gap)}, and at any larger one.`, `gap ≥ ${number(gap)}`];
+    if (below === undefined) return [`It stops at a gap of ${number(gap)}.`, `gap ${number(gap)}`];
+    if (state.w - state.l > below) return [`${never}; from a gap below ${number(below)} it would stop at one of ${number(gap)}.`, "never"];
+    return [`It stops at a gap of ${number(gap)}; from one above ${number(below)} it never stops pushing.`, `gap ${number(gap)}`];
+  }
+
   function sentence(which, { value, push, end }) {
     const name = state[which];
     const [words, registered] = LOSSES[name];
@@ -194,16 +209,16 @@
     const [dw, dl] = [end[0] - state.w, end[1] - state.l];
     const still = Math.abs(dw) < 0.005 && Math.abs(dl) < 0.005;
     let what = "";
-    const rest = turns(name, end, 0.02);
-    const never = !turns(name, end, 40);
-    if (still) what = rest ? " It stays where it is." : ` It moved by less than 0.005 nats${never ? ", and never stops" : ", but is not at rest"}.`;
+    const [aim, cell] = stops(name);
+    const rest = cell !== "never" && turns(name, end, 0.02);
+    if (still) what = rest ? " It stays where it is." : " It moved by less than 0.005 nats, but is not at rest.";
     else if (dw < -0.005 && dl < -0.005) what = " Both became less likely: the probability that they lost went to other texts.";
     else if (dw > 0.005 && dl > 0.005) what = " Both became likelier, at the cost of other texts.";
     else if (dw - dl < -0.005) what = " The gap shrank.";
     return (
       `${words}${full}, ${equation(written)}. At (${number(state.w)}, ${number(state.l)}) it is ${number(value, 3)} and pushes ` +
       `the chosen response by ${fine(push[0])}, the rejected one by ${fine(push[1])}. ` +
-      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rest ? ", at rest" : ""}.${what} ` +
+      `After ${STEPS} steps: chosen ${number(end[0])}, rejected ${number(end[1])}, gap ${number(end[0] - end[1])}${rest ? ", at rest" : ""}.${what} ${aim} ` +
       `The longest arrow in this plane is a push of ${(planes[which].longest || [0, 0]).map(fine).join(" and ")}.`
     );
   }
@@ -213,20 +228,16 @@
   function makeTable() {
     for (const [name, [words]] of Object.entries(LOSSES)) {
       const row = $("all").tBodies[0].insertRow();
-      const head = document.createElement("th");
-      Object.assign(head, { scope: "row", textContent: words });
-      row.append(head);
-      rows[name] = Array.from({ length: 5 }, () => row.insertCell());
+      row.append(node("th", { scope: "row" }, words));
+      rows[name] = Array.from({ length: 6 }, () => row.insertCell());
     }
   }
 
   function fillTable() {
     for (const [name, cells] of Object.entries(rows)) {
       const { push, end } = look(name);
-      const words = [fine(push[0]), fine(push[1]), number(end[0]), number(end[1]), number(end[0] - end[1])];
-      cells.forEach((cell, i) => {
-        if (cell.textContent !== words[i]) cell.textContent = words[i];
-      });
+      const words = [fine(push[0]), fine(push[1]), number(end[0]), number(end[1]), number(end[0] - end[1]), stops(name)[1]];
+      cells.forEach((cell, i) => put(cell, words[i]));
     }
   }
 

@@ -1,7 +1,7 @@
 // The page "Read a token": a pair token by token, masks right and wrong, and what each makes of DPO's loss.
 (function () {
   "use strict";
-  const { number, signed, percent, slider, choices, say, timed } = DPO.page;
+  const { number, signed, percent, node, slider, choices, say, timed } = DPO.page;
   const $ = (id) => document.getElementById(id);
   const SIDES = ["chosen", "rejected"];
   const BETAS = [0.1, 0.2, 0.3, 0.6, 1, 2];
@@ -50,15 +50,13 @@
     SIDES.forEach((side, i) => {
       at[side] = pair().prompt_tokens;
       const made = pair().tokens[i].map((token, t) => {
-        const button = Object.assign(document.createElement("button"), { type: "button", className: `token ${kindOf(i, t)}` });
-        button.append(Object.assign(document.createElement("span"), { textContent: token }), document.createElement("small"));
+        const button = node("button", { type: "button", className: `token ${kindOf(i, t)}` }, node("span", {}, token), node("small", {}));
         button.addEventListener("click", () => timed(() => toggle(side, i, t)));
         button.addEventListener("focus", () => timed(() => read(side, i, t)));
         button.addEventListener("pointerenter", () => showReading(side, i, t));
         return button;
       });
-      const seam = Object.assign(document.createElement("span"), { className: "seam", title: "the seam" });
-      made.splice(pair().prompt_tokens, 0, seam);
+      made.splice(pair().prompt_tokens, 0, node("span", { className: "seam", title: "the seam" }));
       $(side).replaceChildren(...made);
     });
     $("chosen").dataset.pair = state.pair;
@@ -145,7 +143,7 @@
     body.replaceChildren();
     for (const [words, value, digits = 2] of ROWS) {
       const row = body.insertRow();
-      row.append(Object.assign(document.createElement("th"), { scope: "row", textContent: words }));
+      row.append(node("th", { scope: "row" }, words));
       for (const [result, kinds, also] of [[right, maskFor("right"), {}], [now, masks, how]]) {
         const values = value(result, kinds, also);
         for (const x of values) {
@@ -157,12 +155,27 @@
     }
   }
 
+  // Where the mask differs from the right one: the first thing to look at, since no sum shows it.
+  function wrongTokens() {
+    const should = maskFor("right");
+    const told = (side, i, counts) => {
+      const found = pair().tokens[i].filter((_, t) => masks[side][t] !== should[side][t] && masks[side][t] === counts);
+      return found.length > 2 ? `${found.length} tokens` : found.map((token) => `“${token}”`).join(" and ");
+    };
+    const sides = SIDES.flatMap((side, i) => {
+      const [more, less] = [told(side, i, true), told(side, i, false)];
+      const parts = [more && `${more} ${more.includes(" ") ? "count" : "counts"} and shouldn't`, less && `${less} should count and ${less.includes(" ") ? "don't" : "doesn't"}`].filter(Boolean);
+      return parts.length ? [`In the ${side} text ${parts.join(", ")}.`] : [];
+    });
+    return sides.length ? `Look at the tokens that count. ${sides.join(" ")} ` : "";
+  }
+
   function sentence(right, now) {
     if (state.mask === "right") return `The chosen text's log-ratio is ${signed(now.ratios[0])}, the rejected one's ${signed(now.ratios[1])}: ${now.gap > 0 ? "the pair is in order" : "the pair is the wrong way round"}, with a gap of ${number(now.gap)} nats and a loss of ${number(now.loss, 3)}.`;
     const moved = SIDES.map((_, i) => now.policy[i] - right.policy[i]);
     const shift = `With this mask the policy's ${state.mask === "mean" ? "score" : "log-probability"} of the chosen text moves by ${signed(moved[0])} nats, that of the rejected one by ${signed(moved[1])}.`;
     const same = Math.abs(now.gap - right.gap) < 0.005;
-    return `${shift} The gap ${same ? `stays ${number(right.gap)}, since both log-ratios have moved by ${signed(now.ratios[0] - right.ratios[0])}, and the loss stays ${number(right.loss, 3)}` : `becomes ${number(now.gap)} instead of ${number(right.gap)}, and the loss ${number(now.loss, 3)} instead of ${number(right.loss, 3)}`}.`;
+    return `${wrongTokens()}${shift} The gap ${same ? `stays ${number(right.gap)}, since both log-ratios have moved by ${signed(now.ratios[0] - right.ratios[0])}, and the loss stays ${number(right.loss, 3)}` : `becomes ${number(now.gap)} instead of ${number(right.gap)}, and the loss ${number(now.loss, 3)} instead of ${number(right.loss, 3)}`}.`;
   }
 
   function show() {
@@ -183,7 +196,7 @@
     const lost = counted.join("") === apart[1].join("") ? "exactly the response" : `only “${counted.join("").trim()}”`;
     const lines = [`Apart: ${pieces(apart[0])}  and  ${pieces(apart[1])}`, `As one text: ${same ? "the same" : pieces(whole)}`, `A trainer that tokenises the whole text and counts off as many tokens as the prompt has alone scores ${lost}.`];
     const why = ["This is the clean one.", "The tokens agree, but the text has lost a space: “plot?The”.", "The space jumps over the seam and joins the response's first word.", "A new token swallows the end of the prompt."][number];
-    $("seams").replaceChildren(...[...lines, why].map((text) => Object.assign(document.createElement("p"), { textContent: text })));
+    $("seams").replaceChildren(...[...lines, why].map((text) => node("p", {}, text)));
   }
 
   // ---------------------------------------------------------------- begin
