@@ -1,6 +1,6 @@
 """Chapter 11: DPO, cDPO and robust DPO on labels of which some are flipped, five seeds.
 
-And robust DPO with a learning rate tuned for the share that it is told. An hour on one core.
+About an hour on one core.
 """
 
 from functools import cache
@@ -25,8 +25,6 @@ CASES = [  # true share of flipped labels, loss, share that the loss is told
     (0.0, "dpo", 0.0),
     *[(flips, loss, told) for flips in (0.2, 0.4) for loss, told in NOISY],
 ]
-
-TOLD = 0.4  # what robust DPO is told in a tuning of its own, of labels of which 0.2 are flipped
 
 study = Study(
     __file__,
@@ -58,23 +56,10 @@ def tune(loss: str, learning_rate: float) -> dict:
     return found.quality(VALIDATION, seed=99)
 
 
-@study.points(
-    [
-        {"loss": "robust_dpo", "told": TOLD, "flips": 0.2, "learning_rate": rate}
-        for rate in (RATES[0] / 2, *RATES)
-    ]
-)
-def tune_told(loss: str, told: float, flips: float, learning_rate: float) -> dict:
-    """The same for a loss that is told another share."""
-    rows = [row for row in flipped_pairs(flips, 99) if row["prompt"] not in VALIDATION]
-    found = trained(rows, loss, told, beta=0.6, learning_rate=learning_rate, seed=99)
-    return found.quality(VALIDATION, seed=99)
-
-
 @cache
-def best_rate(loss: str, **where) -> float:
-    """The learning rate that the tuning chose for a loss; `where`: in `tune_told`."""
-    return study.record().best("learning_rate", loss=loss, **where)
+def best_rate(loss: str) -> float:
+    """The learning rate that the tuning chose for a loss."""
+    return study.record().best("learning_rate", loss=loss)
 
 
 @study.points(
@@ -84,21 +69,10 @@ def best_rate(loss: str, **where) -> float:
         for flips, loss, told in CASES
         for beta in BETAS
     ]
-    + [
-        {"flips": 0.2, "loss": "robust_dpo", "told": TOLD, "tuned": TOLD, "beta": b, "seed": seed}
-        for seed in range(5)
-        for b in BETAS
-    ]
 )
-def run(
-    flips: float, loss: str, told: float, beta: float, seed: int, tuned: float | None = None
-) -> dict:
-    """All measures of a run at its loss's best learning rate.
-
-    tuned: the share that the loss was told when its rate was chosen, if not 0.2.
-    """
-    where = {"told": tuned, "flips": 0.2} if tuned else {}
-    rows, rate = flipped_pairs(flips, seed), best_rate(loss, **where)
+def run(flips: float, loss: str, told: float, beta: float, seed: int) -> dict:
+    """All measures of a run at its loss's best learning rate."""
+    rows, rate = flipped_pairs(flips, seed), best_rate(loss)
     found = trained(rows, loss, told, beta=beta, learning_rate=rate, seed=seed)
     return found.last("loss", "accuracy", "margin") | found.evaluation(seed)
 
