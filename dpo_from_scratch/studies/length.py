@@ -234,6 +234,16 @@ def run_long(method: str, steps: int, seed: int) -> dict:
     return looks_at(rows, method, trial, seed, steps, LONG_LOOKS, world.prompts("test"))
 
 
+@study.points(
+    [{"method": "cpo", "nll_weight": 0, "steps": LONG, "seed": seed} for seed in range(3)]
+)
+def run_long_without_nll(method: str, nll_weight: float, steps: int, seed: int) -> dict:
+    """The same with another weight of the NLL, which is all that differs."""
+    rows, (rate, beta, _) = labelled("honest", seed), best_trial(method)
+    trial = (rate, beta, f"nll_weight={nll_weight}")
+    return looks_at(rows, method, trial, seed, steps, LONG_LOOKS, world.prompts("test"))
+
+
 study.points([{"labels": "coin", "method": "dpo", "seed": seed} for seed in range(5)])(run)
 study.points(runs(range(3, 5)))(run)
 

@@ -29,6 +29,7 @@ LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
     "simpo": (PPO, "D", ":"),
     "orpo": (ORANGE, "X", "--"),
     "cpo": ("#8C510A", "p", "-"),
+    "cpo, no NLL": ("#8C510A", "o", ":"),
 }
 
 
@@ -154,7 +155,8 @@ def kl_by_step(runs: dict[str, tuple[list[int], np.ndarray]]):
         ax.plot(steps, kl.mean(0), color=color, marker=marker, ls=dash)
         ax.fill_between(steps, kl.min(0), kl.max(0), color=color, alpha=0.15, lw=0)
         at = (steps[-1], kl.mean(0)[-1])
-        ax.annotate(NAMES[method], at, (6, -4), textcoords="offset points", color=color)
+        name = NAMES.get(method, "CPO, no NLL")
+        ax.annotate(name, at, (6, -4), textcoords="offset points", color=color)
     ax.set(xscale="log", yscale="log", xlabel="step", ylabel="KL to the reference, nats per reply")
     ax.set_xticks(steps, [str(step) for step in steps])
     ax.set_yticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
