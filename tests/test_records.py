@@ -207,8 +207,7 @@ def test_where_the_own_record_is_missing_the_shipped_one_is_checked(
 
 # written and tested, on their way
 UNRECORDED = set()
-# they grow: the tournament problem by problem, and its chapter says what is not made yet; scaling
-# size by size, and no chapter stands on it yet
+# it grows size by size, and chapter 07 says how many points are made
 PARTIAL = {"scaling"}
 
 
