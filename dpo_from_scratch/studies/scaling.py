@@ -11,7 +11,8 @@ distance in the record is measured again, on other texts. All sizes have the sam
 Learning rates go as 1 / width (arXiv 2203.03466) and as 1 / sqrt(pairs), so that the long runs have
 smaller ones; the factor before it is tuned for each size with 2,048 pairs on prompts held out for
 it. The policies are trained by the fast path. Estimated from single steps, before the first run:
-four and a half hours of one core, a third of it for the largest size, so nothing was cut.
+four and a half hours of one core, a third of it for the largest size, so nothing was cut. Added
+when four sizes were there: the smallest model's longest run at the factor that tuning passed over.
 """
 
 import time
