@@ -20,6 +20,7 @@ NAMES = {
     "orpo": "ORPO",
     "cpo": "CPO",
 }
+LONG_NAMES = NAMES | {"cpo, no NLL": "CPO, no NLL"}  # of the long runs, one of which is a control
 LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
     "dpo": (POLICY, "o", "-"),
     "length_normalized_dpo": (CHOSEN, "s", "--"),
@@ -155,8 +156,7 @@ def kl_by_step(runs: dict[str, tuple[list[int], np.ndarray]]):
         ax.plot(steps, kl.mean(0), color=color, marker=marker, ls=dash)
         ax.fill_between(steps, kl.min(0), kl.max(0), color=color, alpha=0.15, lw=0)
         at = (steps[-1], kl.mean(0)[-1])
-        name = NAMES.get(method, "CPO, no NLL")
-        ax.annotate(name, at, (6, -4), textcoords="offset points", color=color)
+        ax.annotate(LONG_NAMES[method], at, (6, -4), textcoords="offset points", color=color)
     ax.set(xscale="log", yscale="log", xlabel="step", ylabel="KL to the reference, nats per reply")
     ax.set_xticks(steps, [str(step) for step in steps])
     ax.set_yticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
