@@ -174,6 +174,6 @@ TABLE = Function(
         "that is how fast the margin grows; asked are both changes.":
             lambda *at: table_step(*at)[0] - table_step(*at)[1],
     } | OTHER_STEPS) + mixed(entries("dρ_w", 1), entries("dρ_l", -1)),
-    shows="1 − π_w + π_l is never negative: in a table a pair always raises its own chosen text. "
+    shows="1 − π_w + π_l is never negative: in a table DPO on a pair raises its chosen text. "
     "Shared parameters change that.",
 )  # fmt: skip
