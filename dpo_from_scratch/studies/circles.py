@@ -1,7 +1,7 @@
 """Chapter 17: a panel that goes in circles; offline and iterated DPO, and DNO.
 
 With and without an anchor, five seeds; and the round that held-out prompts choose. An hour and a
-half on one core.
+quarter on one core.
 """
 
 from functools import cache
