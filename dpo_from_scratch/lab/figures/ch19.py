@@ -14,6 +14,13 @@ LOOKS = {  # judge -> colour, marker, dash, where its name stands beside its mar
     "reward model 256": (CHOSEN, "^", "-.", (8, -12), "left"),
     "reward model 2048": (CHOSEN, "P", "-.", (8, -12), "left"),
 }
+# of the exact judge's path, point by point: its name, and where that stands beside its mark
+MARKS = (
+    ("student", (-2, -17), "left"),
+    ("β 4.8", (-13, 8), "right"),
+    ("β 1.2", (-14, 9), "right"),
+    ("β 0.3", (0, 10), "center"),
+)
 ROOT = (lambda x: np.sqrt(np.maximum(x, 0)), np.square)  # an axis on which frontiers are straight
 
 
@@ -67,6 +74,10 @@ def draw_paths(ax, paths: dict, at: float) -> None:
             ax.plot(*row, color=color, lw=0.6, alpha=0.5)
         how = {"marker": marker, "ls": dash, "color": color, "ms": 6, "lw": 1.8}
         ax.plot(x.mean(0), y.mean(0), label=name, **how)
+    places = np.mean(paths["exact"], axis=1).T
+    for place, (told, shift, side) in zip(places, MARKS, strict=False):  # a path may be shorter
+        style = {"ha": side, "fontsize": 9, "color": LOOKS["exact"][0]}
+        ax.annotate(told, place, shift, textcoords="offset points", **style)
     ax.axvline(at, color=REFERENCE, ls=":", lw=1.2)
     ax.legend(loc="lower right", fontsize=9, title="judge")
     ticks = [0, 0.25, 1, 2, 4, 6, 9, 12]
