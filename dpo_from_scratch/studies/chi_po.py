@@ -22,6 +22,7 @@ BETAS = {  # the third of each has its exact optimum at 2.8 nats
 }
 # chi-squared PO's best beta was the last of its grid, here the smallest and there the largest
 BEYOND = {"the grammar": 0.001, "another author": 0.8}
+BELOW = {"another author": RATES[0] / 2}  # the rate below its grid at which it was better there
 AUTHORS = {"the grammar": world.REVIEWS, "another author": world.World(world.GLOOMY)}
 
 PROMPTS = world.prompts("test")
@@ -85,11 +86,18 @@ def best_rate(author: str, loss: str) -> float:
         for author in AUTHORS
         for beta in BETAS["dpo"][:3]  # at the fourth it would hardly leave the reference
     ]
+    + [
+        {"author": author, "loss": "chi_po", "beta": beta, "seed": seed, "learning_rate": rate}
+        for author, rate in BELOW.items()
+        for seed in range(5)
+        for beta in BETAS["chi_po"]
+    ]
 )
 def run(author: str, loss: str, beta: float, seed: int, learning_rate: float | None = None) -> dict:
     """True reward, KL, and log(1 + chi-squared): the log of the mean ratio over 1,008 samples.
 
-    The learning rate is the loss's best unless one is given: DPO also at that of chi-squared PO.
+    The learning rate is the loss's best unless one is given: DPO also at that of chi-squared PO,
+    which itself also has half of it.
     Few samples decide the last one: it is a hint, no measurement, where it is above 5.
     """
     rate = learning_rate or best_rate(author, loss)
