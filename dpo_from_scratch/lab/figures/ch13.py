@@ -34,14 +34,17 @@ def path(record, loss: str, source: str) -> Path:
     return kl, reward
 
 
-def uneven_runs(record, arm: str, share: float) -> dict[str, np.ndarray]:
+def uneven_runs(
+    record, arm: str, share: float, learning_rate: float | None = None
+) -> dict[str, np.ndarray]:
     """Figures of an arm's runs at one share of thumbs up, (S,); "worth" is reward - 0.6 KL.
 
-    At a share of one half there is nothing to repair: the unrepaired loss. An empty array where the
-    record has none yet.
+    At the rate of balanced thumbs unless one is given. At a share of one half there is nothing to
+    repair: the unrepaired loss. An empty array where the record has none yet.
     """
     (loss, source, weighted), _ = ARMS[arm.split(",")[0] if share == 0.5 else arm]
     where = {"loss": loss, "source": source, "weighted": weighted, "share": share, "beta": 0.6}
+    where |= {"learning_rate": learning_rate}
     out = {key: np.array(record.values(key, **where)) for key in ("true_reward", "kl")}
     return out | {"worth": out["true_reward"] - 0.6 * out["kl"]}
 
@@ -51,7 +54,7 @@ def z0_beside_kl(record) -> dict[str, list]:
 
     Settings of fewer than three seeds are left out.
     """
-    same = {"loss": "kto", "source": "thumbs", "weighted": None}
+    same = {"loss": "kto", "source": "thumbs", "weighted": None, "learning_rate": None}
     points = [p["point"] for p in record.select(**same)]
     balanced = sorted({(p["beta"], 0.5) for p in points if p["share"] == 0.5})
     cases = balanced + sorted({(0.6, p["share"]) for p in points if p["share"] != 0.5})
