@@ -82,3 +82,8 @@ def test_kto_weights_make_both_classes_count_alike_and_rates_stay():
         assert share * up == pytest.approx((1 - share) * down)
         assert max(up, down) == 1
     assert no_pairs.best_rate("dpo") == 5e-4  # tune_beyond's points don't count
+
+
+def test_rates_with_few_thumbs_up_are_those_that_the_record_tuned():
+    for case, rate in zip(no_pairs.UNBALANCED, no_pairs.FEW_UP, strict=True):
+        assert no_pairs.study.record().best("learning_rate", **case, share=0.1) == rate

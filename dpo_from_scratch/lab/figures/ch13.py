@@ -35,16 +35,16 @@ def path(record, loss: str, source: str) -> Path:
 
 
 def uneven_runs(
-    record, arm: str, share: float, learning_rate: float | None = None
+    record, arm: str, share: float, learning_rate: float | None = None, steps: int | None = None
 ) -> dict[str, np.ndarray]:
     """Figures of an arm's runs at one share of thumbs up, (S,); "worth" is reward - 0.6 KL.
 
-    At the rate of balanced thumbs unless one is given. At a share of one half there is nothing to
-    repair: the unrepaired loss. An empty array where the record has none yet.
+    At the rate of balanced thumbs and in 128 steps unless others are given. At a share of one half
+    there is nothing to repair: the unrepaired loss. An empty array where the record has none yet.
     """
     (loss, source, weighted), _ = ARMS[arm.split(",")[0] if share == 0.5 else arm]
     where = {"loss": loss, "source": source, "weighted": weighted, "share": share, "beta": 0.6}
-    where |= {"learning_rate": learning_rate}
+    where |= {"learning_rate": learning_rate, "steps": steps}
     out = {key: np.array(record.values(key, **where)) for key in ("true_reward", "kl")}
     return out | {"worth": out["true_reward"] - 0.6 * out["kl"]}
 
