@@ -159,7 +159,7 @@ def at_all_seeds(settings: Sequence[tuple[str, float]]) -> list[dict]:
 @study.points(at_all_seeds(MORE))
 @study.points(at_all_seeds([*product(LOSSES, STRENGTHS)]))
 def run(loss: str, strength: float, seed: int, between: bool = False) -> dict:
-    """A run at its loss's best learning rate; `between` keeps it out of the chapter's first grid."""
+    """A run at its loss's best learning rate; `between` keeps it out of the first grid."""
     rows, held_out = few_pairs(seed)
     return looks_at(rows, held_out, world.prompts("test"), loss, strength, best_rate(loss), seed)
 

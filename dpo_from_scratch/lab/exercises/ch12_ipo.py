@@ -181,5 +181,5 @@ IPO = Trainable(
     + then(WRONG_IPO, lambda loss, *_: loss.mean(), "the mean over the batch is taken.")
     + then(WRONG_IPO, lambda loss, *_: loss.sum(), "the sum over the batch is taken."),
     through=("chosen", "rejected"),
-    shows="A square about a target: it rests there, however sure the labels are.",
+    shows="A square about a target: it rests there even if all labels agree.",
 )  # fmt: skip
