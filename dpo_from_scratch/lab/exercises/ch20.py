@@ -287,7 +287,7 @@ class Lists(Numbers):
 LISTS = Lists(
     {FIRST: ASKED[0], SECOND: ASKED[1], BELOW_ASKED: 2, BELOW_HEAD: 3},
     wrong_lists,
-    "A model that was only asked is worth thousands of rated sentences to a word list.",
+    "Asked without a rating, SmolLM2 stands between the lists of 2,048 and of all sentences.",
     rtol=0.005,
     tell=about_right,
 )
