@@ -1,4 +1,4 @@
-"""Chapter 21: the gap to the exact optimum against model size and number of pairs, three seeds.
+"""Chapter 07: the gap to the exact optimum against model size and number of pairs, three seeds.
 
 The grid, stated before the first run: five sizes by four numbers of pairs. A pair is read once, so
 that no label is learned by heart, and the number of pairs is the number of steps times 32; what a
