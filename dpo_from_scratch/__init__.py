@@ -304,7 +304,7 @@ Studies, a module for every record in data/results              -> all of the ab
     zephyr.py               19: Zephyr's recipe on SmolLM2
     human_ratings.py        20: SmolLM2 and people's ratings
     fast_path.py            21: 200 steps of every loss with and without the fast path
-    scaling.py              21: the gap to the optimum against model size and number of pairs
+    scaling.py              07: the gap to the optimum against model size and number of pairs
     gpu/                    written for a GPU
       gpt2_reviews.py       GPT-2's size, from random weights, on the review world
       scaling.py            GPT-2's shape in the study of scaling
