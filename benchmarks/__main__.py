@@ -110,6 +110,12 @@ def begin(path: Path, again: str | None) -> dict:
     """The record to go on with, without the parts whose name holds `again`; or a new one."""
     if path.is_file() and again != "":
         record = json.loads(path.read_text(encoding="utf-8"))
+        here, there = torch.get_num_threads(), record["threads"]
+        if here != there:
+            raise SystemExit(
+                f"{path} was made with {there} threads, and here are {here}: "
+                f"set OMP_NUM_THREADS={there}, or give --out"
+            )
         kept = {k: v for k, v in record["parts"].items() if again is None or again not in k}
         return record | {"parts": kept}
     with exact_products():

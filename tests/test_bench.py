@@ -147,7 +147,7 @@ def test_what_is_left_of_the_time_is_shared_by_the_shapes_to_come():
 def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     path, made = tmp_path / "some.json", []
     monkeypatch.setattr(bench, "run", lambda part, limit: made.append(part) or {"shorter": 1.0})
-    record = {"peaks": {"no": 2.0, "bf16": 1.0}, "parts": {}}
+    record = {"peaks": {"no": 2.0, "bf16": 1.0}, "threads": torch.get_num_threads(), "parts": {}}
     everything = len(bench.parts(bench.precisions_of(record["peaks"])[0], quick=True))
     bench.measure(record, path, quick=True, minutes=0.1)
     assert not made, "less than twenty seconds are left: nothing is begun"
@@ -158,6 +158,9 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     anew = [p for p in made if "kind memory" in bench.key_of(p)]
     bench.measure(bench.begin(path, "kind memory"), path, quick=True, minutes=5)
     assert made[everything:] == anew
+    path.write_text(json.dumps(record | {"threads": 99}), encoding="utf-8")
+    with pytest.raises(SystemExit, match="made with 99 threads.*OMP_NUM_THREADS=99"):
+        bench.begin(path, None)
 
 
 # ---------------------------------------------------------------- the sides

@@ -11,7 +11,8 @@ def exact_products(wanted: bool = True):
 
     On a CPU "medium" lets oneDNN make the products, often faster than the other library, and
     allows it to round to bf16. Where a trial shows that it does, the setting is left alone. It is
-    put back afterwards.
+    put back afterwards. Each new shape costs oneDNN up to some milliseconds, once: where a step has
+    less than some hundred tokens this is more than it saves.
     """
     before = torch.get_float32_matmul_precision()
     if wanted and not torch.cuda.is_available() and stays_float32("medium"):
