@@ -159,7 +159,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     bench.measure(bench.begin(path, "kind memory"), path, quick=True, minutes=5)
     assert made[everything:] == anew
     path.write_text(json.dumps(record | {"threads": 99}), encoding="utf-8")
-    with pytest.raises(SystemExit, match="made with 99 threads.*OMP_NUM_THREADS=99"):
+    with pytest.raises(SystemExit, match=r"made with 99 threads.*OMP_NUM_THREADS=99"):
         bench.begin(path, None)
 
 
