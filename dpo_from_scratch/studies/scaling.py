@@ -12,7 +12,7 @@ Learning rates go as 1 / width (arXiv 2203.03466) and as 1 / sqrt(pairs), so tha
 smaller ones; the factor before it is tuned for each size with 2,048 pairs on prompts held out for
 it. The policies are trained by the fast path. Estimated from single steps, before the first run:
 four and a half hours of one core, a third of it for the largest size, so nothing was cut. Added
-when sizes were there: the longest runs of 0.03M and 1M at the factor that tuning passed over.
+when most was there: the longest runs of 0.03M and 1M at the factor that tuning passed over.
 """
 
 import time
