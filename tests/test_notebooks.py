@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from tidy_notebooks import records_read
 
 from dpo_from_scratch import __version__
 from dpo_from_scratch.cli import make_parser
@@ -77,6 +78,14 @@ def test_stored_executed_in_order_without_errors_or_warnings(book):
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
             assert output.get("name") != "stderr", source(cell)
+
+
+def test_stored_outputs_are_no_older_than_the_records_that_the_cells_read(book):
+    path, cells = book
+    stored = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("records", {})
+    assert records_read(cells) == stored, "execute it, run tests/tidy_notebooks.py, and read it"
+    loads = "".join(map(source, code(cells)))
+    assert bool(stored) == bool(re.search(r"Record\.load|benchmark\(", loads))
 
 
 def test_small_and_free_of_machine_paths(book):

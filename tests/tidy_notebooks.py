@@ -1,9 +1,13 @@
 """Bring stored notebooks into the form that tests/test_notebooks.py asks for.
 
 `python tests/tidy_notebooks.py`, after executing them, and after a change of the version: the setup
-cell of every chapter installs the tag of the version that it was written for.
+cell of every chapter installs the tag of the version that it was written for. A chapter that was
+just executed gets the digests of the records that its cells read, so that a test can tell when a
+record has changed since.
 """
 
+import ast
+import hashlib
 import re
 from pathlib import Path
 
@@ -30,11 +34,31 @@ def joined(outputs: list) -> list:
     return out
 
 
-HERE = Path(__file__).parent.parent / "notebooks"
+ROOT = Path(__file__).parent.parent
+HERE = ROOT / "notebooks"
 
-for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
+
+def records_read(cells: list) -> dict[str, str]:
+    """Record -> the first digits of its file's SHA-256, for each that these cells load by name."""
+    found = {}
+    for cell in cells:
+        code = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
+        if cell["cell_type"] != "code" or not re.search(r"Record\.load\(|benchmark\(", code):
+            continue
+        texts = {n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant)}
+        folders = ROOT / "data" / "results", ROOT / "benchmarks" / "results"
+        for path in (p for folder in folders for p in folder.glob("*.json") if p.stem in texts):
+            found[path.stem] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    return dict(sorted(found.items()))
+
+
+def tidy(path: Path) -> None:
     book = nbformat.read(path, as_version=4)
-    book.metadata = nbformat.from_dict(METADATA)
+    read = book.metadata.get("records", {})
+    # nbclient notes the times of an execution, and the loop below takes them out
+    if any("execution" in cell.metadata for cell in book.cells):
+        read = records_read(book.cells)
+    book.metadata = nbformat.from_dict(METADATA | ({"records": read} if read else {}))
     for cell in book.cells:
         cell.metadata.pop("execution", None)
         if "solution" in cell.metadata.get("tags", []):
@@ -51,3 +75,8 @@ for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
             cell.outputs = joined(cell.outputs)
     nbformat.write(book, path)
     print("tidy:", path.name)
+
+
+if __name__ == "__main__":
+    for path in sorted([*HERE.glob("*.ipynb"), *HERE.glob("teaching/*.ipynb")]):
+        tidy(path)
