@@ -137,7 +137,7 @@ trl: $(SETUP)
 
 # speed and memory of a step beside TRL: an hour at most, and it goes on where it was stopped; make bench QUICK=1 takes five minutes
 bench: smollm2 trl
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT))
 
 # what a run is said to need beside what it takes: 18 runs, 6 GB at most, some minutes
 memory-check: smollm2

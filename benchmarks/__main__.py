@@ -116,6 +116,11 @@ def begin(path: Path, again: str | None) -> dict:
                 f"{path} was made with {there} threads, and here are {here}: "
                 f"set OMP_NUM_THREADS={there}, or give --out"
             )
+        if made_by()["cpu"] != record["cpu"]:
+            raise SystemExit(
+                f"{path} was made on another machine, {record['cpu']}: give --out FILE for a "
+                "record of this one, or --again to replace it"
+            )
         kept = {k: v for k, v in record["parts"].items() if again is None or again not in k}
         return record | {"parts": kept}
     with exact_products():

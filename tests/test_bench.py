@@ -16,6 +16,7 @@ from benchmarks.part import figures, fitting, most_memory
 from benchmarks.sides import SIDES, build
 from benchmarks.texts import SHAPES, rows_of
 from benchmarks.trials import kind_of
+from dpo_from_scratch.lab.records import made_by
 from dpo_from_scratch.models import load_model
 from dpo_from_scratch.tokens import Example
 
@@ -148,6 +149,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     path, made = tmp_path / "some.json", []
     monkeypatch.setattr(bench, "run", lambda part, limit: made.append(part) or {"shorter": 1.0})
     record = {"peaks": {"no": 2.0, "bf16": 1.0}, "threads": torch.get_num_threads(), "parts": {}}
+    record["cpu"] = made_by()["cpu"]
     everything = len(bench.parts(bench.precisions_of(record["peaks"])[0], quick=True))
     bench.measure(record, path, quick=True, minutes=0.1)
     assert not made, "less than twenty seconds are left: nothing is begun"
@@ -160,6 +162,9 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     assert made[everything:] == anew
     path.write_text(json.dumps(record | {"threads": 99}), encoding="utf-8")
     with pytest.raises(SystemExit, match=r"made with 99 threads.*OMP_NUM_THREADS=99"):
+        bench.begin(path, None)
+    path.write_text(json.dumps(record | {"cpu": "another"}), encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"on another machine, another: give --out FILE.*--again"):
         bench.begin(path, None)
 
 
