@@ -135,9 +135,9 @@ smollm2: $(SETUP)
 trl: $(SETUP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps trl==1.16.0
 
-# speed and memory of a step beside TRL: an hour at most, and it goes on where it was stopped; make bench QUICK=1 takes five minutes
+# speed and memory of a step beside TRL: an hour at most, and it goes on where it was stopped; QUICK=1 takes five minutes, RECORD=FILE begins one of this machine
 bench: smollm2 trl
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(OUT),--out $(OUT))
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(RECORD),--out $(RECORD))
 
 # what a run is said to need beside what it takes: 18 runs, 6 GB at most, some minutes
 memory-check: smollm2

@@ -106,8 +106,8 @@ def run(part: dict, limit: float) -> dict:
         return json.loads(out.read_text(encoding="utf-8"))
 
 
-def begin(path: Path, again: str | None) -> dict:
-    """The record to go on with, without the parts whose name holds `again`; or a new one."""
+def begin(path: Path, again: str | None, only: str = "") -> dict:
+    """The record to go on with, less parts whose name holds `again` and `only`; or a new one."""
     if path.is_file() and again != "":
         record = json.loads(path.read_text(encoding="utf-8"))
         here, there = torch.get_num_threads(), record["threads"]
@@ -118,10 +118,11 @@ def begin(path: Path, again: str | None) -> dict:
             )
         if made_by()["cpu"] != record["cpu"]:
             raise SystemExit(
-                f"{path} was made on another machine, {record['cpu']}: give --out FILE for a "
-                "record of this one, or --again to replace it"
+                f"{path} was made on another processor, {record['cpu']}: give --out FILE for a "
+                "record of this one, or --again without a text to replace it"
             )
-        kept = {k: v for k, v in record["parts"].items() if again is None or again not in k}
+        anew = lambda key: again is not None and again in key and only in key
+        kept = {k: v for k, v in record["parts"].items() if not anew(k)}
         return record | {"parts": kept}
     with exact_products():
         peaks = {precision: matmul_peak(dtype) for precision, dtype in DTYPES.items()}
@@ -186,7 +187,7 @@ def main() -> None:
         report.into_readme(HERE.parent / "README.md", json.loads(out.read_text(encoding="utf-8")))
         return
     torch.manual_seed(0)
-    record = begin(out, asked.again)
+    record = begin(out, asked.again, asked.only)
     for sentence in record["left_out"]:
         print(sentence)
     measure(record, out, asked.quick, asked.minutes or (5 if asked.quick else 60), asked.only)

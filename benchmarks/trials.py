@@ -77,7 +77,7 @@ def _compared(part: dict, model, tokenizer, ways: dict[str, Trial]) -> dict:
 def ways_of(model) -> dict[str, Trial]:
     """Name -> way. The first is what the others are compared with.
 
-    Those that tell exact products from the others only where the flag is set to them.
+    Where the flag is "highest" anyway, ways that differ in it alone are left out.
     """
     ways = {
         "plain": Trial(Scorer(model), "highest"),

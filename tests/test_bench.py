@@ -15,7 +15,7 @@ from benchmarks.flops import Work, matmul_peak, matrices, step_flops
 from benchmarks.part import figures, fitting, most_memory
 from benchmarks.sides import SIDES, build
 from benchmarks.texts import SHAPES, rows_of
-from benchmarks.trials import kind_of
+from benchmarks.trials import kind_of, ways_of
 from dpo_from_scratch.lab.records import made_by
 from dpo_from_scratch.models import load_model
 from dpo_from_scratch.tokens import Example
@@ -164,8 +164,29 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"made with 99 threads.*OMP_NUM_THREADS=99"):
         bench.begin(path, None)
     path.write_text(json.dumps(record | {"cpu": "another"}), encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"on another machine, another: give --out FILE.*--again"):
+    with pytest.raises(SystemExit, match=r"another processor, another: give --out FILE.*--again"):
         bench.begin(path, None)
+
+
+def test_measuring_anew_drops_no_part_that_is_not_measured(tmp_path):
+    path, keys = tmp_path / "cpu.json", ["memory of smollm2", "memory of tiny", "time of tiny"]
+    record = {"cpu": made_by()["cpu"], "threads": torch.get_num_threads()}
+    path.write_text(json.dumps(record | {"parts": {key: {} for key in keys}}), encoding="utf-8")
+    assert list(bench.begin(path, "memory", "tiny")["parts"]) == [keys[0], keys[2]]
+    assert list(bench.begin(path, "memory")["parts"]) == [keys[2]]
+    assert list(bench.begin(path, None, "tiny")["parts"]) == keys
+
+
+def test_ways_that_differ_in_the_flag_alone_are_left_out_where_it_is_the_same():
+    model, before = random_gpt2(), torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("highest")
+        few = list(ways_of(model))
+        torch.set_float32_matmul_precision("medium")
+        more = [way for way in ways_of(model) if way not in few]
+        assert more == ["plain, exact products", "all, without exact products"]
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 # ---------------------------------------------------------------- the sides

@@ -10,8 +10,9 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import nbformat
 import pytest
-from tidy_notebooks import records_read
+from tidy_notebooks import records_read, tidy
 
 from dpo_from_scratch import __version__
 from dpo_from_scratch.cli import make_parser
@@ -86,6 +87,18 @@ def test_stored_outputs_are_no_older_than_the_records_that_the_cells_read(book):
     assert records_read(cells) == stored, "execute it, run tests/tidy_notebooks.py, and read it"
     loads = "".join(map(source, code(cells)))
     assert bool(stored) == bool(re.search(r"Record\.load|benchmark\(", loads))
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_only_an_execution_brings_the_noted_records_up_to_date(tmp_path, executed):
+    cell = nbformat.v4.new_code_cell('Record.load("gap")')
+    cell.metadata = {"execution": {"iopub.status.busy": "now"}} if executed else {}
+    book = nbformat.v4.new_notebook(cells=[cell], metadata={"records": {"gap": "of old"}})
+    nbformat.write(book, tmp_path / "a.ipynb")
+    tidy(tmp_path / "a.ipynb")
+    noted = nbformat.read(tmp_path / "a.ipynb", as_version=4).metadata["records"]
+    assert noted == (records_read([cell]) if executed else {"gap": "of old"})
+    assert records_read([cell])["gap"] != "of old"
 
 
 def test_small_and_free_of_machine_paths(book):

@@ -39,20 +39,32 @@ HERE = ROOT / "notebooks"
 
 
 def records_read(cells: list) -> dict[str, str]:
-    """Record -> the first digits of its file's SHA-256, for each that these cells load by name."""
+    """Record -> the first digits of its file's SHA-256, for each that these cells load.
+
+    A name that is no literal may be any text of its cell. ValueError if that is none of a record.
+    """
+    folders = ROOT / "data" / "results", ROOT / "benchmarks" / "results"
+    paths = {path.stem: path for folder in folders for path in folder.glob("*.json")}
     found = {}
     for cell in cells:
         code = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
         if cell["cell_type"] != "code" or not re.search(r"Record\.load\(|benchmark\(", code):
             continue
-        texts = {n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant)}
-        folders = ROOT / "data" / "results", ROOT / "benchmarks" / "results"
-        for path in (p for folder in folders for p in folder.glob("*.json") if p.stem in texts):
-            found[path.stem] = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        nodes = list(ast.walk(ast.parse(code)))
+        calls = [n for n in nodes if isinstance(n, ast.Call)]
+        asked = [n.args[0] for n in calls if ast.unparse(n.func) in ("Record.load", "benchmark")]
+        texts = asked if all(isinstance(n, ast.Constant) for n in asked) else nodes
+        names = {n.value for n in texts if isinstance(n, ast.Constant)} & paths.keys()
+        if asked and not names:
+            raise ValueError(f"no record of this name: {code}")
+        for name in names:  # as text, since a checkout on Windows has other line ends
+            text = paths[name].read_text(encoding="utf-8")
+            found[name] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return dict(sorted(found.items()))
 
 
 def tidy(path: Path) -> None:
+    """Rewrite a notebook in place."""
     book = nbformat.read(path, as_version=4)
     read = book.metadata.get("records", {})
     # nbclient notes the times of an execution, and the loop below takes them out

@@ -35,23 +35,16 @@ LOOKS = {  # colour, marker, dash: of a method, or of a labeller's runs
 
 
 @cache
-def _optima() -> tuple[list[float], list[float], list[float]]:
-    """KL, mean tokens and mean true reward of the exact optimum at 90 betas, from near to far."""
+def _optima() -> tuple[list[float], list[float]]:
+    """KL and mean tokens of the exact optimum at 90 betas, from near to far."""
     betas = np.geomspace(100, 0.1, 90)
     found = [world.REVIEWS.policy(world.prompts()[0], beta) for beta in betas]
-    return [p.kl for p in found], [p.mean_length for p in found], [p.mean_reward for p in found]
+    return [p.kl for p in found], [p.mean_length for p in found]
 
 
 def optimum_length(kl):
     """Mean tokens of the exact optimum of the true reward that is `kl` nats from the grammar."""
-    kls, lengths, _ = _optima()
-    return np.interp(kl, kls, lengths)
-
-
-def optimum_reward(kl):
-    """Mean true reward of that optimum."""
-    kls, _, rewards = _optima()
-    return np.interp(kl, kls, rewards)
+    return np.interp(kl, *_optima())
 
 
 def biases(kls, lengths) -> np.ndarray:
