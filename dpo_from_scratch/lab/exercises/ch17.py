@@ -165,7 +165,7 @@ AVERAGE = Function(
         ("η is multiplied by the number of rounds; each round has the η given.",
          lambda eta, n: of_average(eta * n, n)),
     ],
-    shows="A small η soon averages whole turns; a large one needs more rounds, and ends nearer.",
+    shows="A small η soon averages whole turns; a large one needs more rounds, and can end nearer.",
     rtol=0.0,
     atol=6e-4,
 )  # fmt: skip
